@@ -1,0 +1,517 @@
+//! One group: its members, its basket's history, and the episode it is in.
+
+use super::level::{GroupParams, Level, Membership};
+use super::reading::{self, GroupView, MemberReading, Reading};
+use super::stage::{MemberClose, MemberUpdate};
+use crate::domain::{
+    self, Alert, AlertKind, AlertState, ClusterView, Direction, Entity, MemberZ, Phase, RuleRef, SessionDate,
+    Source, Symbol, UnixNanos, Unknown, UsdChange, WindowView,
+    RULE_CLUSTER, RULE_VERSION, alert_id,
+};
+use crate::estimators::{WINDOW, sample_sigma};
+use crate::market::{Calendar, Located};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+mod image;
+
+pub use image::GroupImage;
+
+/// Basket returns kept: the window, and room for sessions that are not known.
+const RETURNS_KEPT: usize = 64;
+/// Settled sessions kept for the summary.
+const CLOSES_KEPT: usize = 16_384;
+/// Sessions that may wait for their closes.
+const SESSIONS_MAX: usize = 16_384;
+/// Prices that may wait for the watermark; beyond, the oldest are taken without a verdict.
+const SCHEDULED_MAX: usize = 4_000_000;
+
+/// What `advance` is told.
+pub(super) struct Moment<'a> {
+    pub(super) watermark: UnixNanos,
+    pub(super) is_end: bool,
+    pub(super) calendar: Option<&'a Calendar>,
+    pub(super) topic: &'a Arc<str>,
+}
+
+/// One stay above calm.
+#[derive(Clone, Copy, PartialEq, Debug)]
+struct Stay {
+    number: u32,
+    direction: Direction,
+    level: Level,
+    peak: Level,
+    revision: u32,
+    low_since: Option<UnixNanos>,
+}
+
+/// A group and its state.
+pub struct Group {
+    pub(super) params: GroupParams,
+    config_hash: Arc<str>,
+    memberships: BTreeMap<Symbol, Vec<Membership>>,
+    session: Option<SessionDate>,
+    /// Members of the session at hand, as of the last moment judged.
+    now: BTreeMap<Symbol, MemberReading>,
+    scheduled: BTreeMap<UnixNanos, Vec<MemberUpdate>>,
+    scheduled_len: usize,
+    /// Closes of sessions that are not over yet.
+    pending: BTreeMap<SessionDate, BTreeMap<Symbol, MemberClose>>,
+    settled_until: Option<SessionDate>,
+    /// Known basket returns by session, oldest first.
+    returns: Vec<(SessionDate, f64)>,
+    current: Option<Stay>,
+    waiting: Vec<Stay>,
+    count: u32,
+    sequence: u64,
+    closes: BTreeMap<SessionDate, GroupView>,
+    last: Option<Reading>,
+}
+
+impl Group {
+    pub(super) fn new(params: GroupParams, config_hash: Arc<str>) -> Self {
+        let always = vec![Membership { from: SessionDate::MIN, inside: true }];
+        let symbols = params.members.iter().filter_map(|m| Symbol::new(m).ok());
+        let memberships = symbols.map(|s| (s, always.clone())).collect();
+        Self {
+            params,
+            config_hash,
+            memberships,
+            session: None,
+            now: BTreeMap::new(),
+            scheduled: BTreeMap::new(),
+            scheduled_len: 0,
+            pending: BTreeMap::new(),
+            settled_until: None,
+            returns: Vec::new(),
+            current: None,
+            waiting: Vec::new(),
+            count: 0,
+            sequence: 0,
+            closes: BTreeMap::new(),
+            last: None,
+        }
+    }
+
+    pub(super) fn set_membership(&mut self, symbol: &Symbol, from: SessionDate, inside: bool) -> bool {
+        let changes = self.memberships.entry(symbol.clone()).or_default();
+        match changes.binary_search_by_key(&from, |m| m.from) {
+            Ok(at) if changes[at].inside == inside => false,
+            Ok(at) => {
+                changes[at].inside = inside;
+                true
+            }
+            Err(at) => {
+                changes.insert(at, Membership { from, inside });
+                true
+            }
+        }
+    }
+
+    /// Whether `symbol` is a member in `session`.
+    pub(super) fn holds(&self, symbol: &str, session: SessionDate) -> bool {
+        self.memberships.get(symbol).is_some_and(|m| Self::inside(m, session))
+    }
+
+    fn inside(changes: &[Membership], session: SessionDate) -> bool {
+        changes.iter().rev().find(|m| m.from <= session).is_some_and(|m| m.inside)
+    }
+
+    fn members(&self, session: SessionDate) -> Vec<Symbol> {
+        let inside = self.memberships.iter().filter(|(_, m)| Self::inside(m, session));
+        inside.map(|(s, _)| s.clone()).collect()
+    }
+
+    pub(super) fn schedule(&mut self, at: UnixNanos, update: MemberUpdate) {
+        if self.scheduled_len >= SCHEDULED_MAX
+            && let Some((_, oldest)) = self.scheduled.pop_first()
+        {
+            self.scheduled_len -= oldest.len();
+            for update in oldest {
+                self.place(update);
+            }
+        }
+        self.scheduled.entry(at).or_default().push(update);
+        self.scheduled_len += 1;
+    }
+
+    pub(super) fn take_close(&mut self, close: &MemberClose) {
+        // A session that is over stays as it was judged.
+        if self.settled_until.is_some_and(|s| close.session <= s) {
+            return;
+        }
+        self.pending.entry(close.session).or_default().insert(close.symbol.clone(), close.clone());
+        if self.pending.len() > SESSIONS_MAX {
+            self.pending.pop_first();
+        }
+    }
+
+    pub(super) fn advance(&mut self, moment: &Moment<'_>, alerts: &mut Vec<Alert>) {
+        loop {
+            let next_price = self.scheduled.first_key_value().map(|(at, _)| *at).filter(|at| *at <= moment.watermark);
+            let next_end = self.next_end(moment);
+            match (next_price, next_end) {
+                (Some(at), end) if end.is_none_or(|(_, close)| at <= close) => self.judge(at, moment, alerts),
+                (_, Some((session, close))) => self.settle(session, close, moment, alerts),
+                (_, None) => return,
+            }
+        }
+    }
+
+    /// The first session that is over, with its closing time.
+    fn next_end(&self, moment: &Moment<'_>) -> Option<(SessionDate, UnixNanos)> {
+        let first_closed = self.pending.first_key_value().map(|(s, _)| *s);
+        let unsettled = self.session.filter(|s| self.settled_until.is_none_or(|u| u < *s));
+        let session = match (first_closed, unsettled) {
+            (Some(a), Some(b)) => a.min(b),
+            (a, b) => a.or(b)?,
+        };
+        let calendar = moment.calendar?;
+        let close = calendar.session(session)?.close;
+        if moment.watermark < close {
+            return None;
+        }
+        let closes = self.pending.get(&session);
+        let is_complete = closes.is_some_and(|c| self.members(session).iter().all(|m| c.contains_key(m)));
+        let is_past = calendar.next_after(session).is_some_and(|next| moment.watermark >= next.pre);
+        let is_over = if moment.is_end { closes.is_some() } else { is_complete || is_past };
+        is_over.then_some((session, close))
+    }
+
+    fn place(&mut self, update: MemberUpdate) {
+        if self.session.is_none_or(|s| s < update.session) {
+            self.session = Some(update.session);
+            let unknown = |symbol: Symbol| MemberReading {
+                symbol,
+                log_return: Err(Unknown::NotYet),
+                z: Err(Unknown::NotYet),
+                market_value: None,
+                breached_at: None,
+                source: None,
+            };
+            self.now = self.members(update.session).into_iter().map(|s| (s.clone(), unknown(s))).collect();
+        }
+        if self.session != Some(update.session) {
+            return;
+        }
+        let reading = MemberReading {
+            symbol: update.symbol.clone(),
+            log_return: update.log_return,
+            z: update.z,
+            market_value: update.market_value,
+            breached_at: update.breached_at,
+            source: update.source,
+        };
+        self.now.insert(update.symbol, reading);
+    }
+
+    fn judge(&mut self, at: UnixNanos, moment: &Moment<'_>, alerts: &mut Vec<Alert>) {
+        let Some(updates) = self.scheduled.remove(&at) else { return };
+        self.scheduled_len -= updates.len();
+        for update in updates {
+            self.place(update);
+        }
+        let Some(session) = self.session.filter(|s| self.settled_until.is_none_or(|u| u < *s)) else { return };
+        let members: Vec<MemberReading> = self.now.values().cloned().collect();
+        let reading = reading::read(&self.params, &members, self.sigma(session));
+        self.last = Some(reading.clone());
+        // An unknown neither fires nor resolves.
+        let Some(level) = reading.level else { return };
+        let Some((kind, stay)) = self.follow(level, at, &reading, &members) else { return };
+        let phase = match moment.calendar.map(|c| c.locate(at.plus(-1))) {
+            Some(Located::Known(m)) => m.phase,
+            _ => Phase::Regular,
+        };
+        let seen = Seen { session, at, phase, reading: &reading, members: &members, topic: moment.topic };
+        alerts.push(self.alert(kind, AlertState::Provisional, &stay, &seen));
+    }
+
+    /// Moves the stay to `level`: what to send, if anything.
+    fn follow(&mut self, level: Level, at: UnixNanos, reading: &Reading, members: &[MemberReading]) -> Option<(AlertKind, Stay)> {
+        let Some(stay) = &mut self.current else {
+            if level == Level::Calm {
+                return None;
+            }
+            self.count += 1;
+            let stay = Stay {
+                number: self.count,
+                direction: direction_of(reading, members),
+                level,
+                peak: level,
+                revision: 0,
+                low_since: None,
+            };
+            self.current = Some(Stay { revision: 1, ..stay });
+            return Some((AlertKind::Open, stay));
+        };
+        let kind = if level > stay.level {
+            let kind = if level > stay.peak { AlertKind::Escalate } else { AlertKind::Update };
+            (stay.level, stay.peak, stay.low_since) = (level, stay.peak.max(level), None);
+            kind
+        } else if level == stay.level {
+            stay.low_since = None;
+            return None;
+        } else {
+            let since = *stay.low_since.get_or_insert(at);
+            if at.since(since) < self.params.ease_after {
+                return None;
+            }
+            stay.low_since = None;
+            if level == Level::Calm {
+                AlertKind::Close
+            } else {
+                stay.level = level;
+                AlertKind::Deescalate
+            }
+        };
+        let sent = *stay;
+        stay.revision += 1;
+        if kind == AlertKind::Close
+            && let Some(stay) = self.current.take()
+        {
+            self.waiting.push(stay);
+        }
+        Some((kind, sent))
+    }
+
+    /// Ends a session by its members' closes.
+    fn settle(&mut self, session: SessionDate, close: UnixNanos, moment: &Moment<'_>, alerts: &mut Vec<Alert>) {
+        let closes = self.pending.remove(&session).unwrap_or_default();
+        let is_history = !closes.is_empty() && closes.values().all(|c| c.is_history);
+        let members: Vec<MemberReading> = self
+            .members(session)
+            .into_iter()
+            .map(|symbol| match closes.get(&symbol) {
+                Some(c) => MemberReading {
+                    symbol,
+                    log_return: c.log_return,
+                    z: c.z,
+                    market_value: c.market_value,
+                    breached_at: c.breached_at,
+                    source: c.source,
+                },
+                None => MemberReading {
+                    symbol,
+                    log_return: Err(Unknown::NoClose),
+                    z: Err(Unknown::NoClose),
+                    market_value: None,
+                    breached_at: None,
+                    source: None,
+                },
+            })
+            .collect();
+        let reading = reading::read(&self.params, &members, self.sigma(session));
+        let seen = Seen { session, at: close, phase: Phase::Close, reading: &reading, members: &members, topic: moment.topic };
+        if !is_history {
+            self.verdicts(&seen, alerts);
+        }
+        let view = self.view_of(session, &reading, &members);
+        self.closes.insert(session, view);
+        if self.closes.len() > CLOSES_KEPT {
+            self.closes.pop_first();
+        }
+        if let Ok(r) = reading.basket_return {
+            self.returns.push((session, r));
+            if self.returns.len() > RETURNS_KEPT {
+                self.returns.remove(0);
+            }
+        }
+        self.settled_until = Some(session);
+        (self.current, self.count) = (None, 0);
+        self.waiting.clear();
+        self.last = Some(reading);
+        if self.session.is_none_or(|s| s <= session) {
+            self.session = Some(session);
+            self.now = members.into_iter().map(|m| (m.symbol.clone(), m)).collect();
+        }
+    }
+
+    fn verdicts(&mut self, seen: &Seen<'_>, alerts: &mut Vec<Alert>) {
+        let mut stays = std::mem::take(&mut self.waiting);
+        stays.extend(self.current.take());
+        let level = seen.reading.level;
+        if let (Some(level), true) = (level.filter(|l| *l > Level::Calm), stays.is_empty()) {
+            self.count += 1;
+            let direction = direction_of(seen.reading, seen.members);
+            stays.push(Stay { number: self.count, direction, level, peak: level, revision: 0, low_since: None });
+        }
+        let last = stays.len().saturating_sub(1);
+        for (at, mut stay) in stays.into_iter().enumerate() {
+            let (kind, state) = match level {
+                None => (AlertKind::Close, AlertState::Expired),
+                Some(level) if level > Level::Calm && at == last => {
+                    (stay.level, stay.peak) = (level, stay.peak.max(level));
+                    (AlertKind::Confirm, AlertState::Confirmed)
+                }
+                Some(_) => (AlertKind::Fade, AlertState::Faded),
+            };
+            alerts.push(self.alert(kind, state, &stay, seen));
+        }
+    }
+
+    pub(super) fn settle_history(&mut self, calendar: Option<&Calendar>) {
+        let topic = Arc::from("");
+        let moment = Moment { watermark: UnixNanos::MAX, is_end: true, calendar, topic: &topic };
+        while let Some(session) = self.pending.first_key_value().map(|(s, _)| *s) {
+            let all_history = self.pending[&session].values().all(|c| c.is_history);
+            let close = calendar.and_then(|c| c.session(session)).map(|s| s.close);
+            let (true, Some(close)) = (all_history, close) else { return };
+            self.settle(session, close, &moment, &mut Vec::new());
+        }
+    }
+
+    fn window(&self, session: SessionDate) -> &[(SessionDate, f64)] {
+        let end = self.returns.partition_point(|(s, _)| *s < session);
+        &self.returns[end.saturating_sub(WINDOW)..end]
+    }
+
+    fn sigma(&self, session: SessionDate) -> domain::Reading {
+        let window: Vec<f64> = self.window(session).iter().map(|(_, r)| *r).collect();
+        if window.len() < WINDOW {
+            return Err(Unknown::Warming);
+        }
+        sample_sigma(&window).filter(|s| *s > 0.0).ok_or(Unknown::InsufficientVariance)
+    }
+
+    fn view_of(&self, session: SessionDate, reading: &Reading, members: &[MemberReading]) -> GroupView {
+        let level = reading.level;
+        GroupView {
+            name: self.params.name.clone(),
+            session: Some(session),
+            level: level.map_or("UNKNOWN", Level::name),
+            level_number: level.map_or(-1, |l| i8::try_from(l.number()).unwrap_or(0)),
+            coverage: reading.coverage,
+            basket_return: reading.basket_return,
+            legs: reading.legs(&self.params, level.unwrap_or(Level::Watch)),
+            members: members.iter().map(|m| (m.symbol.clone(), m.z)).collect(),
+        }
+    }
+
+    pub(super) fn view(&self) -> GroupView {
+        let members: Vec<MemberReading> = self.now.values().cloned().collect();
+        match (&self.last, self.session) {
+            (Some(reading), Some(session)) => self.view_of(session, reading, &members),
+            _ => {
+                let reading = reading::read(&self.params, &[], Err(Unknown::Warming));
+                GroupView { session: None, ..self.view_of(SessionDate::MIN, &reading, &[]) }
+            }
+        }
+    }
+
+    pub(super) fn closes(&self) -> impl Iterator<Item = &GroupView> {
+        self.closes.values()
+    }
+
+    fn alert(&mut self, kind: AlertKind, state: AlertState, stay: &Stay, seen: &Seen<'_>) -> Alert {
+        self.sequence += 1;
+        let entity = Entity::Cluster(self.params.name.clone());
+        let reading = seen.reading;
+        let window = self.window(seen.session).to_vec();
+        let window = if window.len() < WINDOW { Err(Unknown::Warming) } else { Ok(window) };
+        let view = window.as_ref().map_err(|e| *e).map(|w| WindowView {
+            n: w.len(),
+            first: w[0].0,
+            last: w[w.len() - 1].0,
+            max_abs_return: w.iter().fold(0.0_f64, |m, (_, r)| m.max(r.abs())),
+        });
+        let breached = in_order_of_breach(seen.members, self.params.breach_at);
+        let change: f64 = seen.members.iter().filter_map(|m| Some(m.market_value? * m.log_return.ok()?.exp_m1())).sum();
+        let mut source: Vec<Source> = seen
+            .members
+            .iter()
+            .filter_map(|m| m.source)
+            .map(|(partition, offset)| Source { topic: seen.topic.clone(), partition, offset })
+            .collect();
+        source.sort();
+        let basis = if seen.phase == Phase::Close { "official" } else { "provisional" };
+        let level = stay.level;
+        let mut breached = breached.into_iter();
+        let initiator = breached.next();
+        let percent = reading.basket_return.map_or_else(|_| "unknown".to_owned(), |r| format!("{:+.2} %", r.exp_m1() * 100.0));
+        let by = initiator.as_ref().map_or_else(String::new, |s| format!(", first {s}"));
+        let count = reading.members_in_breach.unwrap_or(0.0);
+        let summary = format!(
+            "Group {} is at {} on {}: basket {percent}, {count} of {} members beyond {} sigma{by}.",
+            self.params.name,
+            level.name(),
+            seen.session,
+            seen.members.len(),
+            self.params.breach_at,
+        );
+        Alert {
+            alert_id: alert_id(RULE_CLUSTER, &entity, Some(seen.session), stay.direction, stay.number),
+            revision: stay.revision,
+            sequence: self.sequence,
+            kind,
+            state,
+            entity,
+            groups: vec![self.params.name.clone()],
+            rule: RuleRef { id: RULE_CLUSTER, version: RULE_VERSION, config_hash: self.config_hash.clone() },
+            session: Some(seen.session),
+            phase: seen.phase,
+            event_time: seen.at,
+            direction: stay.direction,
+            tier: f64::from(level.number()),
+            peak_tier: f64::from(stay.peak.number()),
+            severity: level.name(),
+            z: reading.basket_z,
+            sigma_daily: self.sigma(seen.session),
+            window: view,
+            log_return: reading.basket_return,
+            simple_return: reading.basket_return.map(f64::exp_m1),
+            price: Err(Unknown::NotASecurity),
+            reference: Err(Unknown::NotASecurity),
+            next_tiers: Vec::new(),
+            evidence: window,
+            cluster: Some(ClusterView {
+                level: level.name(),
+                legs: reading.legs(&self.params, level),
+                members: seen
+                    .members
+                    .iter()
+                    .map(|m| MemberZ { symbol: m.symbol.clone(), z: m.z, breached_at: m.breached_at })
+                    .collect(),
+                coverage: reading.coverage,
+                initiator,
+                followers: breached.collect(),
+            }),
+            usd: reading.basket_return.map(|_| UsdChange { market_value_change: change, shares: None, basis }),
+            quality: if reading.coverage < 1.0 { vec!["PARTIAL_COVERAGE".into()] } else { Vec::new() },
+            source,
+            summary,
+            fast_volatility: 0.0,
+            slow_volatility: 0.0,
+            episode: stay.number,
+        }
+    }
+}
+
+/// A group at the moment that is judged.
+struct Seen<'a> {
+    session: SessionDate,
+    at: UnixNanos,
+    phase: Phase,
+    reading: &'a Reading,
+    members: &'a [MemberReading],
+    topic: &'a Arc<str>,
+}
+
+/// Sign of the basket; of the largest multiple where the basket is not known.
+fn direction_of(reading: &Reading, members: &[MemberReading]) -> Direction {
+    let largest = || {
+        let known = members.iter().filter_map(|m| m.z.ok());
+        known.max_by(|a, b| a.abs().total_cmp(&b.abs())).unwrap_or(0.0)
+    };
+    Direction::of(reading.basket_return.unwrap_or_else(|_| largest()))
+}
+
+/// Members in breach: by first breach, then larger absolute multiple, then symbol.
+fn in_order_of_breach(members: &[MemberReading], breach_at: f64) -> Vec<Symbol> {
+    let mut breached: Vec<(&MemberReading, f64)> =
+        members.iter().filter_map(|m| Some((m, m.z.ok()?))).filter(|(_, z)| z.abs() >= breach_at).collect();
+    breached.sort_by(|(a, za), (b, zb)| {
+        let time = |m: &MemberReading| m.breached_at.unwrap_or(UnixNanos::MAX);
+        time(a).cmp(&time(b)).then(zb.abs().total_cmp(&za.abs())).then(a.symbol.cmp(&b.symbol))
+    });
+    breached.into_iter().map(|(m, _)| m.symbol.clone()).collect()
+}

@@ -1,0 +1,204 @@
+//! The state of a group as plain numbers, for snapshots.
+
+use super::{Group, Stay};
+use crate::cluster::level::{Level, Membership};
+use crate::cluster::reading::MemberReading;
+use crate::cluster::stage::{MemberClose, MemberUpdate};
+use crate::domain::{self, Direction, SessionDate, Symbol, UnixNanos, Unknown};
+use serde::{Deserialize, Serialize};
+
+/// A number, or the number of the reason why it is unknown.
+type Known = Result<f64, u8>;
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+struct ReadingImage {
+    symbol: String,
+    log_return: Known,
+    z: Known,
+    market_value: Option<f64>,
+    breached_at: Option<i64>,
+    source: Option<(i32, i64)>,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+struct StayImage {
+    number: u32,
+    down: bool,
+    level: u8,
+    peak: u8,
+    revision: u32,
+    low_since: Option<i64>,
+}
+
+/// The state of a group.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct GroupImage {
+    memberships: Vec<(String, Vec<(i32, bool)>)>,
+    session: Option<i32>,
+    now: Vec<ReadingImage>,
+    scheduled: Vec<(i64, i32, ReadingImage)>,
+    pending: Vec<(i32, bool, ReadingImage)>,
+    settled_until: Option<i32>,
+    returns: Vec<(i32, f64)>,
+    current: Option<StayImage>,
+    waiting: Vec<StayImage>,
+    count: u32,
+    sequence: u64,
+}
+
+fn known(reading: domain::Reading) -> Known {
+    reading.map_err(Unknown::number)
+}
+
+fn reading(known: Known) -> domain::Reading {
+    known.map_err(|n| Unknown::from_number(n).unwrap_or(Unknown::NotYet))
+}
+
+fn date(days: i32) -> SessionDate {
+    SessionDate::from_days(days).unwrap_or(SessionDate::MIN)
+}
+
+impl From<&MemberReading> for ReadingImage {
+    fn from(m: &MemberReading) -> Self {
+        Self {
+            symbol: m.symbol.to_string(),
+            log_return: known(m.log_return),
+            z: known(m.z),
+            market_value: m.market_value,
+            breached_at: m.breached_at.map(|t| t.0),
+            source: m.source,
+        }
+    }
+}
+
+impl ReadingImage {
+    fn restore(self) -> Option<MemberReading> {
+        Some(MemberReading {
+            symbol: Symbol::new(&self.symbol).ok()?,
+            log_return: reading(self.log_return),
+            z: reading(self.z),
+            market_value: self.market_value,
+            breached_at: self.breached_at.map(UnixNanos),
+            source: self.source,
+        })
+    }
+}
+
+impl From<&Stay> for StayImage {
+    fn from(s: &Stay) -> Self {
+        Self {
+            number: s.number,
+            down: s.direction == Direction::Down,
+            level: s.level.number(),
+            peak: s.peak.number(),
+            revision: s.revision,
+            low_since: s.low_since.map(|t| t.0),
+        }
+    }
+}
+
+impl StayImage {
+    fn restore(&self) -> Option<Stay> {
+        Some(Stay {
+            number: self.number,
+            direction: if self.down { Direction::Down } else { Direction::Up },
+            level: Level::from_number(self.level)?,
+            peak: Level::from_number(self.peak)?,
+            revision: self.revision,
+            low_since: self.low_since.map(UnixNanos),
+        })
+    }
+}
+
+impl GroupImage {
+    /// Symbols that ever were members.
+    pub(in crate::cluster) fn members(&self) -> impl Iterator<Item = Symbol> {
+        self.memberships.iter().filter_map(|(s, _)| Symbol::new(s).ok())
+    }
+}
+
+impl Group {
+    pub(in crate::cluster) fn image(&self) -> GroupImage {
+        let update = |(at, u): (&UnixNanos, &MemberUpdate)| {
+            let reading = MemberReading {
+                symbol: u.symbol.clone(),
+                log_return: u.log_return,
+                z: u.z,
+                market_value: u.market_value,
+                breached_at: u.breached_at,
+                source: u.source,
+            };
+            (at.0, u.session.days(), ReadingImage::from(&reading))
+        };
+        let close = |c: &MemberClose| {
+            let reading = MemberReading {
+                symbol: c.symbol.clone(),
+                log_return: c.log_return,
+                z: c.z,
+                market_value: c.market_value,
+                breached_at: c.breached_at,
+                source: c.source,
+            };
+            (c.session.days(), c.is_history, ReadingImage::from(&reading))
+        };
+        let changes = |m: &Vec<Membership>| m.iter().map(|m| (m.from.days(), m.inside)).collect();
+        GroupImage {
+            memberships: self.memberships.iter().map(|(s, m)| (s.to_string(), changes(m))).collect(),
+            session: self.session.map(SessionDate::days),
+            now: self.now.values().map(ReadingImage::from).collect(),
+            scheduled: self.scheduled.iter().flat_map(|(at, list)| list.iter().map(move |u| (at, u))).map(update).collect(),
+            pending: self.pending.values().flat_map(|c| c.values()).map(close).collect(),
+            settled_until: self.settled_until.map(SessionDate::days),
+            returns: self.returns.iter().map(|(s, r)| (s.days(), *r)).collect(),
+            current: self.current.as_ref().map(StayImage::from),
+            waiting: self.waiting.iter().map(StayImage::from).collect(),
+            count: self.count,
+            sequence: self.sequence,
+        }
+    }
+
+    pub(in crate::cluster) fn restore(&mut self, image: GroupImage) {
+        for (symbol, changes) in image.memberships {
+            let Ok(symbol) = Symbol::new(&symbol) else { continue };
+            for (from, inside) in changes {
+                self.set_membership(&symbol, date(from), inside);
+            }
+        }
+        self.session = image.session.map(date);
+        let now = image.now.into_iter().filter_map(ReadingImage::restore);
+        self.now = now.map(|m| (m.symbol.clone(), m)).collect();
+        for (at, session, r) in image.scheduled {
+            let Some(m) = r.restore() else { continue };
+            let update = MemberUpdate {
+                symbol: m.symbol,
+                at: UnixNanos(at),
+                session: date(session),
+                log_return: m.log_return,
+                z: m.z,
+                market_value: m.market_value,
+                breached_at: m.breached_at,
+                source: m.source,
+            };
+            self.schedule(UnixNanos(at), update);
+        }
+        for (session, is_history, r) in image.pending {
+            let Some(m) = r.restore() else { continue };
+            let close = MemberClose {
+                symbol: m.symbol,
+                session: date(session),
+                log_return: m.log_return,
+                z: m.z,
+                market_value: m.market_value,
+                breached_at: m.breached_at,
+                source: m.source,
+                is_history,
+            };
+            self.pending.entry(close.session).or_default().insert(close.symbol.clone(), close);
+        }
+        self.settled_until = image.settled_until.map(date);
+        self.returns = image.returns.into_iter().map(|(s, r)| (date(s), r)).collect();
+        self.current = image.current.as_ref().and_then(StayImage::restore);
+        self.waiting = image.waiting.iter().filter_map(StayImage::restore).collect();
+        (self.count, self.sequence) = (image.count, image.sequence);
+    }
+}

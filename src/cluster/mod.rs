@@ -1,0 +1,15 @@
+//! Groups of securities: the basket of their moves, its size in its own sigmas, and the level that follows.
+//!
+//! A group sees its members at a fixed spacing in event time and decides once the watermark has passed, so
+//! its verdict is the same however members are spread over partitions. Levels come from fixed bounds on
+//! three legs (`basket_z`, `rms_z`, `members_in_breach`); a leg that is not known is not reached.
+
+mod group;
+mod level;
+mod reading;
+mod stage;
+
+pub use group::{Group, GroupImage};
+pub use level::{GroupParams, Level, LevelBounds};
+pub use reading::{GroupView, MemberReading, Reading};
+pub use stage::{MemberClose, MemberUpdate, Stage};

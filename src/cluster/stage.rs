@@ -1,0 +1,161 @@
+//! Aligns members in event time and hands each group its moments in order.
+
+use super::group::{Group, GroupImage, Moment};
+use super::level::GroupParams;
+use super::reading::GroupView;
+use crate::domain::{self, Alert, SessionDate, Symbol, UnixNanos};
+use crate::market::Calendar;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+/// A member's last price within a group interval.
+#[derive(Clone, PartialEq, Debug)]
+pub struct MemberUpdate {
+    /// Which.
+    pub symbol: Symbol,
+    /// End of the interval: the price stood before it.
+    pub at: UnixNanos,
+    /// Session it belongs to.
+    pub session: SessionDate,
+    /// Log return of the session so far.
+    pub log_return: domain::Reading,
+    /// Its multiple.
+    pub z: domain::Reading,
+    /// Market value before the session.
+    pub market_value: Option<f64>,
+    /// First breach of the session.
+    pub breached_at: Option<UnixNanos>,
+    /// Partition and offset of the price.
+    pub source: Option<(i32, i64)>,
+}
+
+/// What a member's session came to.
+#[derive(Clone, PartialEq, Debug)]
+pub struct MemberClose {
+    /// Which.
+    pub symbol: Symbol,
+    /// Session.
+    pub session: SessionDate,
+    /// Its daily log return.
+    pub log_return: domain::Reading,
+    /// Its multiple.
+    pub z: domain::Reading,
+    /// Market value before the session.
+    pub market_value: Option<f64>,
+    /// First breach of the session, where it was watched.
+    pub breached_at: Option<UnixNanos>,
+    /// Partition and offset of the close.
+    pub source: Option<(i32, i64)>,
+    /// Whether it only was history.
+    pub is_history: bool,
+}
+
+/// Every group, behind one watermark.
+pub struct Stage {
+    groups: Vec<Group>,
+    followed: HashSet<Symbol>,
+    watermark: UnixNanos,
+}
+
+impl Stage {
+    /// Groups without state.
+    pub fn new(groups: &[GroupParams], config_hash: &Arc<str>) -> Self {
+        let followed = groups.iter().flat_map(|g| &g.members).filter_map(|m| Symbol::new(m).ok()).collect();
+        let groups = groups.iter().map(|g| Group::new(g.clone(), config_hash.clone())).collect();
+        Self { groups, followed, watermark: UnixNanos::MIN }
+    }
+
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.groups.is_empty()
+    }
+
+    /// Whether some group follows `symbol`.
+    pub fn follows(&self, symbol: &str) -> bool {
+        self.followed.contains(symbol)
+    }
+
+    /// Names of the groups that hold `symbol` in `session`, sorted.
+    pub fn groups_of(&self, symbol: &str, session: Option<SessionDate>) -> Vec<Arc<str>> {
+        let session = session.unwrap_or(SessionDate::MIN);
+        let inside = self.groups.iter().filter(|g| g.holds(symbol, session));
+        inside.map(|g| g.params.name.clone()).collect()
+    }
+
+    /// Records a membership: whether it is news, or `None` for a group that is not configured.
+    pub fn membership(&mut self, group: &str, symbol: &Symbol, from: SessionDate, inside: bool) -> Option<bool> {
+        let group = self.groups.iter_mut().find(|g| *g.params.name == *group)?;
+        let changed = group.set_membership(symbol, from, inside);
+        if inside {
+            self.followed.insert(symbol.clone());
+        }
+        Some(changed)
+    }
+
+    /// Takes a member's price of an interval.
+    pub fn update(&mut self, update: MemberUpdate) {
+        // Behind the watermark its interval has been judged: it counts from the next one on.
+        let at = update.at.max(self.watermark.plus(1));
+        for group in &mut self.groups {
+            if group.holds(update.symbol.as_str(), update.session) {
+                group.schedule(at, update.clone());
+            }
+        }
+    }
+
+    /// Takes a member's close.
+    pub fn close(&mut self, close: MemberClose) {
+        for group in &mut self.groups {
+            if group.holds(close.symbol.as_str(), close.session) {
+                group.take_close(&close);
+            }
+        }
+    }
+
+    /// Judges every moment up to `watermark`. At the end of the input a session with any close is over.
+    pub fn advance(&mut self, watermark: UnixNanos, is_end: bool, calendar: Option<&Calendar>, topic: &Arc<str>, alerts: &mut Vec<Alert>) {
+        self.watermark = self.watermark.max(watermark);
+        for group in &mut self.groups {
+            group.advance(&Moment { watermark, is_end, calendar, topic }, alerts);
+        }
+    }
+
+    /// Ends, without a word, every session that history closed.
+    pub fn settle_history(&mut self, calendar: Option<&Calendar>) {
+        for group in &mut self.groups {
+            group.settle_history(calendar);
+        }
+    }
+
+    /// Every group as it stands.
+    pub fn views(&self) -> Vec<GroupView> {
+        self.groups.iter().map(Group::view).collect()
+    }
+
+    /// Readings at the close of each session, by session.
+    pub fn closes(&self) -> BTreeMap<SessionDate, Vec<GroupView>> {
+        let mut all: BTreeMap<SessionDate, Vec<GroupView>> = BTreeMap::new();
+        for view in self.groups.iter().flat_map(Group::closes) {
+            if let Some(session) = view.session {
+                all.entry(session).or_default().push(view.clone());
+            }
+        }
+        all
+    }
+
+    /// The plain content, for snapshots.
+    pub fn image(&self) -> (UnixNanos, Vec<(Arc<str>, GroupImage)>) {
+        (self.watermark, self.groups.iter().map(|g| (g.params.name.clone(), g.image())).collect())
+    }
+
+    /// Continues from an image; groups it does not name start empty.
+    pub fn restore(&mut self, watermark: UnixNanos, images: Vec<(Arc<str>, GroupImage)>) {
+        self.watermark = watermark;
+        for (name, image) in images {
+            if let Some(group) = self.groups.iter_mut().find(|g| g.params.name == name) {
+                self.followed.extend(image.members());
+                group.restore(image);
+            }
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! Alerts to JSON: `fragility.alert.v1`, and the short form of the benchmark.
+
+use crate::domain::{Alert, Reading, Unknown};
+use serde::Serialize;
+use serde::ser::{SerializeMap, SerializeSeq, Serializer};
+
+/// Multiples of sigma are published with four decimals; decisions are made on the unrounded.
+fn rounded(value: f64) -> f64 {
+    let scaled = (value * 1e4).round() / 1e4;
+    // No negative zero.
+    if scaled == 0.0 { 0.0 } else { scaled }
+}
+
+/// A number that prints without decimals when it has none.
+struct Tier(f64);
+
+impl Serialize for Tier {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.0.fract() == 0.0 && self.0.abs() < 1e9 {
+            #[expect(clippy::cast_possible_truncation, reason = "checked to be a small whole number")]
+            return serializer.serialize_i64(self.0 as i64);
+        }
+        serializer.serialize_f64(self.0)
+    }
+}
+
+/// A sequence made while it is written.
+struct Each<F>(F);
+
+impl<T: Serialize, I: Iterator<Item = T>, F: Fn() -> I> Serialize for Each<F> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut seq = serializer.serialize_seq(None)?;
+        for item in (self.0)() {
+            seq.serialize_element(&item)?;
+        }
+        seq.end()
+    }
+}
+
+#[derive(Serialize)]
+struct EntityJson<'a> {
+    r#type: &'a str,
+    id: &'a str,
+}
+
+#[derive(Serialize)]
+struct RuleJson<'a> {
+    id: &'a str,
+    version: u32,
+    config_hash: &'a str,
+}
+
+#[derive(Serialize)]
+struct WindowJson {
+    n: usize,
+    first: String,
+    last: String,
+    max_abs_return: f64,
+}
+
+#[derive(Serialize)]
+struct ReferenceJson<'a> {
+    price: f64,
+    session: Option<String>,
+    basis: &'a str,
+}
+
+#[derive(Serialize)]
+struct NextTierJson {
+    tier: Tier,
+    price: f64,
+}
+
+#[derive(Serialize)]
+struct EvidenceJson {
+    session: String,
+    log_return: f64,
+}
+
+#[derive(Serialize)]
+struct UsdJson<'a> {
+    market_value_change: f64,
+    shares: Option<f64>,
+    basis: &'a str,
+    record_rank: Option<u32>,
+}
+
+#[derive(Serialize)]
+struct LegJson<'a> {
+    name: &'a str,
+    value: Option<f64>,
+    percentile: Option<f64>,
+    threshold: f64,
+    reached: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unknown: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct MemberJson<'a> {
+    symbol: &'a str,
+    z: Option<f64>,
+    breached_at: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unknown: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct SourceJson<'a> {
+    topic: &'a str,
+    partition: i32,
+    offset: i64,
+}
+
+/// Collects the reason of each field that is null.
+struct Reasons(Vec<(&'static str, Unknown)>);
+
+impl Reasons {
+    fn field(&mut self, name: &'static str, reading: Reading) -> Option<f64> {
+        self.any(name, &reading).copied()
+    }
+
+    fn any<'a, T>(&mut self, name: &'static str, value: &'a Result<T, Unknown>) -> Option<&'a T> {
+        value.as_ref().map_err(|reason| self.0.push((name, *reason))).ok()
+    }
+}
+
+impl Serialize for Reasons {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (field, reason) in &self.0 {
+            map.serialize_entry(field, reason.name())?;
+        }
+        map.end()
+    }
+}
+
+struct AlertJson<'a>(&'a Alert);
+
+impl Serialize for AlertJson<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let a = self.0;
+        let mut reasons = Reasons(Vec::new());
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("schema", "fragility.alert.v1")?;
+        map.serialize_entry("alert_id", &a.alert_id.hyphenated().to_string())?;
+        map.serialize_entry("revision", &a.revision)?;
+        map.serialize_entry("sequence", &a.sequence)?;
+        map.serialize_entry("kind", a.kind.name())?;
+        map.serialize_entry("state", a.state.name())?;
+        map.serialize_entry("entity", &EntityJson { r#type: a.entity.type_name(), id: a.entity.id() })?;
+        map.serialize_entry("groups", &a.groups)?;
+        let rule = RuleJson { id: a.rule.id, version: a.rule.version, config_hash: &a.rule.config_hash };
+        map.serialize_entry("rule", &rule)?;
+        map.serialize_entry("mode", "bofa21")?;
+        map.serialize_entry("session", &a.session.map(|s| s.to_string()))?;
+        map.serialize_entry("phase", a.phase.name())?;
+        map.serialize_entry("event_time", &a.event_time.0)?;
+        map.serialize_entry("direction", a.direction.name())?;
+        map.serialize_entry("tier", &Tier(a.tier))?;
+        map.serialize_entry("peak_tier", &Tier(a.peak_tier))?;
+        map.serialize_entry("severity", a.severity)?;
+        map.serialize_entry("z", &reasons.field("z", a.z).map(rounded))?;
+        map.serialize_entry("z_adjusted", &reasons.field("z_adjusted", Err(Unknown::NotComputed)))?;
+        map.serialize_entry("sigma_daily", &reasons.field("sigma_daily", a.sigma_daily))?;
+        let window = reasons.any("window", &a.window).map(|w| WindowJson {
+            n: w.n,
+            first: w.first.to_string(),
+            last: w.last.to_string(),
+            max_abs_return: w.max_abs_return,
+        });
+        map.serialize_entry("window", &window)?;
+        map.serialize_entry("log_return", &reasons.field("log_return", a.log_return))?;
+        map.serialize_entry("simple_return", &reasons.field("simple_return", a.simple_return))?;
+        map.serialize_entry("price", &reasons.field("price", a.price))?;
+        let reference = reasons.any("reference", &a.reference).map(|r| ReferenceJson {
+            price: r.price,
+            session: r.session.map(|s| s.to_string()),
+            basis: r.basis,
+        });
+        map.serialize_entry("reference", &reference)?;
+        let next = || a.next_tiers.iter().map(|n| NextTierJson { tier: Tier(n.tier), price: n.price });
+        map.serialize_entry("next_tiers", &Each(next))?;
+        let evidence = reasons.any("evidence", &a.evidence).map(|list| {
+            Each(|| list.iter().map(|(s, r)| EvidenceJson { session: s.to_string(), log_return: *r }))
+        });
+        map.serialize_entry("evidence", &evidence)?;
+        serialize_cluster(&mut map, a)?;
+        let usd = reasons.any("usd", &a.usd).map(|u| UsdJson {
+            market_value_change: u.market_value_change,
+            shares: u.shares,
+            basis: u.basis,
+            record_rank: None,
+        });
+        if usd.is_some() {
+            reasons.0.push(("usd.record_rank", Unknown::NotComputed));
+        }
+        map.serialize_entry("usd", &usd)?;
+        map.serialize_entry("quality", &a.quality)?;
+        let source = || a.source.iter().map(|s| SourceJson { topic: &s.topic, partition: s.partition, offset: s.offset });
+        map.serialize_entry("source", &Each(source))?;
+        map.serialize_entry("summary", &a.summary)?;
+        map.serialize_entry("unknown", &reasons)?;
+        map.end()
+    }
+}
+
+fn serialize_cluster<M: SerializeMap>(map: &mut M, alert: &Alert) -> Result<(), M::Error> {
+    #[derive(Serialize)]
+    struct ClusterJson<'a, L, M, F> {
+        level: &'a str,
+        legs: L,
+        members: M,
+        coverage: f64,
+        initiator: Option<&'a str>,
+        followers: F,
+    }
+    let Some(c) = &alert.cluster else { return map.serialize_entry("cluster", &None::<()>) };
+    let reason = |r: &Reading| r.err().map(Unknown::name);
+    let legs = || {
+        c.legs.iter().map(|l| LegJson {
+            name: l.name,
+            value: l.value.ok().map(rounded),
+            percentile: None,
+            threshold: l.threshold,
+            reached: l.reached,
+            unknown: reason(&l.value),
+        })
+    };
+    let members = || {
+        c.members.iter().map(|m| MemberJson {
+            symbol: m.symbol.as_str(),
+            z: m.z.ok().map(rounded),
+            breached_at: m.breached_at.map(|t| t.0),
+            unknown: reason(&m.z),
+        })
+    };
+    let cluster = ClusterJson {
+        level: c.level,
+        legs: Each(legs),
+        members: Each(members),
+        coverage: c.coverage,
+        initiator: c.initiator.as_ref().map(|s| s.as_str()),
+        followers: Each(|| c.followers.iter().map(|s| s.as_str())),
+    };
+    map.serialize_entry("cluster", &cluster)
+}
+
+/// Appends an alert as one JSON object, without a line end.
+pub fn encode_alert(alert: &Alert, out: &mut Vec<u8>) {
+    // Writing numbers and text into memory cannot fail.
+    let _ = serde_json::to_writer(out, &AlertJson(alert));
+}
+
+#[derive(Serialize)]
+struct CompactJson<'a> {
+    kind: &'a str,
+    symbol: &'a str,
+    ts: i64,
+    tier: Tier,
+    z: Option<f64>,
+    fast_vol: f64,
+    slow_vol: f64,
+    episode: u32,
+}
+
+/// Appends the benchmark's short form.
+pub fn encode_compact_alert(alert: &Alert, out: &mut Vec<u8>) {
+    let compact = CompactJson {
+        kind: alert.kind.name(),
+        symbol: alert.entity.id(),
+        ts: alert.event_time.0,
+        tier: Tier(alert.tier),
+        z: alert.z.ok().map(rounded),
+        fast_vol: alert.fast_volatility,
+        slow_vol: alert.slow_volatility,
+        episode: alert.episode,
+    };
+    let _ = serde_json::to_writer(out, &compact);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn multiples_are_rounded_and_tiers_are_whole() {
+        assert_eq!(rounded(-6.287_111), -6.2871);
+        assert_eq!(rounded(-0.000_01).to_bits(), 0.0_f64.to_bits());
+        assert_eq!(serde_json::to_string(&Tier(3.0)).unwrap(), "3");
+        assert_eq!(serde_json::to_string(&Tier(2.5)).unwrap(), "2.5");
+    }
+}

@@ -1,0 +1,282 @@
+//! One JSON input record to an observation.
+
+use super::error::DecodeError;
+use super::scan;
+use super::wire::{Wire, WireTime};
+use crate::domain::{
+    Bar, CloseBasis, Deferred, Interval, Observation, Outcome, Price, Reference, SessionDate, Symbol, Tick, UnixNanos,
+};
+use std::borrow::Cow;
+
+/// Longest value that is read; longer ones are malformed without a look inside.
+pub const VALUE_LEN_MAX: usize = 256 * 1024;
+
+/// Longest accepted feed or group name.
+const NAME_LEN_MAX: usize = 64;
+
+/// Decodes one record value.
+///
+/// # Errors
+/// `tombstone` for no bytes, `malformed` for what is not a record, `rejected` for impossible values; the
+/// error names the field.
+#[inline]
+pub fn decode(value: &[u8]) -> Result<Observation<'_>, DecodeError> {
+    match scan::tick(value) {
+        Some(tick) => Ok(Observation::Tick(tick)),
+        None => decode_any(value),
+    }
+}
+
+#[cold]
+fn decode_any(value: &[u8]) -> Result<Observation<'static>, DecodeError> {
+    if value.is_empty() {
+        let detail = Cow::Borrowed("the record has no value");
+        return Err(DecodeError { outcome: Outcome::Tombstone, reason: "tombstone", detail });
+    }
+    if value.len() > VALUE_LEN_MAX {
+        return Err(DecodeError::malformed("too_long", format!("value has {} bytes, at most {VALUE_LEN_MAX} are read", value.len())));
+    }
+    let wire: Wire = serde_json::from_slice(value).map_err(|_| explain(value))?;
+    observation(&wire)
+}
+
+/// Decodes again, slowly, to name the field at fault.
+fn explain(value: &[u8]) -> DecodeError {
+    let mut deserializer = serde_json::Deserializer::from_slice(value);
+    match serde_path_to_error::deserialize::<_, Wire>(&mut deserializer) {
+        Err(error) if error.inner().is_data() => {
+            DecodeError::malformed("wrong_type", format!("{}: {}", error.path(), error.inner()))
+        }
+        Err(error) => DecodeError::malformed("not_json", error.inner().to_string()),
+        Ok(_) => DecodeError::malformed("not_json", "there is something after the record"),
+    }
+}
+
+/// Checks a decoded record and gives it its meaning.
+pub(super) fn observation(wire: &Wire) -> Result<Observation<'static>, DecodeError> {
+    let kind = wire.kind.as_deref().ok_or_else(|| missing("type"))?;
+    if wire.size.is_some_and(|s| s <= 0.0) {
+        return Err(DecodeError::rejected("size", "size is not positive"));
+    }
+    Ok(match kind {
+        "tick" => Observation::Tick(Tick {
+            symbol: Cow::Owned(symbol_text(wire)?),
+            ts: time(wire)?,
+            price: price(wire.price, "price")?,
+            seq: wire.seq,
+            feed: feed(wire)?,
+        }),
+        "bar" => Observation::Bar(bar(wire)?),
+        "heartbeat" => Observation::Heartbeat(time(wire)?),
+        "close" | "split" | "shares" | "reference" | "member" | "leave" => Observation::Reference(reference(kind, wire)?),
+        "cancel" => Observation::Deferred(Deferred::Cancel),
+        "correct" => Observation::Deferred(Deferred::Correct),
+        "halt" => Observation::Deferred(Deferred::Halt),
+        "resume" => Observation::Deferred(Deferred::Resume),
+        "dividend" => Observation::Deferred(Deferred::Dividend),
+        "rename" => Observation::Deferred(Deferred::Rename),
+        "event" => Observation::Deferred(Deferred::Event),
+        other => {
+            let shown: String = other.chars().take(32).collect();
+            return Err(DecodeError::malformed("unknown_type", format!("type {shown:?} is not known")));
+        }
+    })
+}
+
+fn reference(kind: &str, wire: &Wire) -> Result<Reference, DecodeError> {
+    let symbol = symbol(wire)?;
+    Ok(match kind {
+        "close" => Reference::Close {
+            symbol,
+            session: date(wire.session.as_deref(), "session")?,
+            price: price(wire.price, "price")?,
+            ts: wire.ts.as_ref().map(instant).transpose()?,
+            basis: match wire.basis.as_deref() {
+                None | Some("official") => CloseBasis::Official,
+                Some("last") => CloseBasis::Last,
+                Some(_) => return Err(DecodeError::rejected("basis", "basis is neither official nor last")),
+            },
+        },
+        "split" => Reference::Split {
+            symbol,
+            ex_date: date(wire.ex_date.as_deref(), "ex_date")?,
+            ratio: within(wire.ratio, "ratio", 1e-6, 1e6)?,
+        },
+        "shares" => Reference::Shares {
+            symbol,
+            session: date(wire.session.as_deref(), "session")?,
+            shares: within(wire.shares_outstanding, "shares_outstanding", 1.0, 1e15)?,
+        },
+        "reference" => Reference::Desk {
+            symbol,
+            session: wire.session.as_deref().map(|s| date(Some(s), "session")).transpose()?,
+            prev_close: price(wire.prev_close, "prev_close")?,
+            sigma_daily: within(wire.sigma_daily, "sigma_daily", 1e-9, 100.0)?,
+        },
+        _ => {
+            let group = wire.group.clone().ok_or_else(|| missing("group"))?;
+            if group.is_empty() || group.len() > NAME_LEN_MAX {
+                return Err(DecodeError::rejected("group", "group is empty or longer than 64 bytes"));
+            }
+            let from = date(wire.from.as_deref(), "from")?;
+            if kind == "member" { Reference::Member { group, symbol, from } } else { Reference::Leave { group, symbol, from } }
+        }
+    })
+}
+
+fn bar(wire: &Wire) -> Result<Bar<'static>, DecodeError> {
+    let interval = wire.interval.as_deref().ok_or_else(|| missing("interval"))?;
+    if wire.volume.is_some_and(|v| v < 0.0) {
+        return Err(DecodeError::rejected("volume", "volume is negative"));
+    }
+    let bar = Bar {
+        symbol: Cow::Owned(symbol_text(wire)?),
+        ts: time(wire)?,
+        interval: Interval::parse(interval)
+            .ok_or_else(|| DecodeError::rejected("interval", "interval is none of 1m, 5m, 1h, 1d"))?,
+        open: price(wire.open, "open")?,
+        high: price(wire.high, "high")?,
+        low: price(wire.low, "low")?,
+        close: price(wire.close, "close")?,
+        session: wire.session.as_deref().map(|s| date(Some(s), "session")).transpose()?,
+        is_final: wire.is_final.unwrap_or(true),
+        seq: wire.seq,
+        feed: feed(wire)?,
+    };
+    bar.check().map_err(|e| DecodeError::rejected("crossed_bar", e.to_string()))?;
+    Ok(bar)
+}
+
+fn missing(field: &'static str) -> DecodeError {
+    DecodeError::malformed("missing_field", format!("{field} is missing"))
+}
+
+fn price(value: Option<f64>, field: &'static str) -> Result<Price, DecodeError> {
+    Price::new(value.ok_or_else(|| missing(field))?).map_err(|e| DecodeError::rejected("price", format!("{field}: {e}")))
+}
+
+fn within(value: Option<f64>, field: &'static str, low: f64, high: f64) -> Result<f64, DecodeError> {
+    let value = value.ok_or_else(|| missing(field))?;
+    if (low..=high).contains(&value) {
+        Ok(value)
+    } else {
+        Err(DecodeError::rejected("out_of_bounds", format!("{field} is not between {low} and {high}")))
+    }
+}
+
+fn symbol_text(wire: &Wire) -> Result<String, DecodeError> {
+    let text = wire.symbol.clone().ok_or_else(|| missing("symbol"))?;
+    Symbol::check(&text).map_err(|e| DecodeError::rejected("symbol", e.to_string()))?;
+    Ok(text)
+}
+
+fn symbol(wire: &Wire) -> Result<Symbol, DecodeError> {
+    let text = wire.symbol.as_deref().ok_or_else(|| missing("symbol"))?;
+    Symbol::new(text).map_err(|e| DecodeError::rejected("symbol", e.to_string()))
+}
+
+fn feed(wire: &Wire) -> Result<Option<Cow<'static, str>>, DecodeError> {
+    match &wire.feed {
+        Some(name) if name.is_empty() || name.len() > NAME_LEN_MAX => {
+            Err(DecodeError::rejected("feed", "feed is empty or longer than 64 bytes"))
+        }
+        Some(name) => Ok(Some(Cow::Owned(name.clone()))),
+        None => Ok(None),
+    }
+}
+
+fn time(wire: &Wire) -> Result<UnixNanos, DecodeError> {
+    instant(wire.ts.as_ref().ok_or_else(|| missing("ts"))?)
+}
+
+fn instant(time: &WireTime) -> Result<UnixNanos, DecodeError> {
+    match time {
+        WireTime::Nanos(nanos) => Ok(UnixNanos(*nanos)),
+        WireTime::Text(text) => UnixNanos::parse_rfc3339(text)
+            .ok_or_else(|| DecodeError::malformed("wrong_type", "ts is not an RFC 3339 time before the year 2262")),
+    }
+}
+
+fn date(text: Option<&str>, field: &'static str) -> Result<SessionDate, DecodeError> {
+    let text = text.ok_or_else(|| missing(field))?;
+    text.parse().map_err(|()| DecodeError::malformed("wrong_type", format!("{field} is not a date YYYY-MM-DD")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn check(text: &str, reason: &str) {
+        let got = decode(text.as_bytes());
+        assert_eq!(got.as_ref().map_err(|e| e.reason).map(|_| "decoded").unwrap_or_else(|r| r), reason, "{text}: {got:?}");
+    }
+
+    #[test]
+    fn each_kind_of_bad_record_has_its_reason() {
+        check("", "tombstone");
+        check("not json", "not_json");
+        check("[1]", "wrong_type");
+        check("{}", "missing_field");
+        check(r#"{"type":"tick","symbol":"A","ts":1}"#, "missing_field");
+        check(r#"{"type":"tick","symbol":"A","ts":1,"price":"12"}"#, "wrong_type");
+        check(r#"{"type":"tick","symbol":"A","ts":1,"price":NaN}"#, "not_json");
+        check(r#"{"type":"tick","symbol":"A","ts":1,"price":1e999}"#, "not_json");
+        check(r#"{"type":"tick","symbol":"A","ts":1,"price":-1}"#, "price");
+        check(r#"{"type":"tick","symbol":"A","ts":1,"price":0}"#, "price");
+        check(r#"{"type":"tick","symbol":"","ts":1,"price":1}"#, "symbol");
+        check(r#"{"type":"tick","symbol":"A","ts":1.5,"price":1}"#, "wrong_type");
+        check(r#"{"type":"tick","symbol":"A","ts":"soon","price":1}"#, "wrong_type");
+        check(r#"{"type":"tick","symbol":"A","ts":1,"price":1,"seq":-1}"#, "wrong_type");
+        check(r#"{"type":"tick","symbol":"A","ts":1,"price":1,"cond":"@"}"#, "wrong_type");
+        check(r#"{"type":"tick","symbol":"A","ts":1,"price":1,"size":0}"#, "size");
+        check(r#"{"type":"tick","symbol":"A","ts":1,"ts":2,"price":1}"#, "wrong_type");
+        check(r#"{"type":"tick","symbol":"A","ts":1,"price":1} x"#, "not_json");
+        check(r#"{"type":"tock"}"#, "unknown_type");
+        check(r#"{"type":"bar","symbol":"A","ts":1,"interval":"1m","open":2,"high":1,"low":1,"close":1}"#, "crossed_bar");
+        check(r#"{"type":"bar","symbol":"A","ts":1,"interval":"7m","open":1,"high":1,"low":1,"close":1}"#, "interval");
+        check(r#"{"type":"split","symbol":"A","ex_date":"2025-01-27","ratio":0}"#, "out_of_bounds");
+        check(r#"{"type":"close","symbol":"A","session":"2025-02-30","price":1}"#, "wrong_type");
+        check(&format!("\"{}\"", "x".repeat(VALUE_LEN_MAX)), "too_long");
+        check(&"[".repeat(100_000), "not_json");
+    }
+
+    #[test]
+    fn the_fast_path_takes_plain_ticks_alone() {
+        let plain = br#"{"type":"tick","symbol":"S00042","ts":1738161000123456789,"price":101.2345,"size":100,"seq":17}"#;
+        assert!(scan::tick(plain).is_some());
+        for odd in [r#"{"type":"tick","symbol":"\u0041","ts":1,"price":1}"#, r#"{"type":"tick","symbol":"A","ts":1,"price":1,"x":{}}"#] {
+            assert!(scan::tick(odd.as_bytes()).is_none());
+            assert!(matches!(decode(odd.as_bytes()), Ok(Observation::Tick(_))), "{odd}");
+        }
+    }
+
+    fn tick_text() -> impl Strategy<Value = String> {
+        let number = prop_oneof!["-?[0-9]{1,18}", "-?[0-9]{1,6}\\.[0-9]{1,20}", "[0-9]\\.?[0-9]{0,3}[eE]-?[0-9]{1,3}", "nan|null|true|\"1\""];
+        let field = prop_oneof![
+            Just(r#""type":"tick""#.to_owned()),
+            "[A-Z.]{0,5}".prop_map(|s| format!(r#""symbol":"{s}""#)),
+            number.clone().prop_map(|n| format!(r#""ts":{n}"#)),
+            number.clone().prop_map(|n| format!(r#""price": {n}"#)),
+            number.clone().prop_map(|n| format!(r#""size":{n}"#)),
+            number.prop_map(|n| format!(r#""seq":{n}"#)),
+            "[a-z\\\\\"é]{0,4}".prop_map(|s| format!(r#""feed":"{s}""#)),
+            Just(r#""other":[1,{"a":null}]"#.to_owned()),
+        ];
+        proptest::collection::vec(field, 3..9).prop_map(|fields| format!("{{{}}}", fields.join(",")))
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_give_a_value_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = decode(&bytes);
+        }
+
+        #[test]
+        fn fast_and_general_decoder_agree(text in tick_text()) {
+            if let Some(tick) = scan::tick(text.as_bytes()) {
+                prop_assert_eq!(decode_any(text.as_bytes()), Ok(Observation::Tick(tick)));
+            }
+        }
+    }
+}

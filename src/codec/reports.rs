@@ -1,0 +1,71 @@
+//! Measures, summary and accounting as JSON lines.
+
+use crate::cluster::GroupView;
+use crate::domain::{Outcome, SessionDate, Symbol};
+use crate::engine::Breadth;
+use crate::market::{Measure, Sigma};
+use serde_json::{Map, Value, json};
+
+/// One line of `--measures`: a symbol at the close of a session, in full double precision.
+pub fn encode_measure(symbol: &Symbol, measure: &Measure, out: &mut Vec<u8>) {
+    let mut flags: Vec<&str> = Vec::new();
+    if let Err(gap) = measure.log_return {
+        flags.push(gap.name());
+    }
+    match measure.sigma {
+        Sigma::Warming(_) => flags.push("WARMING"),
+        Sigma::Insufficient(_) => flags.push("INSUFFICIENT_VARIANCE"),
+        Sigma::Known(_) => {}
+    }
+    #[derive(serde::Serialize)]
+    struct Line<'a> {
+        symbol: &'a str,
+        session: String,
+        close: f64,
+        log_return: Option<f64>,
+        sigma_daily: Option<f64>,
+        z: Option<f64>,
+        n: usize,
+        flags: Vec<&'a str>,
+    }
+    let line = Line {
+        symbol: symbol.as_str(),
+        session: measure.session.to_string(),
+        close: measure.close,
+        log_return: measure.log_return.ok(),
+        sigma_daily: measure.sigma.number(),
+        z: measure.z,
+        n: measure.n,
+        flags,
+    };
+    let _ = serde_json::to_writer(out, &line);
+}
+
+/// One line of `--summary`: breadth over every symbol with a close, and the groups.
+pub fn encode_summary(session: SessionDate, breadth: Option<&Breadth>, groups: &[GroupView], out: &mut Vec<u8>) {
+    let mut line = Map::new();
+    line.insert("session".into(), session.to_string().into());
+    let mut universes = Map::new();
+    if let Some(b) = breadth {
+        let all = json!({"count": b.count, "valid": b.valid, "up": b.up, "down": b.down, "ratio": b.ratio()});
+        universes.insert("all".into(), all);
+    }
+    line.insert("breadth".into(), universes.into());
+    let mut clusters = Map::new();
+    for group in groups {
+        let leg = |l: &crate::domain::Leg| (l.name.to_owned(), json!({"value": l.value.ok(), "percentile": null}));
+        let legs: Map<String, Value> = group.legs.iter().map(leg).collect();
+        let members: Map<String, Value> = group.members.iter().map(|(s, z)| (s.to_string(), json!(z.ok()))).collect();
+        let value = json!({"level": group.level, "coverage": group.coverage, "legs": legs, "members": members});
+        clusters.insert(group.name.to_string(), value);
+    }
+    line.insert("clusters".into(), clusters.into());
+    let _ = serde_json::to_writer(out, &line);
+}
+
+/// The accounting of an input: records in, and where each of them went.
+pub fn encode_accounting(outcomes: &[u64; Outcome::ALL.len()], out: &mut Vec<u8>) {
+    let counts: Map<String, Value> = Outcome::ALL.iter().zip(outcomes).map(|(o, n)| (o.name().to_owned(), (*n).into())).collect();
+    let records_in: u64 = outcomes.iter().sum();
+    let _ = serde_json::to_writer(out, &json!({"records_in": records_in, "outcomes": counts, "quarantined": 0}));
+}

@@ -1,0 +1,307 @@
+//! What the product says.
+
+use super::{Phase, SessionDate, Symbol, UnixNanos, Unknown};
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// What happened to an episode.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum AlertKind {
+    /// It began.
+    Open,
+    /// It reached a higher tier.
+    Escalate,
+    /// It went on: a new extreme, or a tier regained.
+    Update,
+    /// It holds a lower tier than before.
+    Deescalate,
+    /// It ended within its session.
+    Close,
+    /// The closing price confirmed it.
+    Confirm,
+    /// The closing price did not confirm it.
+    Fade,
+    /// A later record changed what the close said.
+    Correct,
+}
+
+impl AlertKind {
+    /// The name in alerts.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Escalate => "escalate",
+            Self::Update => "update",
+            Self::Deescalate => "deescalate",
+            Self::Close => "close",
+            Self::Confirm => "confirm",
+            Self::Fade => "fade",
+            Self::Correct => "correct",
+        }
+    }
+}
+
+/// How final an alert is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum AlertState {
+    /// The session has not closed yet.
+    Provisional,
+    /// The closing price stands at or beyond the first tier.
+    Confirmed,
+    /// The closing price stands inside the first tier.
+    Faded,
+    /// The session ended without a closing price.
+    Expired,
+}
+
+impl AlertState {
+    /// The name in alerts.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Provisional => "PROVISIONAL",
+            Self::Confirmed => "CONFIRMED",
+            Self::Faded => "FADED",
+            Self::Expired => "EXPIRED",
+        }
+    }
+}
+
+/// Sign of a move.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum Direction {
+    /// Price rose.
+    Up,
+    /// Price fell.
+    Down,
+}
+
+impl Direction {
+    /// The direction of a signed number; zero counts as up.
+    pub fn of(value: f64) -> Self {
+        if value < 0.0 { Self::Down } else { Self::Up }
+    }
+
+    /// +1 or -1.
+    pub fn sign(self) -> f64 {
+        match self {
+            Self::Up => 1.0,
+            Self::Down => -1.0,
+        }
+    }
+
+    /// The name in alerts.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Down => "down",
+        }
+    }
+}
+
+/// What an alert is about.
+#[derive(Clone, PartialEq, Eq, Debug, PartialOrd, Ord)]
+pub enum Entity {
+    /// A group of securities.
+    Cluster(Arc<str>),
+    /// One security.
+    Symbol(Symbol),
+}
+
+impl Entity {
+    /// The type's name in alerts.
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Self::Cluster(_) => "cluster",
+            Self::Symbol(_) => "symbol",
+        }
+    }
+
+    /// The id, which is also the Kafka key.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Cluster(name) => name,
+            Self::Symbol(symbol) => symbol.as_str(),
+        }
+    }
+}
+
+/// Which rule decided.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RuleRef {
+    /// Name of the rule.
+    pub id: &'static str,
+    /// Raised whenever its decisions change.
+    pub version: u32,
+    /// Hash over the settings that can change an alert.
+    pub config_hash: Arc<str>,
+}
+
+/// The window behind a volatility.
+#[derive(Clone, PartialEq, Debug)]
+pub struct WindowView {
+    /// Returns in it.
+    pub n: usize,
+    /// Session of the first.
+    pub first: SessionDate,
+    /// Session of the last.
+    pub last: SessionDate,
+    /// Largest absolute return in it: how much one old shock weighs.
+    pub max_abs_return: f64,
+}
+
+/// The price a move is measured from.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ReferencePrice {
+    /// Price, adjusted for splits since.
+    pub price: f64,
+    /// Session it closed.
+    pub session: Option<SessionDate>,
+    /// Where it comes from.
+    pub basis: &'static str,
+}
+
+/// A price at which the next tier fires.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct NextTier {
+    /// Tier, in sigmas.
+    pub tier: f64,
+    /// First price that reaches it.
+    pub price: f64,
+}
+
+/// Where the deciding record stands.
+#[derive(Clone, PartialEq, Eq, Debug, PartialOrd, Ord)]
+pub struct Source {
+    /// Topic, or the input's name.
+    pub topic: Arc<str>,
+    /// Partition.
+    pub partition: i32,
+    /// Offset, or line number from 0.
+    pub offset: i64,
+}
+
+/// Change of market value.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct UsdChange {
+    /// `shares * (price - reference)`, in US dollars.
+    pub market_value_change: f64,
+    /// Shares outstanding used; a group has none of its own.
+    pub shares: Option<f64>,
+    /// Price basis: `official`, `last` or `provisional`.
+    pub basis: &'static str,
+}
+
+/// A number, or the reason why it is not known.
+pub type Reading = Result<f64, Unknown>;
+
+/// One leg of a cluster verdict.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Leg {
+    /// Name of the measure.
+    pub name: &'static str,
+    /// Its value.
+    pub value: Reading,
+    /// The bound of the level held, or of the first level.
+    pub threshold: f64,
+    /// Whether the bound is reached.
+    pub reached: bool,
+}
+
+/// A member's reading within a cluster.
+#[derive(Clone, PartialEq, Debug)]
+pub struct MemberZ {
+    /// Member.
+    pub symbol: Symbol,
+    /// Its multiple of sigma.
+    pub z: Reading,
+    /// When it first reached the first tier in this session.
+    pub breached_at: Option<UnixNanos>,
+}
+
+/// What a cluster alert carries beside the arithmetic of its basket.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ClusterView {
+    /// Level held: `CALM`, `WATCH`, `ALERT`, `CRITICAL` or `UNKNOWN`.
+    pub level: &'static str,
+    /// Legs of the verdict.
+    pub legs: Vec<Leg>,
+    /// Members by symbol.
+    pub members: Vec<MemberZ>,
+    /// Share of the group's weight with a known return.
+    pub coverage: f64,
+    /// The member that breached first; ties by larger absolute z, then symbol.
+    pub initiator: Option<Symbol>,
+    /// The others in breach, in the same order.
+    pub followers: Vec<Symbol>,
+}
+
+/// One alert record.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Alert {
+    /// UUID of version 5 over rule, version, entity, session, direction and episode.
+    pub alert_id: Uuid,
+    /// 0, 1, 2 within the alert; with the id it identifies the record.
+    pub revision: u32,
+    /// 1, 2, 3 within the entity, without gaps.
+    pub sequence: u64,
+    /// What happened.
+    pub kind: AlertKind,
+    /// How final.
+    pub state: AlertState,
+    /// What it is about.
+    pub entity: Entity,
+    /// Groups the entity belongs to in this session, sorted.
+    pub groups: Vec<Arc<str>>,
+    /// Why.
+    pub rule: RuleRef,
+    /// Session whose close settles it; `None` when no calendar is configured.
+    pub session: Option<SessionDate>,
+    /// Part of the day.
+    pub phase: Phase,
+    /// Event time of the deciding record.
+    pub event_time: UnixNanos,
+    /// Sign of the move.
+    pub direction: Direction,
+    /// Tier held.
+    pub tier: f64,
+    /// Highest tier reached in the episode.
+    pub peak_tier: f64,
+    /// Name of the tier's weight.
+    pub severity: &'static str,
+    /// `log_return / sigma_daily`, unrounded here.
+    pub z: Reading,
+    /// Daily volatility before the session.
+    pub sigma_daily: Reading,
+    /// Its window.
+    pub window: Result<WindowView, Unknown>,
+    /// `ln(price / reference)`.
+    pub log_return: Reading,
+    /// `price / reference - 1`.
+    pub simple_return: Reading,
+    /// Deciding price; clusters have none.
+    pub price: Reading,
+    /// What the move is measured from.
+    pub reference: Result<ReferencePrice, Unknown>,
+    /// Prices of the next tiers in the direction of the move.
+    pub next_tiers: Vec<NextTier>,
+    /// Sessions and log returns of the window.
+    pub evidence: Result<Vec<(SessionDate, f64)>, Unknown>,
+    /// Cluster alerts alone.
+    pub cluster: Option<ClusterView>,
+    /// Change of market value.
+    pub usd: Result<UsdChange, Unknown>,
+    /// Flags about the data, sorted.
+    pub quality: Vec<Arc<str>>,
+    /// Where the deciding records stand.
+    pub source: Vec<Source>,
+    /// One English sentence.
+    pub summary: String,
+    /// Root of the 30-second decayed sum of squared tick returns.
+    pub fast_volatility: f64,
+    /// Root of the 30-minute decayed sum of squared tick returns.
+    pub slow_volatility: f64,
+    /// Number of the episode.
+    pub episode: u32,
+}

@@ -1,0 +1,23 @@
+//! Values that cannot be built invalid: symbols, times, ticks, bars, reference records, alerts.
+//!
+//! Nothing here knows JSON, Kafka or a configuration file; a value that exists has passed its checks.
+
+mod alert;
+mod identity;
+mod observation;
+mod symbol;
+mod time;
+mod unknown;
+
+pub use alert::{
+    Alert, AlertKind, AlertState, ClusterView, Direction, Entity, Leg, MemberZ, NextTier, Reading,
+    ReferencePrice, RuleRef, Source, UsdChange, WindowView,
+};
+pub use identity::{RULE_CLUSTER, RULE_SYMBOL, RULE_VERSION, alert_id};
+pub use observation::{
+    Bar, BarError, CloseBasis, Deferred, Interval, Observation, Outcome, Price, PriceError, Reference,
+    Tick,
+};
+pub use symbol::{Symbol, SymbolError};
+pub use time::{NANOS_PER_SEC, Phase, SessionDate, UnixNanos};
+pub use unknown::Unknown;

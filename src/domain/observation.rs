@@ -1,0 +1,348 @@
+//! What a record says, once it has been decoded and checked, and what became of it.
+
+use super::{SessionDate, Symbol, UnixNanos};
+use std::borrow::Cow;
+use std::fmt;
+
+/// A price: finite, positive and below [`Price::MAX`].
+#[derive(Clone, Copy, PartialEq, PartialOrd, Debug)]
+pub struct Price(f64);
+
+/// A number that is no price: not finite, zero, negative or out of bounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PriceError;
+
+impl fmt::Display for PriceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("price is not a positive finite number below 1e12")
+    }
+}
+
+impl std::error::Error for PriceError {}
+
+impl Price {
+    /// Prices from here on are refused as out of bounds.
+    pub const MAX: f64 = 1e12;
+    /// Prices below are refused as out of bounds: ratios stay finite.
+    pub const MIN: f64 = 1e-12;
+
+    /// Checks and keeps `value`.
+    ///
+    /// # Errors
+    /// When `value` is not finite or outside [`Price::MIN`] to [`Price::MAX`].
+    pub fn new(value: f64) -> Result<Self, PriceError> {
+        if value >= Self::MIN && value < Self::MAX { Ok(Self(value)) } else { Err(PriceError) }
+    }
+
+    /// The number.
+    pub fn get(self) -> f64 {
+        self.0
+    }
+}
+
+/// One trade.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Tick<'a> {
+    /// Which security; already checked by [`Symbol::check`].
+    pub symbol: Cow<'a, str>,
+    /// Event time.
+    pub ts: UnixNanos,
+    /// Traded price.
+    pub price: Price,
+    /// Strictly increasing per symbol and feed.
+    pub seq: Option<u64>,
+    /// Which feed said so.
+    pub feed: Option<Cow<'a, str>>,
+}
+
+/// Length of a bar.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum Interval {
+    /// One minute.
+    Minute1,
+    /// Five minutes.
+    Minute5,
+    /// One hour.
+    Hour1,
+    /// One session.
+    Day1,
+}
+
+impl Interval {
+    /// Reads `1m`, `5m`, `1h` or `1d`.
+    pub fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "1m" => Self::Minute1,
+            "5m" => Self::Minute5,
+            "1h" => Self::Hour1,
+            "1d" => Self::Day1,
+            _ => return None,
+        })
+    }
+
+    /// Length in nanoseconds; a day bar ends with its session, so it has none.
+    pub fn nanos(self) -> Option<i64> {
+        let secs = match self {
+            Self::Minute1 => 60,
+            Self::Minute5 => 300,
+            Self::Hour1 => 3_600,
+            Self::Day1 => return None,
+        };
+        Some(secs * super::NANOS_PER_SEC)
+    }
+}
+
+/// One bar: `low <= open, close <= high`, all prices valid.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Bar<'a> {
+    /// Which security; already checked by [`Symbol::check`].
+    pub symbol: Cow<'a, str>,
+    /// Start of the bar.
+    pub ts: UnixNanos,
+    /// Its length.
+    pub interval: Interval,
+    /// First price.
+    pub open: Price,
+    /// Highest price.
+    pub high: Price,
+    /// Lowest price.
+    pub low: Price,
+    /// Last price.
+    pub close: Price,
+    /// The session it belongs to, where the feed says so.
+    pub session: Option<SessionDate>,
+    /// False while the bar may still change.
+    pub is_final: bool,
+    /// Strictly increasing per symbol and feed.
+    pub seq: Option<u64>,
+    /// Which feed said so.
+    pub feed: Option<Cow<'a, str>>,
+}
+
+/// Prices of a bar that contradict each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BarError;
+
+impl fmt::Display for BarError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("bar prices are crossed: low <= open, close <= high does not hold")
+    }
+}
+
+impl std::error::Error for BarError {}
+
+impl Bar<'_> {
+    /// Checks that the four prices can belong to one bar.
+    ///
+    /// # Errors
+    /// When `low <= open, close <= high` does not hold.
+    pub fn check(&self) -> Result<(), BarError> {
+        let within = |p: Price| self.low <= p && p <= self.high;
+        if within(self.open) && within(self.close) { Ok(()) } else { Err(BarError) }
+    }
+}
+
+/// Where a closing price comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord)]
+pub enum CloseBasis {
+    /// Inferred here: the last regular price before the session ended.
+    Inferred,
+    /// The last price of the session, as the feed reports it.
+    Last,
+    /// The primary listing's official close.
+    Official,
+}
+
+impl CloseBasis {
+    /// The name in alerts.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Inferred => "last_regular",
+            Self::Last => "last",
+            Self::Official => "official",
+        }
+    }
+}
+
+/// A record about a security or a group that takes effect at the session it names.
+#[derive(Clone, PartialEq, Debug)]
+#[non_exhaustive]
+pub enum Reference {
+    /// The closing price of a session.
+    Close {
+        /// Security.
+        symbol: Symbol,
+        /// Session it closes.
+        session: SessionDate,
+        /// Closing price, unadjusted.
+        price: Price,
+        /// When; the session's closing time if absent.
+        ts: Option<UnixNanos>,
+        /// Where it comes from.
+        basis: CloseBasis,
+    },
+    /// A desk's own reference price and daily volatility, used instead of the computed ones.
+    Desk {
+        /// Security.
+        symbol: Symbol,
+        /// The session it holds for; every session without its own if absent.
+        session: Option<SessionDate>,
+        /// Reference price.
+        prev_close: Price,
+        /// Daily volatility, a positive finite ratio.
+        sigma_daily: f64,
+    },
+    /// A share split: `ratio` new shares for one old from `ex_date` on.
+    Split {
+        /// Security.
+        symbol: Symbol,
+        /// First session at the new price.
+        ex_date: SessionDate,
+        /// New shares per old share.
+        ratio: f64,
+    },
+    /// Shares outstanding at the end of a session.
+    Shares {
+        /// Security.
+        symbol: Symbol,
+        /// Session at whose end they are counted.
+        session: SessionDate,
+        /// How many.
+        shares: f64,
+    },
+    /// A symbol joins a group.
+    Member {
+        /// Group.
+        group: String,
+        /// Security.
+        symbol: Symbol,
+        /// First session inside.
+        from: SessionDate,
+    },
+    /// A symbol leaves a group.
+    Leave {
+        /// Group.
+        group: String,
+        /// Security.
+        symbol: Symbol,
+        /// First session outside.
+        from: SessionDate,
+    },
+    /// One row of a daily history: a close and what came with it.
+    Daily {
+        /// Security.
+        symbol: Symbol,
+        /// Session.
+        session: SessionDate,
+        /// Closing price, unadjusted.
+        close: Price,
+        /// Split whose ex-date is this session.
+        split: Option<f64>,
+        /// Shares outstanding at the end of the session.
+        shares: Option<f64>,
+    },
+}
+
+/// Record types that are part of the input format and that this build reads past.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Deferred {
+    /// A cancelled print.
+    Cancel,
+    /// A corrected print.
+    Correct,
+    /// Trading halted.
+    Halt,
+    /// Trading resumed.
+    Resume,
+    /// A cash dividend.
+    Dividend,
+    /// A symbol change.
+    Rename,
+    /// Context for alerts.
+    Event,
+}
+
+/// A decoded record.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Observation<'a> {
+    /// A trade.
+    Tick(Tick<'a>),
+    /// A bar.
+    Bar(Bar<'a>),
+    /// A reference record.
+    Reference(Reference),
+    /// Event time moves on with nothing to report.
+    Heartbeat(UnixNanos),
+    /// Known, and not acted on by this build.
+    Deferred(Deferred),
+}
+
+/// What became of a record. Every record has exactly one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord)]
+pub enum Outcome {
+    /// It is part of the state.
+    Applied,
+    /// It had been applied before.
+    Duplicate,
+    /// It came after the lateness bound.
+    Late,
+    /// Impossible or out of bounds.
+    Rejected,
+    /// Not decodable.
+    Malformed,
+    /// The configured universe does not list its symbol.
+    UnknownSymbol,
+    /// A record without a value.
+    Tombstone,
+    /// A record the configuration or this build excludes.
+    Ignored,
+}
+
+impl Outcome {
+    /// Every outcome, in the order of the contract.
+    pub const ALL: [Self; 8] = [
+        Self::Applied,
+        Self::Duplicate,
+        Self::Late,
+        Self::Rejected,
+        Self::Malformed,
+        Self::UnknownSymbol,
+        Self::Tombstone,
+        Self::Ignored,
+    ];
+
+    /// The name in metrics and accounting.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Duplicate => "duplicate",
+            Self::Late => "late",
+            Self::Rejected => "rejected",
+            Self::Malformed => "malformed",
+            Self::UnknownSymbol => "unknown_symbol",
+            Self::Tombstone => "tombstone",
+            Self::Ignored => "ignored",
+        }
+    }
+
+    /// Whether the record goes to the dead-letter topic.
+    pub fn is_dead_letter(self) -> bool {
+        matches!(self, Self::Late | Self::Rejected | Self::Malformed | Self::UnknownSymbol)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prices_are_positive_finite_and_bounded() {
+        for good in [1e-12, 0.0001, 118.42, 627_400.0, 9.9e11] {
+            assert!(Price::new(good).is_ok(), "{good}");
+        }
+        for bad in [0.0, -0.0, -1.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e12, 1e-13] {
+            assert_eq!(Price::new(bad), Err(PriceError), "{bad}");
+        }
+    }
+}

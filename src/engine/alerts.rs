@@ -1,0 +1,213 @@
+//! Builds a symbol's alerts: the arithmetic, its evidence and one sentence about it.
+
+use super::state::{Ruler, SymbolState};
+use super::Engine;
+use crate::domain::{
+    Alert, AlertKind, AlertState, Entity, NextTier, Phase, Reading, ReferencePrice, RuleRef,
+    SessionDate, Source, UnixNanos, Unknown, UsdChange, WindowView,
+    RULE_SYMBOL, RULE_VERSION, alert_id,
+};
+use crate::estimators::threshold_price;
+use crate::market::{Measure, Sigma};
+use crate::rules::{Episode, Step, Verdict};
+use std::sync::Arc;
+
+/// Weight of a tier in words.
+pub(crate) fn severity(tier: f64) -> &'static str {
+    match tier {
+        t if t >= 10.0 => "EXTREME",
+        t if t >= 8.0 => "SEVERE",
+        t if t >= 6.0 => "HIGH",
+        t if t >= 4.0 => "ELEVATED",
+        _ => "NOTICE",
+    }
+}
+
+/// Why a record about an episode is sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum What {
+    Step(Step),
+    Verdict(Verdict),
+    Correct,
+}
+
+impl From<Step> for What {
+    fn from(step: Step) -> Self {
+        Self::Step(step)
+    }
+}
+
+impl From<Verdict> for What {
+    fn from(verdict: Verdict) -> Self {
+        Self::Verdict(verdict)
+    }
+}
+
+impl What {
+    fn kind(self) -> AlertKind {
+        match self {
+            Self::Step(Step::Open) => AlertKind::Open,
+            Self::Step(Step::Escalate) => AlertKind::Escalate,
+            Self::Step(Step::Update) => AlertKind::Update,
+            Self::Step(Step::Deescalate) => AlertKind::Deescalate,
+            Self::Step(Step::Close) | Self::Verdict(Verdict::Expire) => AlertKind::Close,
+            Self::Verdict(Verdict::Confirm) => AlertKind::Confirm,
+            Self::Verdict(Verdict::Fade) => AlertKind::Fade,
+            Self::Correct => AlertKind::Correct,
+        }
+    }
+}
+
+/// The price that decided.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    pub(super) ts: UnixNanos,
+    pub(super) price: f64,
+    pub(super) z: f64,
+    pub(super) source: (i32, i64),
+}
+
+impl Engine {
+    /// The next record about an episode of the session at hand.
+    pub(super) fn symbol_alert(&mut self, id: u32, what: What, episode: &Episode, moment: &Moment) -> Alert {
+        let state = &self.states[id as usize];
+        let session = state.cold.session.map(|s| s.date);
+        let ruler = state.cold.ruler;
+        self.alert_of(id, what, episode, moment, session, &ruler)
+    }
+
+    /// A record about an episode of a session settled before.
+    pub(super) fn settled_alert(&mut self, id: u32, what: What, episode: &Episode, moment: &Moment, measure: &Measure) -> Alert {
+        let history = &self.states[id as usize].cold.history;
+        let session = Some(measure.session);
+        let reference = history.reference(self.params.calendar.as_deref(), session);
+        let ruler = Ruler { reference, sigma: measure.sigma };
+        self.alert_of(id, what, episode, moment, session, &ruler)
+    }
+
+    fn alert_of(&mut self, id: u32, what: What, episode: &Episode, moment: &Moment, session: Option<SessionDate>, ruler: &Ruler) -> Alert {
+        let rules = &self.params.rules;
+        let topic = self.params.topic.clone();
+        let state = &mut self.states[id as usize];
+        state.cold.sequence += 1;
+        let state = &self.states[id as usize];
+        let entity = Entity::Symbol(state.cold.symbol.clone());
+        let reference = ruler.reference;
+        let log_return: Reading = reference.map(|r| (moment.price / r.price).ln());
+        let kind = what.kind();
+        let tier = rules.at(episode.tier);
+        let window = if let Ok("desk") = reference.map(|r| r.basis) { Err(Unknown::DeskReference) } else { window_of(state, session) };
+        let phase = if matches!(kind, AlertKind::Confirm | AlertKind::Fade | AlertKind::Correct) { Phase::Close } else { state.cold.phase };
+        let next_tiers = match (ruler.reference, ruler.sigma.usable()) {
+            (Ok(r), Some(sigma)) => {
+                let above = rules.tiers.iter().filter(|t| **t > tier);
+                let price = |t: &f64| threshold_price(r.price, sigma, t * episode.direction.sign());
+                above.map(|t| NextTier { tier: *t, price: price(t) }).collect()
+            }
+            _ => Vec::new(),
+        };
+        let basis = close_basis(state, session, episode.state);
+        let shares = session.and_then(|s| state.cold.history.shares_before(s));
+        let usd = match (shares, reference) {
+            (Some(shares), Ok(r)) => Ok(UsdChange { market_value_change: shares * (moment.price - r.price), shares: Some(shares), basis }),
+            (None, _) => Err(Unknown::NoShares),
+            (_, Err(gap)) => Err(gap),
+        };
+        let mut alert = Alert {
+            alert_id: alert_id(RULE_SYMBOL, &entity, session, episode.direction, episode.number),
+            revision: episode.revision,
+            sequence: state.cold.sequence,
+            kind,
+            state: episode.state,
+            entity,
+            groups: self.stage.groups_of(state.cold.symbol.as_str(), session),
+            rule: RuleRef { id: RULE_SYMBOL, version: RULE_VERSION, config_hash: self.params.config_hash.clone() },
+            session,
+            phase,
+            event_time: moment.ts,
+            direction: episode.direction,
+            tier,
+            peak_tier: rules.at(episode.peak),
+            severity: severity(tier),
+            z: Ok(moment.z),
+            sigma_daily: ruler.sigma.number().ok_or(Unknown::Warming),
+            window: window.as_ref().map(|w| view_of(w)).map_err(|e| *e),
+            log_return,
+            simple_return: reference.map(|r| moment.price / r.price - 1.0),
+            price: Ok(moment.price),
+            reference: reference.map(|r| ReferencePrice { price: r.price, session: r.session, basis: r.basis }),
+            next_tiers,
+            evidence: window,
+            cluster: None,
+            usd,
+            quality: quality(state, ruler, basis),
+            source: vec![Source { topic, partition: moment.source.0, offset: moment.source.1 }],
+            summary: String::new(),
+            fast_volatility: state.fast.volatility(),
+            slow_volatility: state.slow.volatility(),
+            episode: episode.number,
+        };
+        alert.summary = sentence(&alert);
+        alert
+    }
+}
+
+type Window = Result<Vec<(SessionDate, f64)>, Unknown>;
+
+fn window_of(state: &SymbolState, session: Option<SessionDate>) -> Window {
+    let window = state.cold.history.window(session.ok_or(Unknown::UnknownSession)?);
+    if window.is_empty() { Err(Unknown::Warming) } else { Ok(window) }
+}
+
+fn view_of(window: &[(SessionDate, f64)]) -> WindowView {
+    let max_abs_return = window.iter().fold(0.0_f64, |m, (_, r)| m.max(r.abs()));
+    let edge = |at: Option<&(SessionDate, f64)>| at.map_or(SessionDate::MIN, |(s, _)| *s);
+    WindowView { n: window.len(), first: edge(window.first()), last: edge(window.last()), max_abs_return }
+}
+
+/// What the deciding price is: provisional until a close decides.
+fn close_basis(state: &SymbolState, session: Option<SessionDate>, settled: AlertState) -> &'static str {
+    match (settled, session.and_then(|s| state.cold.history.close(s))) {
+        (AlertState::Confirmed | AlertState::Faded, Some(close)) => close.basis.name(),
+        _ => "provisional",
+    }
+}
+
+fn quality(state: &SymbolState, ruler: &Ruler, basis: &'static str) -> Vec<Arc<str>> {
+    let mut flags = state.cold.flags.clone();
+    if basis == "last" {
+        flags.push("CLOSE_BASIS_LAST".into());
+    }
+    match ruler.reference {
+        Ok(r) if r.basis == "desk" => flags.push("DESK_REFERENCE".into()),
+        Ok(r) if r.basis != "official" => flags.push("REF_PROVISIONAL".into()),
+        _ => {}
+    }
+    if let Sigma::Insufficient(_) = ruler.sigma {
+        flags.push("INSUFFICIENT_VARIANCE".into());
+    }
+    flags.sort();
+    flags
+}
+
+/// One English sentence for people; every number in it stands in its own field too.
+fn sentence(alert: &Alert) -> String {
+    let id = alert.entity.id();
+    let z = alert.z.unwrap_or(0.0);
+    let percent = alert.simple_return.map_or_else(|_| String::new(), |r| format!(" ({:+.2} %)", r * 100.0));
+    let price = alert.price.unwrap_or(0.0);
+    let from = alert.reference.as_ref().map_or_else(|_| String::new(), |r| format!(", {price} against {:.4}", r.price));
+    let on = alert.session.map_or_else(String::new, |s| format!(" on {s}"));
+    let verb = match (alert.kind, alert.state) {
+        (AlertKind::Open, _) => "has moved".to_owned(),
+        (AlertKind::Escalate, _) => format!("has reached tier {} with", alert.tier),
+        (AlertKind::Update, _) => "stands at".to_owned(),
+        (AlertKind::Deescalate, _) => format!("has eased to tier {} at", alert.tier),
+        (AlertKind::Close, AlertState::Expired) => "had no close; last seen at".to_owned(),
+        (AlertKind::Close, _) => "is back at".to_owned(),
+        (AlertKind::Confirm, _) => "closed with a move of".to_owned(),
+        (AlertKind::Fade, _) => "did not hold its move and closed at".to_owned(),
+        (AlertKind::Correct, _) => "was corrected to".to_owned(),
+    };
+    format!("{id} {verb} {z:+.2} sigma{percent}{on}{from}.")
+}

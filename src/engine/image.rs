@@ -1,0 +1,321 @@
+//! The state of the engine as plain numbers, for snapshots: one image a partition, one for the groups.
+//!
+//! Rulers and price bands are not kept: they follow from the history and the episodes, and are recomputed.
+
+use super::state::{NO_PARTITION, SymbolState};
+use super::{Breadth, Engine, PartitionClock};
+use crate::cluster::GroupImage;
+use crate::domain::{AlertState, CloseBasis, Direction, Interval, Phase, Price, SessionDate, UnixNanos};
+use crate::estimators::DecayedSquares;
+use crate::market::{Desk, HistoryImage};
+use crate::rules::{Cooldown, Episode, Episodes};
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+struct EpisodeImage {
+    number: u32,
+    down: bool,
+    tier: u8,
+    peak: u8,
+    revision: u32,
+    opened_at: i64,
+    extreme: f64,
+    sent_at: i64,
+    low_since: Option<i64>,
+    state: u8,
+}
+
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+struct HistoryRecords {
+    closes: Vec<(i32, f64, u8)>,
+    splits: Vec<(i32, f64)>,
+    shares: Vec<(i32, f64)>,
+    desk: Option<(f64, f64)>,
+    desk_by_session: Vec<(i32, f64, f64)>,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+struct SymbolImage {
+    symbol: String,
+    last_price: f64,
+    last_ts: i64,
+    deadline: i64,
+    next_seq: u64,
+    fast: f64,
+    slow: f64,
+    bucket_end: i64,
+    session: Option<i32>,
+    phase: u8,
+    closed: bool,
+    live: bool,
+    awaits_close: bool,
+    sequence: u64,
+    regular_last: Option<f64>,
+    extremes: Option<(f64, f64)>,
+    breached_at: Option<i64>,
+    flags: Vec<String>,
+    feeds: Vec<(u16, u64)>,
+    bars: Vec<(u8, i64)>,
+    source: Option<(i32, i64)>,
+    current: Option<EpisodeImage>,
+    waiting: Vec<EpisodeImage>,
+    cooldowns: [Option<(i64, u8)>; 2],
+    episodes: u32,
+    settled: Option<(i32, Vec<EpisodeImage>, u32)>,
+    history: HistoryRecords,
+}
+
+/// The symbols read from one partition.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct PartitionImage {
+    event_time: i64,
+    feeds: Vec<String>,
+    symbols: Vec<SymbolImage>,
+}
+
+/// What spans partitions.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct GroupsImage {
+    watermark: i64,
+    groups: Vec<(String, GroupImage)>,
+    breadth: Vec<(i32, [u32; 4])>,
+}
+
+/// Everything, at one moment between records.
+#[derive(Clone, PartialEq, Debug)]
+pub struct EngineImage {
+    /// By partition.
+    pub partitions: Vec<(i32, PartitionImage)>,
+    /// Groups and breadth.
+    pub groups: GroupsImage,
+}
+
+const STATES: [AlertState; 4] = [AlertState::Provisional, AlertState::Confirmed, AlertState::Faded, AlertState::Expired];
+const PHASES: [Phase; 5] = [Phase::Overnight, Phase::Pre, Phase::Regular, Phase::Post, Phase::Close];
+const BASES: [CloseBasis; 3] = [CloseBasis::Inferred, CloseBasis::Last, CloseBasis::Official];
+const INTERVALS: [Interval; 4] = [Interval::Minute1, Interval::Minute5, Interval::Hour1, Interval::Day1];
+
+fn number_of<T: PartialEq>(all: &[T], one: &T) -> u8 {
+    all.iter().position(|x| x == one).and_then(|at| u8::try_from(at).ok()).unwrap_or(0)
+}
+
+fn date(days: i32) -> SessionDate {
+    SessionDate::from_days(days).unwrap_or(SessionDate::MIN)
+}
+
+fn small(tier: usize) -> u8 {
+    u8::try_from(tier).unwrap_or(u8::MAX)
+}
+
+impl From<&Episode> for EpisodeImage {
+    fn from(e: &Episode) -> Self {
+        Self {
+            number: e.number,
+            down: e.direction == Direction::Down,
+            tier: small(e.tier),
+            peak: small(e.peak),
+            revision: e.revision,
+            opened_at: e.opened_at.0,
+            extreme: e.extreme,
+            sent_at: e.sent_at.0,
+            low_since: e.low_since.map(|t| t.0),
+            state: number_of(&STATES, &e.state),
+        }
+    }
+}
+
+impl EpisodeImage {
+    /// The episode, its tiers held to the rule's.
+    fn restore(&self, tiers: usize) -> Episode {
+        let held = |tier: u8| usize::from(tier).min(tiers.saturating_sub(1));
+        Episode {
+            number: self.number,
+            direction: if self.down { Direction::Down } else { Direction::Up },
+            tier: held(self.tier),
+            peak: held(self.peak),
+            revision: self.revision,
+            opened_at: UnixNanos(self.opened_at),
+            extreme: self.extreme,
+            sent_at: UnixNanos(self.sent_at),
+            low_since: self.low_since.map(UnixNanos),
+            state: STATES.get(usize::from(self.state)).copied().unwrap_or(AlertState::Provisional),
+        }
+    }
+}
+
+impl From<HistoryImage> for HistoryRecords {
+    fn from(h: HistoryImage) -> Self {
+        Self {
+            closes: h.closes.iter().map(|(s, p, b)| (s.days(), p.get(), number_of(&BASES, b))).collect(),
+            splits: h.splits.iter().map(|(s, r)| (s.days(), *r)).collect(),
+            shares: h.shares.iter().map(|(s, n)| (s.days(), *n)).collect(),
+            desk: h.desk.map(|d| (d.price.get(), d.sigma)),
+            desk_by_session: h.desk_by_session.iter().map(|(s, d)| (s.days(), d.price.get(), d.sigma)).collect(),
+        }
+    }
+}
+
+impl HistoryRecords {
+    fn restore(&self) -> HistoryImage {
+        let desk = |price: f64, sigma: f64| Some(Desk { price: Price::new(price).ok()?, sigma });
+        let close = |(s, p, b): &(i32, f64, u8)| Some((date(*s), Price::new(*p).ok()?, *BASES.get(usize::from(*b))?));
+        HistoryImage {
+            closes: self.closes.iter().filter_map(close).collect(),
+            splits: self.splits.iter().map(|(s, r)| (date(*s), *r)).collect(),
+            shares: self.shares.iter().map(|(s, n)| (date(*s), *n)).collect(),
+            desk: self.desk.and_then(|(p, s)| desk(p, s)),
+            desk_by_session: self.desk_by_session.iter().filter_map(|(d, p, s)| Some((date(*d), desk(*p, *s)?))).collect(),
+        }
+    }
+}
+
+impl From<&SymbolState> for SymbolImage {
+    fn from(state: &SymbolState) -> Self {
+        let cold = &state.cold;
+        let episodes = |list: &[Episode]| list.iter().map(EpisodeImage::from).collect();
+        Self {
+            symbol: cold.symbol.to_string(),
+            last_price: state.last_price,
+            last_ts: state.last_ts.0,
+            deadline: state.deadline.0,
+            next_seq: state.next_seq,
+            fast: state.fast.value(),
+            slow: state.slow.value(),
+            bucket_end: state.bucket_end.0,
+            session: cold.session.map(|s| s.date.days()),
+            phase: number_of(&PHASES, &cold.phase),
+            closed: cold.closed,
+            live: cold.live,
+            awaits_close: cold.awaits_close,
+            sequence: cold.sequence,
+            regular_last: cold.regular_last,
+            extremes: cold.extremes,
+            breached_at: cold.breached_at.map(|t| t.0),
+            flags: cold.flags.iter().map(ToString::to_string).collect(),
+            feeds: cold.feeds.clone(),
+            bars: cold.bars.iter().map(|(i, t)| (number_of(&INTERVALS, i), t.0)).collect(),
+            source: cold.source,
+            current: cold.episodes.current.as_ref().map(EpisodeImage::from),
+            waiting: episodes(&cold.episodes.waiting),
+            cooldowns: cold.episodes.cooldowns.map(|c| c.map(|c| (c.until.0, small(c.peak)))),
+            episodes: cold.episodes.count,
+            settled: cold.settled.as_ref().map(|(s, list, n)| (s.days(), episodes(list), *n)),
+            history: cold.history.image().into(),
+        }
+    }
+}
+
+impl Engine {
+    /// The state at this moment, for the partitions named.
+    pub fn image(&self, partitions: &[i32]) -> EngineImage {
+        let feeds: Vec<String> = self.feeds.iter().map(ToString::to_string).collect();
+        let partition = |p: &i32| {
+            let symbols = self.states.iter().filter(|s| s.partition == *p).map(SymbolImage::from).collect();
+            let event_time = self.partitions.get(p).map_or(i64::MIN, |c| c.event_time.0);
+            (*p, PartitionImage { event_time, feeds: feeds.clone(), symbols })
+        };
+        let (watermark, groups) = self.stage.image();
+        EngineImage {
+            partitions: partitions.iter().map(partition).collect(),
+            groups: GroupsImage {
+                watermark: watermark.0,
+                groups: groups.into_iter().map(|(name, image)| (name.to_string(), image)).collect(),
+                breadth: self.breadth.iter().rev().take(8).map(|(s, b)| (s.days(), [b.count, b.valid, b.up, b.down])).collect(),
+            },
+        }
+    }
+
+    /// Continues groups and breadth from an image.
+    pub fn restore_groups(&mut self, image: GroupsImage) {
+        let groups = image.groups.into_iter().map(|(name, g)| (name.into(), g)).collect();
+        self.stage.restore(UnixNanos(image.watermark), groups);
+        for (session, [count, valid, up, down]) in image.breadth {
+            self.breadth.insert(date(session), Breadth { count, valid, up, down });
+        }
+    }
+
+    /// Continues a partition from an image taken by this or another process. Reference records read since
+    /// are kept: they are put on top, where repeating them changes nothing.
+    pub fn restore_partition(&mut self, now: UnixNanos, partition: i32, image: &PartitionImage) {
+        let event_time = UnixNanos(image.event_time);
+        self.partitions.insert(partition, PartitionClock { event_time, heard_at: now });
+        let feeds: Vec<Option<u16>> = image.feeds.iter().map(|f| if f.is_empty() { Some(0) } else { self.feed(f) }).collect();
+        for symbol in &image.symbols {
+            let Ok(id) = self.admit(&symbol.symbol) else { continue };
+            self.restore_symbol(id, partition, symbol, &feeds);
+            // A close that came on the reference topic meanwhile waits for the partition's clock.
+            let state = &mut self.states[id as usize];
+            let has_close = |s: &crate::market::Session| state.cold.history.close(s.date).is_some();
+            if state.cold.live && !state.cold.closed && state.cold.session.as_ref().is_some_and(has_close) {
+                state.cold.awaits_close = true;
+            }
+            if state.cold.awaits_close {
+                self.awaiting_close.push(id);
+            }
+        }
+    }
+
+    fn restore_symbol(&mut self, id: u32, partition: i32, image: &SymbolImage, feeds: &[Option<u16>]) {
+        let params = &self.params;
+        let calendar = params.calendar.as_deref();
+        let tiers = params.rules.tiers.len();
+        let state = &mut self.states[id as usize];
+        let since = state.cold.history.image();
+        let mut history = crate::market::History::default();
+        history.absorb(calendar, &image.history.restore());
+        history.absorb(calendar, &since);
+        state.last_price = image.last_price;
+        state.last_ts = UnixNanos(image.last_ts);
+        state.deadline = UnixNanos(image.deadline);
+        state.next_seq = image.next_seq;
+        state.fast = DecayedSquares::from_value(image.fast);
+        state.slow = DecayedSquares::from_value(image.slow);
+        state.partition = partition;
+        if state.is_tracked {
+            // A symbol that no group followed when the image was taken starts at its next price.
+            let followed = image.bucket_end != i64::MAX;
+            state.bucket_end = if followed { UnixNanos(image.bucket_end) } else { UnixNanos::MIN };
+        }
+        let cold = &mut state.cold;
+        cold.history = history;
+        cold.session = image.session.and_then(|s| calendar?.session(date(s)).copied());
+        cold.phase = PHASES.get(usize::from(image.phase)).copied().unwrap_or(Phase::Overnight);
+        cold.closed = image.closed;
+        cold.live = image.live;
+        cold.awaits_close = image.awaits_close;
+        cold.sequence = image.sequence;
+        cold.regular_last = image.regular_last;
+        cold.extremes = image.extremes;
+        cold.breached_at = image.breached_at.map(UnixNanos);
+        cold.flags = image.flags.iter().map(|f| f.as_str().into()).collect();
+        cold.feeds = image.feeds.iter().filter_map(|(f, n)| Some(((*feeds.get(usize::from(*f))?)?, *n))).collect();
+        cold.bars = image.bars.iter().filter_map(|(i, t)| Some((*INTERVALS.get(usize::from(*i))?, UnixNanos(*t)))).collect();
+        cold.source = image.source;
+        let episodes = |list: &[EpisodeImage]| list.iter().map(|e| e.restore(tiers)).collect::<Vec<_>>();
+        cold.episodes = Episodes {
+            current: image.current.as_ref().map(|e| e.restore(tiers)),
+            waiting: episodes(&image.waiting),
+            cooldowns: image.cooldowns.map(|c| c.map(|(until, peak)| Cooldown { until: UnixNanos(until), peak: usize::from(peak) })),
+            count: image.episodes,
+        };
+        cold.settled = image.settled.as_ref().map(|(s, list, n)| (date(*s), episodes(list), *n));
+        state.set_ruler(params);
+    }
+
+    /// Forgets the market state of a partition that another instance reads now; reference records stay.
+    pub fn forget_partition(&mut self, partition: i32) {
+        self.partitions.remove(&partition);
+        let params = &self.params;
+        for state in self.states.iter_mut().filter(|s| s.partition == partition) {
+            let mut fresh = SymbolState::new(state.cold.symbol.clone(), params);
+            fresh.cold.history = std::mem::take(&mut state.cold.history);
+            if state.is_tracked {
+                fresh.start_tracking();
+            }
+            fresh.partition = NO_PARTITION;
+            *state = fresh;
+        }
+        let states = &self.states;
+        self.awaiting_close.retain(|id| states[*id as usize].partition != NO_PARTITION);
+    }
+}

@@ -1,0 +1,337 @@
+//! Per-symbol state and the one step function: `step(now, origin, observation) -> effects`.
+//!
+//! The engine owns every symbol's clock, price, decayed variances, daily history and episodes, and the
+//! group stage behind them. It reads no clock, socket or file, and draws no random number: what it answers
+//! follows from the records alone. A symbol's alerts follow from that symbol's own records and the
+//! reference records, so they are the same however symbols are spread over partitions; groups wait for the
+//! watermark. A tick that changes nothing costs a look-up, two decays, one logarithm and three comparisons.
+
+mod alerts;
+mod close;
+mod image;
+mod market;
+mod params;
+mod session;
+mod state;
+mod watermark;
+
+pub use image::{EngineImage, GroupsImage, PartitionImage};
+pub use params::{FeedParams, Params, Universe};
+pub use state::SymbolView;
+pub use watermark::Watermark;
+
+use crate::cluster::{GroupView, Stage};
+use crate::domain::{Alert, Observation, Outcome, Reference, SessionDate, Symbol, UnixNanos};
+use crate::market::{Calendar, Measure};
+use state::SymbolState;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+/// Event times from here on are refused: 2200-01-01T00:00:00Z.
+pub const EVENT_TIME_MAX: UnixNanos = UnixNanos(7_258_118_400_000_000_000);
+
+/// Where a record stands and when the log took it.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin {
+    /// Partition.
+    pub partition: i32,
+    /// Offset, or line number from 0.
+    pub offset: i64,
+    /// The log's own timestamp, where it has one.
+    pub timestamp: Option<UnixNanos>,
+}
+
+/// How a reference record came.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Channel {
+    /// Among the market records, in their order.
+    Market,
+    /// On the reference topic, while running.
+    Reference,
+    /// History, or the reference topic as it stood at the start: known before the first market record.
+    Initial,
+}
+
+/// What became of a record, and why.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Disposition {
+    /// Its one outcome.
+    pub outcome: Outcome,
+    /// A short code from a fixed set; the label of dead-letter metrics.
+    pub reason: &'static str,
+}
+
+impl Disposition {
+    const APPLIED: Self = Self { outcome: Outcome::Applied, reason: "applied" };
+    const DUPLICATE: Self = Self { outcome: Outcome::Duplicate, reason: "duplicate" };
+    const LATE: Self = Self { outcome: Outcome::Late, reason: "late" };
+    const FUTURE: Self = Self { outcome: Outcome::Rejected, reason: "future" };
+    const TIME: Self = Self { outcome: Outcome::Rejected, reason: "event_time" };
+    const NOT_A_SESSION: Self = Self { outcome: Outcome::Rejected, reason: "not_a_session" };
+    const UNIVERSE_FULL: Self = Self { outcome: Outcome::Rejected, reason: "universe_full" };
+    const FEEDS_FULL: Self = Self { outcome: Outcome::Rejected, reason: "feeds_full" };
+    const UNKNOWN_SYMBOL: Self = Self { outcome: Outcome::UnknownSymbol, reason: "unknown_symbol" };
+    const NOT_FINAL: Self = Self { outcome: Outcome::Ignored, reason: "bar_not_final" };
+    const DEFERRED: Self = Self { outcome: Outcome::Ignored, reason: "type_not_acted_on" };
+}
+
+/// What should happen; the edge makes it happen.
+#[derive(Default, Debug)]
+pub struct Effects {
+    /// Alerts, in order within each entity.
+    pub alerts: Vec<Alert>,
+    /// Measures at closes; a later line for the same symbol and session replaces the earlier.
+    pub measures: Vec<(Symbol, Measure)>,
+}
+
+impl Effects {
+    /// Empties both lists and keeps their memory.
+    pub fn clear(&mut self) {
+        self.alerts.clear();
+        self.measures.clear();
+    }
+}
+
+/// Symbols in breach at the close of a session.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Breadth {
+    /// Symbols with a close.
+    pub count: u32,
+    /// Of those, with a known multiple.
+    pub valid: u32,
+    /// Of those, at or beyond the first tier upwards.
+    pub up: u32,
+    /// The same downwards.
+    pub down: u32,
+}
+
+impl Breadth {
+    /// Share of the valid symbols in breach; `None` without any.
+    pub fn ratio(self) -> Option<f64> {
+        (self.valid > 0).then(|| f64::from(self.up + self.down) / f64::from(self.valid))
+    }
+}
+
+/// Clock of one input partition.
+#[derive(Clone, Copy, PartialEq, Debug)]
+struct PartitionClock {
+    event_time: UnixNanos,
+    heard_at: UnixNanos,
+}
+
+/// The engine of one lane.
+pub struct Engine {
+    params: Params,
+    index: HashMap<Symbol, u32, foldhash::fast::FixedState>,
+    states: Vec<SymbolState>,
+    feeds: Vec<Arc<str>>,
+    partitions: BTreeMap<i32, PartitionClock>,
+    stage: Stage,
+    /// Symbols whose price a group follows.
+    tracked: Vec<u32>,
+    /// Symbols whose close came on the reference topic before their market records reached it.
+    awaiting_close: Vec<u32>,
+    breadth: BTreeMap<SessionDate, Breadth>,
+}
+
+impl Engine {
+    /// An engine without state.
+    pub fn new(params: Params) -> Self {
+        let stage = Stage::new(&params.groups, &params.config_hash);
+        Self {
+            params,
+            index: HashMap::default(),
+            states: Vec::new(),
+            feeds: vec![Arc::from("")],
+            partitions: BTreeMap::new(),
+            stage,
+            tracked: Vec::new(),
+            awaiting_close: Vec::new(),
+            breadth: BTreeMap::new(),
+        }
+    }
+
+    /// Takes one record of the market input.
+    ///
+    /// `now` is wall time and reaches no result: it dates the partition's last sign of life. Effects are
+    /// appended to `effects`.
+    pub fn step(&mut self, now: UnixNanos, origin: &Origin, observation: &Observation<'_>, effects: &mut Effects) -> Disposition {
+        let (event_time, disposition) = match observation {
+            Observation::Tick(tick) => (tick.ts, self.tick(origin, tick, effects)),
+            Observation::Bar(bar) => self.bar(origin, bar, effects),
+            Observation::Reference(record) => (UnixNanos::MIN, self.reference(Channel::Market, Some(origin), record, effects)),
+            Observation::Heartbeat(ts) => (*ts, self.check_time(origin, *ts).err().unwrap_or(Disposition::APPLIED)),
+            Observation::Deferred(_) => (UnixNanos::MIN, Disposition::DEFERRED),
+        };
+        if matches!(disposition.outcome, Outcome::Applied | Outcome::Duplicate) {
+            let clock = self
+                .partitions
+                .entry(origin.partition)
+                .or_insert(PartitionClock { event_time: UnixNanos::MIN, heard_at: now });
+            clock.event_time = clock.event_time.max(event_time);
+            clock.heard_at = now;
+        }
+        disposition
+    }
+
+    /// Takes one reference record from outside the market input.
+    pub fn apply_reference(&mut self, channel: Channel, record: &Reference, effects: &mut Effects) -> Disposition {
+        self.reference(channel, None, record, effects)
+    }
+
+    fn reference(&mut self, channel: Channel, origin: Option<&Origin>, record: &Reference, effects: &mut Effects) -> Disposition {
+        match record {
+            Reference::Close { symbol, session, price, ts, basis } => {
+                self.close_record(channel, origin, symbol, (*session, *price, *basis, *ts), effects)
+            }
+            Reference::Daily { symbol, session, close, split, shares } => {
+                if let Some(ratio) = split {
+                    self.split_record(symbol, *session, *ratio, effects);
+                }
+                if let Some(shares) = shares {
+                    self.with_history(symbol, |history, _| history.set_shares(*session, *shares));
+                }
+                let official = crate::domain::CloseBasis::Official;
+                self.close_record(channel, origin, symbol, (*session, *close, official, None), effects)
+            }
+            Reference::Split { symbol, ex_date, ratio } => self.split_record(symbol, *ex_date, *ratio, effects),
+            Reference::Shares { symbol, session, shares } => {
+                self.with_history(symbol, |history, _| history.set_shares(*session, *shares))
+            }
+            Reference::Desk { symbol, session, prev_close, sigma_daily } => {
+                let desk = crate::market::Desk { price: *prev_close, sigma: *sigma_daily };
+                self.with_history(symbol, |history, _| history.set_desk(*session, desk))
+            }
+            Reference::Member { group, symbol, from } => self.membership(group, symbol, *from, true),
+            Reference::Leave { group, symbol, from } => self.membership(group, symbol, *from, false),
+        }
+    }
+
+    fn membership(&mut self, group: &str, symbol: &Symbol, from: SessionDate, inside: bool) -> Disposition {
+        match self.stage.membership(group, symbol, from, inside) {
+            Some(true) => {
+                if let Ok(id) = self.admit(symbol.as_str()) {
+                    self.track(id);
+                }
+                Disposition::APPLIED
+            }
+            Some(false) => Disposition::DUPLICATE,
+            None => Disposition { outcome: Outcome::Ignored, reason: "unknown_group" },
+        }
+    }
+
+    /// Changes a symbol's history and, when something changed, its ruler.
+    fn with_history(&mut self, symbol: &Symbol, change: impl FnOnce(&mut crate::market::History, Option<&Calendar>) -> bool) -> Disposition {
+        let id = match self.admit(symbol.as_str()) {
+            Ok(id) => id,
+            Err(refusal) => return refusal,
+        };
+        let calendar = self.params.calendar.as_deref();
+        let state = &mut self.states[id as usize];
+        if !change(&mut state.cold.history, calendar) {
+            return Disposition::DUPLICATE;
+        }
+        state.set_ruler(&self.params);
+        Disposition::APPLIED
+    }
+
+    fn check_time(&self, origin: &Origin, ts: UnixNanos) -> Result<(), Disposition> {
+        if ts < UnixNanos(0) || ts >= EVENT_TIME_MAX {
+            return Err(Disposition::TIME);
+        }
+        match origin.timestamp {
+            Some(logged) if ts > logged.plus(self.params.lead_max) => Err(Disposition::FUTURE),
+            _ => Ok(()),
+        }
+    }
+
+    fn lookup(&mut self, symbol: &str) -> Result<u32, Disposition> {
+        match self.index.get(symbol) {
+            Some(id) => Ok(*id),
+            None => self.admit(symbol),
+        }
+    }
+
+    /// The symbol's number, given on first sight.
+    fn admit(&mut self, symbol: &str) -> Result<u32, Disposition> {
+        if let Some(id) = self.index.get(symbol) {
+            return Ok(*id);
+        }
+        if let Universe::Listed(listed) = &self.params.universe
+            && !listed.contains(symbol)
+        {
+            return Err(Disposition::UNKNOWN_SYMBOL);
+        }
+        let name = Symbol::new(symbol).map_err(|_| Disposition::UNKNOWN_SYMBOL)?;
+        let id = u32::try_from(self.states.len()).map_err(|_| Disposition::UNIVERSE_FULL)?;
+        if self.states.len() >= self.params.symbols_max {
+            return Err(Disposition::UNIVERSE_FULL);
+        }
+        self.states.push(SymbolState::new(name.clone(), &self.params));
+        self.index.insert(name, id);
+        if self.stage.follows(symbol) {
+            self.track(id);
+        }
+        Ok(id)
+    }
+
+    fn track(&mut self, id: u32) {
+        if !self.tracked.contains(&id) {
+            self.tracked.push(id);
+            self.states[id as usize].start_tracking();
+        }
+    }
+
+    /// The rule parameters in force.
+    pub fn params(&self) -> &Params {
+        &self.params
+    }
+
+    /// Symbols known.
+    pub fn symbols_len(&self) -> usize {
+        self.states.len()
+    }
+
+    /// One symbol as it stands.
+    pub fn symbol(&self, symbol: &str) -> Option<SymbolView> {
+        let id = *self.index.get(symbol)?;
+        Some(self.states[id as usize].view(&self.params))
+    }
+
+    /// Every symbol as it stands, in order of first sight.
+    pub fn symbols(&self) -> impl Iterator<Item = SymbolView> {
+        self.states.iter().map(|s| s.view(&self.params))
+    }
+
+    /// The `n` symbols with the largest absolute multiple, largest first.
+    pub fn most_stressed(&self, n: usize) -> Vec<SymbolView> {
+        let mut ranked: Vec<(f64, u32)> = Vec::new();
+        for (id, state) in (0_u32..).zip(&self.states) {
+            if let Ok(z) = state.z_now() {
+                ranked.push((z.abs(), id));
+            }
+        }
+        let by_size = |a: &(f64, u32), b: &(f64, u32)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
+        if ranked.len() > n {
+            ranked.select_nth_unstable_by(n, by_size);
+            ranked.truncate(n);
+        }
+        ranked.sort_by(by_size);
+        ranked.into_iter().map(|(_, id)| self.states[id as usize].view(&self.params)).collect()
+    }
+
+    /// Every group as it stands.
+    pub fn groups(&self) -> Vec<GroupView> {
+        self.stage.views()
+    }
+
+    /// Sessions settled by every group, with the group's reading at each close.
+    pub fn group_closes(&self) -> BTreeMap<SessionDate, Vec<GroupView>> {
+        self.stage.closes()
+    }
+
+    /// Symbols in breach at each session's close.
+    pub fn breadth(&self) -> &BTreeMap<SessionDate, Breadth> {
+        &self.breadth
+    }
+}

@@ -1,0 +1,93 @@
+//! From one session, or phase, to the next.
+
+use super::alerts::Moment;
+use super::{Effects, Engine};
+use crate::domain::{CloseBasis, Phase, Price, UnixNanos};
+use crate::market::{Located, Session};
+use crate::rules::Episodes;
+
+impl Engine {
+    /// Moves a symbol to the session and phase of `ts`, which lies at or past its deadline.
+    #[cold]
+    pub(super) fn enter(&mut self, id: u32, ts: UnixNanos, effects: &mut Effects) {
+        let Some(calendar) = self.params.calendar.clone() else { return };
+        match calendar.locate(ts) {
+            Located::Known(at) => {
+                self.enter_session(id, at.session, effects);
+                let state = &mut self.states[id as usize];
+                if state.cold.phase == Phase::Regular && at.phase == Phase::Post && state.cold.live {
+                    // What was the last price before the close.
+                    state.cold.regular_last = Some(state.last_price);
+                }
+                state.cold.phase = at.phase;
+                state.cold.live = true;
+                state.deadline = at.until;
+                state.set_ruler(&self.params);
+            }
+            Located::Unknown { until } => {
+                self.finish_session(id, effects);
+                let state = &mut self.states[id as usize];
+                state.cold.session = None;
+                state.cold.phase = Phase::Overnight;
+                state.deadline = until;
+                state.set_ruler(&self.params);
+            }
+        }
+    }
+
+    /// Makes `session` the one at hand; what the one before left open is settled first.
+    pub(super) fn enter_session(&mut self, id: u32, session: Session, effects: &mut Effects) {
+        if self.states[id as usize].cold.session.is_some_and(|s| s.date >= session.date) {
+            return;
+        }
+        self.finish_session(id, effects);
+        let state = &mut self.states[id as usize];
+        let cold = &mut state.cold;
+        cold.session = Some(session);
+        cold.phase = Phase::Overnight;
+        cold.closed = false;
+        cold.live = false;
+        cold.episodes = Episodes::default();
+        cold.regular_last = None;
+        cold.extremes = None;
+        cold.breached_at = None;
+        cold.flags.clear();
+        state.deadline = UnixNanos::MIN;
+        state.set_ruler(&self.params);
+    }
+
+    /// Ends the session at hand: by its close if one is known, else its episodes expire and the last
+    /// regular price stands in as a provisional reference.
+    fn finish_session(&mut self, id: u32, effects: &mut Effects) {
+        let state = &self.states[id as usize];
+        let Some(session) = state.cold.session else { return };
+        if state.cold.closed || !state.cold.live {
+            return;
+        }
+        if state.cold.history.close(session.date).is_some() {
+            self.settle(id, session, session.close, effects);
+            return;
+        }
+        let calendar = self.params.calendar.clone();
+        let state = &mut self.states[id as usize];
+        let last = if state.cold.phase == Phase::Regular { Some(state.last_price) } else { state.cold.regular_last };
+        let mut ended = Vec::new();
+        let mut episodes = std::mem::take(&mut state.cold.episodes);
+        let settled = episodes.expire(session.end, &mut |verdict, episode| ended.push((verdict, *episode)));
+        state.cold.settled = Some((session.date, settled, episodes.count));
+        state.cold.closed = true;
+        let price = state.last_price;
+        for (verdict, episode) in ended {
+            // The ruler still is that session's; its last price is the best there is.
+            let Ok(z) = self.states[id as usize].cold.ruler.z(price) else { continue };
+            let source = self.states[id as usize].cold.source.unwrap_or((self.states[id as usize].partition, -1));
+            let moment = Moment { ts: session.end, price, z, source };
+            let alert = self.symbol_alert(id, verdict.into(), &episode, &moment);
+            effects.alerts.push(alert);
+        }
+        if let Some(price) = last.and_then(|p| Price::new(p).ok()) {
+            let history = &mut self.states[id as usize].cold.history;
+            history.set_close(calendar.as_deref(), session.date, price, CloseBasis::Inferred);
+        }
+    }
+}

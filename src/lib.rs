@@ -1,0 +1,22 @@
+//! Streaming market event processor.
+//!
+//! `fragility` reads ticks, bars and closes, keeps each symbol's volatility state in constant time, and says
+//! which stock and which group is breaking: by how many of its own daily sigmas, against what history, and
+//! at what price the next tier fires.
+//!
+//! ```text
+//! main -> app -> { lane, http } -> { sources, sinks, telemetry, clock } -> config -> core
+//! core = { engine -> { cluster, rules } -> market -> estimators -> domain,  codec -> domain }
+//! record bytes -> decode -> step(now, origin, observation) -> effects -> sink -> acknowledged -> commit
+//! ```
+//!
+//! The core is pure: time is an argument, and nothing in it reads a clock, a file, a socket or the
+//! environment. The edges make happen what it answers.
+
+pub mod cluster;
+pub mod codec;
+pub mod domain;
+pub mod engine;
+pub mod estimators;
+pub mod market;
+pub mod rules;
