@@ -13,10 +13,15 @@
 //! The core is pure: time is an argument, and nothing in it reads a clock, a file, a socket or the
 //! environment. The edges make happen what it answers.
 
+pub mod app;
+pub mod clock;
 pub mod cluster;
 pub mod codec;
+pub mod config;
 pub mod domain;
 pub mod engine;
 pub mod estimators;
 pub mod market;
 pub mod rules;
+pub mod sources;
+pub mod telemetry;

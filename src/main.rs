@@ -1,1 +1,94 @@
-fn main(){}
+//! Flags, configuration, log, one command, exit code; no decisions of its own.
+
+mod cli;
+
+use clap::Parser;
+use cli::{Cli, Command, ConfigArgs};
+use fragility::app::{self, AppError};
+use fragility::config::{self, DEFAULTS, Loaded};
+use fragility::telemetry::init_log;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            report(&error);
+            ExitCode::from(error.code())
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<ExitCode, AppError> {
+    match cli.command {
+        Command::Replay(args) => {
+            let loaded = load(&args.config)?;
+            init_log(loaded.config.log_format, "warn");
+            let options = app::ReplayOptions {
+                inputs: args.input,
+                alerts: Some(args.alerts),
+                measures: args.measures,
+                summary: args.summary,
+                accounting: args.accounting,
+                dead_letters: args.dead_letters,
+            };
+            let replayed = app::replay(&loaded.config, &options)?;
+            Ok(if args.strict && replayed.refused_any() { ExitCode::from(3) } else { ExitCode::SUCCESS })
+        }
+        Command::Check(args) => {
+            let loaded = load(&args.config)?;
+            for (key, why) in &loaded.config.notes {
+                let _ = writeln!(io::stderr(), "note: {key}: {why}");
+            }
+            printed(app::check(&loaded, args.effective, &mut io::stdout().lock()))
+        }
+        Command::Calendar(args) => {
+            let loaded = match &args.config {
+                Some(file) => config::load(file, &environment(), &[])?,
+                None => config::load_text("defaults", DEFAULTS, &[], &[])?,
+            };
+            if args.to < args.from {
+                return Err(AppError::Usage(format!("--to {} lies before --from {}", args.to, args.from)));
+            }
+            let Some(calendar) = loaded.config.params.calendar else {
+                return Err(AppError::Usage("the configuration has no calendar (market.calendar = \"none\")".into()));
+            };
+            printed(app::calendar(&calendar, args.from, args.to, &mut io::stdout().lock()))
+        }
+        Command::Schema { name } => match app::schema(&name) {
+            Ok(text) => printed(io::stdout().write_all(text.as_bytes())),
+            Err(names) => Err(AppError::Usage(format!("no schema {name:?}; there are {}", names.join(", ")))),
+        },
+        Command::Run(_) | Command::Demo(_) => Err(AppError::Usage("later".into())),
+    }
+}
+
+fn load(args: &ConfigArgs) -> Result<Loaded, AppError> {
+    Ok(config::load(&args.config, &environment(), &args.set)?)
+}
+
+fn environment() -> Vec<(String, String)> {
+    #[expect(clippy::disallowed_methods, reason = "handed to the configuration, its one reader")]
+    std::env::vars().collect()
+}
+
+fn printed(written: io::Result<()>) -> Result<ExitCode, AppError> {
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(AppError::Output("-".into(), error)),
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}
+
+fn report(error: &AppError) {
+    let mut stderr = io::stderr();
+    let _ = match error {
+        AppError::Config(errors) => {
+            let mut text = String::new();
+            let shown = miette::GraphicalReportHandler::new().render_report(&mut text, errors);
+            if shown.is_ok() { write!(stderr, "{text}") } else { writeln!(stderr, "{errors}") }
+        }
+        other => writeln!(stderr, "fragility: {other}"),
+    };
+}

@@ -1,0 +1,71 @@
+//! The commands: wiring of sources, engine, sinks and reports.
+
+mod calendar;
+mod check;
+mod history;
+mod output;
+mod replay;
+mod schema;
+
+pub use calendar::calendar;
+pub use check::check;
+pub use history::load_history;
+pub use replay::{ReplayOptions, replay};
+pub use schema::schema;
+
+use crate::config::ConfigErrors;
+use crate::sources::InputError;
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+/// Why a command did not do what it was asked.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum AppError {
+    /// The configuration is wrong: exit code 2.
+    Config(ConfigErrors),
+    /// The command line asks for what cannot be: exit code 2.
+    Usage(String),
+    /// An input file is wrong: exit code 2.
+    Input(InputError),
+    /// An output cannot be written: exit code 1.
+    Output(PathBuf, io::Error),
+    /// It failed while running: exit code 1.
+    Failed(String),
+}
+
+impl AppError {
+    /// The exit code.
+    pub fn code(&self) -> u8 {
+        match self {
+            Self::Config(_) | Self::Usage(_) | Self::Input(_) => 2,
+            Self::Output(..) | Self::Failed(_) => 1,
+        }
+    }
+}
+
+impl fmt::Display for AppError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(errors) => write!(f, "{errors}"),
+            Self::Usage(message) | Self::Failed(message) => f.write_str(message),
+            Self::Input(error) => write!(f, "{error}"),
+            Self::Output(path, error) => write!(f, "output {}: {error}", path.display()),
+        }
+    }
+}
+
+impl std::error::Error for AppError {}
+
+impl From<ConfigErrors> for AppError {
+    fn from(errors: ConfigErrors) -> Self {
+        Self::Config(errors)
+    }
+}
+
+impl From<InputError> for AppError {
+    fn from(error: InputError) -> Self {
+        Self::Input(error)
+    }
+}

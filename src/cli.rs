@@ -1,0 +1,113 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Says which stock, which cluster and which market is breaking, and by how many sigmas.
+#[derive(Debug, Parser)]
+#[command(name = "fragility", version, about, propagate_version = true)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the service: Kafka in, alerts out, HTTP for metrics, health, API and board
+    Run(ConfigArgs),
+    /// Run the whole pipeline on real market days, with nothing installed
+    Demo(DemoArgs),
+    /// Run the engine over files or standard input
+    Replay(ReplayArgs),
+    /// Check a configuration without connecting
+    Check(CheckArgs),
+    /// Print the sessions of a span of days
+    Calendar(CalendarArgs),
+    /// Print a JSON Schema: alert, heartbeat, state, input or config
+    Schema {
+        /// Which one
+        name: String,
+    },
+}
+
+/// Where the configuration comes from.
+#[derive(Debug, Args)]
+pub(crate) struct ConfigArgs {
+    /// Configuration file (TOML)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// Override one key; repeatable
+    #[arg(long, value_name = "SECTION.KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+}
+
+/// Options of `demo`.
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Market seconds per second, or `max`; without it the story sets the pace
+    #[arg(long, value_name = "X")]
+    pub(crate) speed: Option<String>,
+    /// End when the feed ends
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Address of board and metrics
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9600")]
+    pub(crate) listen: SocketAddr,
+}
+
+/// Options of `replay`.
+#[derive(Debug, Args)]
+pub(crate) struct ReplayArgs {
+    /// Where the configuration comes from
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    /// Input files, `-` for standard input: NDJSON or CSV, plain, gzip or zstd
+    #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
+    pub(crate) input: Vec<PathBuf>,
+    /// Write alerts here
+    #[arg(long, value_name = "FILE", default_value = "-")]
+    pub(crate) alerts: PathBuf,
+    /// Write one line per symbol and session here
+    #[arg(long, value_name = "FILE")]
+    pub(crate) measures: Option<PathBuf>,
+    /// Write one line per session here
+    #[arg(long, value_name = "FILE")]
+    pub(crate) summary: Option<PathBuf>,
+    /// Write the count of records by outcome here
+    #[arg(long, value_name = "FILE")]
+    pub(crate) accounting: Option<PathBuf>,
+    /// Write refused records here
+    #[arg(long, value_name = "FILE")]
+    pub(crate) dead_letters: Option<PathBuf>,
+    /// Exit with 3 when a record was refused
+    #[arg(long)]
+    pub(crate) strict: bool,
+}
+
+/// Options of `check`.
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// Where the configuration comes from
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    /// Print every key with its value and where it came from, secrets masked
+    #[arg(long)]
+    pub(crate) effective: bool,
+}
+
+/// Options of `calendar`.
+#[derive(Debug, Args)]
+pub(crate) struct CalendarArgs {
+    /// First day, YYYY-MM-DD
+    #[arg(long, value_name = "DATE")]
+    pub(crate) from: chrono::NaiveDate,
+    /// Last day, YYYY-MM-DD
+    #[arg(long, value_name = "DATE")]
+    pub(crate) to: chrono::NaiveDate,
+    /// Configuration file naming another calendar
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}

@@ -1,0 +1,368 @@
+//! From the mirror of the file to a configuration that holds together.
+
+use super::calendar::read_overlay;
+use super::raw::{Raw, RawGroup, RawLevel, RawProperty};
+use crate::cluster::{GroupParams, LevelBounds};
+use crate::domain::{NANOS_PER_SEC, Symbol};
+use crate::engine::{FeedParams, Params, Universe};
+use crate::market::Calendar;
+use crate::rules::EpisodeRules;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Wire form of alerts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AlertFormat {
+    /// `fragility.alert.v1`.
+    Full,
+    /// The benchmark's.
+    Compact,
+}
+
+/// Form of the log on stderr.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LogFormat {
+    /// For people.
+    Pretty,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Topic names; `None` where none is configured.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Topics {
+    /// Ticks, bars, closes, heartbeats.
+    pub market: String,
+    /// Reference records.
+    pub reference: Option<String>,
+    /// Alerts.
+    pub alerts: String,
+    /// Latest state of each entity.
+    pub state: Option<String>,
+    /// Refused records.
+    pub dead_letters: Option<String>,
+}
+
+/// How to reach Kafka.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Kafka {
+    /// Bootstrap servers.
+    pub brokers: String,
+    /// Consumer group.
+    pub group: String,
+    /// Name of this instance; `None`: made once and kept.
+    pub instance_id: Option<String>,
+    /// Whether the group knows this instance by name.
+    pub static_membership: bool,
+    /// Topics.
+    pub topics: Topics,
+    /// Further librdkafka settings.
+    pub properties: BTreeMap<String, String>,
+}
+
+/// A checked configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Kafka.
+    pub kafka: Kafka,
+    /// Spacing of commits.
+    pub commit_interval: Duration,
+    /// Alerts in flight before the input pauses.
+    pub in_flight_max: usize,
+    /// Where snapshots live.
+    pub state_dir: PathBuf,
+    /// Spacing of snapshots.
+    pub snapshot_interval: Duration,
+    /// Address of the HTTP server.
+    pub listen: SocketAddr,
+    /// Files loaded before the first record.
+    pub history_files: Vec<PathBuf>,
+    /// Log form.
+    pub log_format: LogFormat,
+    /// Log filter.
+    pub log_level: String,
+    /// Wire form of alerts.
+    pub alert_format: AlertFormat,
+    /// Spacing of heartbeats on the alerts topic; `None`: none are sent.
+    pub heartbeat: Option<Duration>,
+    /// What the engine is told.
+    pub params: Params,
+    /// Keys that are accepted and change nothing in this build, with the reason.
+    pub notes: Vec<(String, &'static str)>,
+}
+
+type Problems = Vec<(String, String)>;
+
+struct Checker {
+    problems: Problems,
+}
+
+impl Checker {
+    fn refuse(&mut self, key: impl Into<String>, message: impl Into<String>) {
+        self.problems.push((key.into(), message.into()));
+    }
+
+    fn whole(&mut self, key: &str, value: i64, low: i64, high: i64) -> i64 {
+        if !(low..=high).contains(&value) {
+            self.refuse(key, format!("is {value}, must be from {low} to {high}"));
+        }
+        value.clamp(low, high)
+    }
+
+    fn real(&mut self, key: &str, value: f64, low: f64, high: f64) -> f64 {
+        if !(low..=high).contains(&value) {
+            self.refuse(key, format!("is {value}, must be from {low} to {high}"));
+            return low;
+        }
+        value
+    }
+
+    fn one_of<T: Copy>(&mut self, key: &str, value: &str, choices: &[(&str, T)]) -> T {
+        if let Some((_, choice)) = choices.iter().find(|(name, _)| *name == value) {
+            return *choice;
+        }
+        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+        self.refuse(key, format!("is {value:?}, must be one of {}", names.join(", ")));
+        choices[0].1
+    }
+
+    fn topic(&mut self, key: &str, name: &str, required: bool) -> Option<String> {
+        let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        if name.is_empty() {
+            if required {
+                self.refuse(key, "is empty, must name a topic");
+            }
+            return None;
+        }
+        if name.len() > 249 || !name.chars().all(legal) {
+            self.refuse(key, format!("is {name:?}, not a topic name: letters, digits, '.', '_' and '-', at most 249"));
+        }
+        Some(name.to_owned())
+    }
+}
+
+impl Config {
+    /// Checks every value; `hashed` is the text of the settings that can change an alert.
+    ///
+    /// # Errors
+    /// Every problem, by key.
+    pub(super) fn check(raw: &Raw, hashed: &str) -> Result<Self, Problems> {
+        let mut c = Checker { problems: Vec::new() };
+        let kafka = check_kafka(&mut c, raw);
+        let mode = &raw.delivery.mode;
+        if mode == "exactly_once" {
+            c.refuse("delivery.mode", "exactly_once is not part of this build; at_least_once is");
+        } else {
+            c.one_of("delivery.mode", mode, &[("at_least_once", ())]);
+        }
+        let millis = |v: i64| Duration::from_millis(u64::try_from(v).unwrap_or(0));
+        let secs = |v: i64| Duration::from_secs(u64::try_from(v).unwrap_or(0));
+        let commit_interval = millis(c.whole("delivery.commit_interval_ms", raw.delivery.commit_interval_ms, 10, 60_000));
+        let in_flight_max = c.whole("delivery.in_flight_max", raw.delivery.in_flight_max, 1, 1_000_000);
+        let snapshot_interval = secs(c.whole("state.snapshot_interval_secs", raw.state.snapshot_interval_secs, 1, 3_600));
+        if raw.state.dir.is_empty() {
+            c.refuse("state.dir", "is empty, must name a directory");
+        }
+        let listen = raw.http.listen.parse().unwrap_or_else(|_| {
+            c.refuse("http.listen", format!("is {:?}, must be ADDRESS:PORT", raw.http.listen));
+            SocketAddr::from(([127, 0, 0, 1], 0))
+        });
+        let log_format = c.one_of("log.format", &raw.log.format, &[("pretty", LogFormat::Pretty), ("json", LogFormat::Json)]);
+        let formats = [("full", AlertFormat::Full), ("compact", AlertFormat::Compact)];
+        let alert_format = c.one_of("alerts.format", &raw.alerts.format, &formats);
+        let heartbeat = secs(c.whole("alerts.heartbeat_secs", raw.alerts.heartbeat_secs, 0, 3_600));
+        let mut notes = Vec::new();
+        let mut note = |is_set: bool, key: &str, why| {
+            if is_set {
+                notes.push((key.to_owned(), why));
+            }
+        };
+        note(!raw.history.legs.is_empty(), "history.legs", "legs have no percentiles in this build");
+        note(!raw.history.index.is_empty(), "history.index", "the fragility index is not part of this build");
+        let params = check_params(&mut c, raw, hashed);
+        if !c.problems.is_empty() {
+            return Err(c.problems);
+        }
+        Ok(Self {
+            kafka,
+            commit_interval,
+            in_flight_max: usize::try_from(in_flight_max).unwrap_or(1),
+            state_dir: PathBuf::from(&raw.state.dir),
+            snapshot_interval,
+            listen,
+            history_files: raw.history.files.iter().map(PathBuf::from).collect(),
+            log_format,
+            log_level: raw.log.level.clone(),
+            alert_format,
+            heartbeat: (!heartbeat.is_zero()).then_some(heartbeat),
+            params,
+            notes,
+        })
+    }
+}
+
+fn check_kafka(c: &mut Checker, raw: &Raw) -> Kafka {
+    let k = &raw.kafka;
+    if k.brokers.split(',').any(|b| b.trim().is_empty()) {
+        c.refuse("kafka.brokers", format!("is {:?}, must be HOST:PORT, comma-separated", k.brokers));
+    }
+    if k.group.is_empty() {
+        c.refuse("kafka.group", "is empty, must name a consumer group");
+    }
+    let t = &k.topics;
+    let topics = Topics {
+        market: c.topic("kafka.topics.market", &t.market, true).unwrap_or_default(),
+        reference: c.topic("kafka.topics.reference", &t.reference, false),
+        alerts: c.topic("kafka.topics.alerts", &t.alerts, true).unwrap_or_default(),
+        state: c.topic("kafka.topics.state", &t.state, false),
+        dead_letters: c.topic("kafka.topics.dead_letters", &t.dead_letters, false),
+    };
+    let outputs = [Some(&topics.alerts), topics.state.as_ref(), topics.dead_letters.as_ref()];
+    for name in outputs.into_iter().flatten() {
+        if *name == topics.market || Some(name) == topics.reference.as_ref() {
+            c.refuse("kafka.topics", format!("{name:?} is read and written: what is written would come back as input"));
+        }
+    }
+    // Settings the delivery guarantee rests on; a value here would break it silently.
+    const OURS: [&str; 6] =
+        ["enable.auto.commit", "enable.auto.offset.store", "enable.idempotence", "acks", "group.id", "bootstrap.servers"];
+    let mut properties = BTreeMap::new();
+    for (key, value) in &k.properties {
+        let text = match value {
+            RawProperty::Text(text) => text.clone(),
+            RawProperty::Flag(flag) => flag.to_string(),
+            RawProperty::Whole(number) => number.to_string(),
+            RawProperty::Real(number) => number.to_string(),
+        };
+        if OURS.contains(&key.as_str()) {
+            c.refuse(format!("kafka.properties.{key}"), "is set by the service itself: delivery rests on it");
+        }
+        properties.insert(key.clone(), text);
+    }
+    Kafka {
+        brokers: k.brokers.clone(),
+        group: k.group.clone(),
+        instance_id: Some(k.instance_id.clone()).filter(|id| !id.is_empty()),
+        static_membership: k.static_membership,
+        topics,
+        properties,
+    }
+}
+
+fn check_params(c: &mut Checker, raw: &Raw, hashed: &str) -> Params {
+    let calendar = check_calendar(c, raw);
+    let rules = check_rules(c, raw);
+    let breach_at = rules.tiers.first().copied().unwrap_or(3.0);
+    let universe = match c.one_of("universe.mode", &raw.universe.mode, &[("all", false), ("listed", true)]) {
+        true => Universe::Listed(raw.universe.symbols.iter().cloned().collect()),
+        false => Universe::All,
+    };
+    let feeds = raw.feeds.iter().map(|(name, feed)| (name.clone(), FeedParams { flag: feed.flag.as_str().into() })).collect();
+    let groups = raw.groups.iter().filter_map(|(name, group)| check_group(c, name, group, breach_at)).collect();
+    let millis = |v: i64| v * (NANOS_PER_SEC / 1000);
+    let overlay_version = calendar.as_ref().map_or_else(String::new, |k| k.version().to_owned());
+    let hash = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, format!("{hashed}\ncalendar={overlay_version}").as_bytes());
+    Params {
+        topic: raw.kafka.topics.market.as_str().into(),
+        calendar,
+        rules,
+        half_lives: [
+            c.real("volatility.fast_half_life_secs", raw.volatility.fast_half_life_secs, 0.001, 1e6),
+            c.real("volatility.slow_half_life_secs", raw.volatility.slow_half_life_secs, 0.001, 1e6),
+        ],
+        lateness: millis(c.whole("market.lateness_ms", raw.market.lateness_ms, 0, 3_600_000)),
+        lead_max: millis(c.whole("market.lead_ms_max", raw.market.lead_ms_max, 0, 3_600_000)),
+        symbols_max: usize::try_from(c.whole("universe.max_symbols", raw.universe.max_symbols, 1, 10_000_000)).unwrap_or(1),
+        universe,
+        feeds,
+        groups,
+        group_interval: millis(c.whole("cluster.interval_ms", raw.cluster.interval_ms, 10, 60_000)),
+        config_hash: hash.simple().to_string().into(),
+    }
+}
+
+fn check_calendar(c: &mut Checker, raw: &Raw) -> Option<Arc<Calendar>> {
+    if !c.one_of("market.calendar", &raw.market.calendar, &[("XNYS", true), ("none", false)]) {
+        return None;
+    }
+    let path = &raw.market.calendar_overlay;
+    let text = if path.is_empty() {
+        None
+    } else {
+        match std::fs::read_to_string(path) {
+            Ok(text) => Some(text),
+            Err(error) => {
+                c.refuse("market.calendar_overlay", format!("{path} cannot be read: {error}"));
+                return None;
+            }
+        }
+    };
+    let overlay = read_overlay(text.as_deref()).map_err(|e| e.to_string());
+    match overlay.and_then(|o| Calendar::xnys(&o).map_err(|e| e.to_string())) {
+        Ok(calendar) => Some(Arc::new(calendar)),
+        Err(message) => {
+            c.refuse("market.calendar_overlay", message);
+            None
+        }
+    }
+}
+
+fn check_rules(c: &mut Checker, raw: &Raw) -> EpisodeRules {
+    let r = &raw.rules.symbol_shock;
+    let key = |name: &str| format!("rules.symbol_shock.{name}");
+    let ascending = r.tiers.windows(2).all(|w| w[0] < w[1]);
+    let in_range = r.tiers.iter().all(|t| (0.1..=1000.0).contains(t));
+    if r.tiers.is_empty() || r.tiers.len() > 16 || !ascending || !in_range {
+        c.refuse(key("tiers"), format!("are {:?}, must be 1 to 16 ascending multiples from 0.1 to 1000", r.tiers));
+    }
+    let first = r.tiers.first().copied().unwrap_or(3.0);
+    if !(r.close_at >= 0.0 && r.close_at < first) {
+        c.refuse(key("close_at"), format!("is {}, must be from 0 and below the first tier, {first}", r.close_at));
+    }
+    let nanos = |v: i64| v * NANOS_PER_SEC;
+    let close_after = nanos(c.whole(&key("close_after_secs"), r.close_after_secs, 0, 86_400));
+    let cooldown = nanos(c.whole(&key("cooldown_secs"), r.cooldown_secs, 0, 86_400));
+    let margin = c.real(&key("deescalate_margin"), r.deescalate_margin, 0.01, 100.0);
+    let step = c.real(&key("update_step_sigmas"), r.update_step_sigmas, 0.01, 100.0);
+    let update_interval = nanos(c.whole(&key("update_interval_secs"), r.update_interval_secs, 0, 86_400));
+    EpisodeRules {
+        tiers: if r.tiers.is_empty() { vec![3.0] } else { r.tiers.clone() },
+        close_at: r.close_at,
+        close_after,
+        cooldown,
+        deescalate_margin: r.deescalate.then_some(margin),
+        update_step: r.updates.then_some(step),
+        update_interval,
+    }
+}
+
+fn check_group(c: &mut Checker, name: &str, group: &RawGroup, breach_at: f64) -> Option<GroupParams> {
+    let key = |rest: &str| format!("groups.{name}.{rest}");
+    if Symbol::new(name).is_err() {
+        c.refuse(format!("groups.{name}"), "is not a name of 1 to 32 printable characters");
+    }
+    for member in &group.members {
+        if let Err(error) = Symbol::new(member) {
+            c.refuse(key("members"), format!("{member:?}: {error}"));
+        }
+    }
+    if let Some(benchmark) = &group.benchmark
+        && let Err(error) = Symbol::new(benchmark)
+    {
+        c.refuse(key("benchmark"), format!("{benchmark:?}: {error}"));
+    }
+    let mut level = |which: &str, raw: &RawLevel| LevelBounds {
+        basket_z: c.real(&key(&format!("levels.{which}.basket_z")), raw.basket_z, 0.0, 1000.0),
+        rms_z: c.real(&key(&format!("levels.{which}.rms_z")), raw.rms_z, 0.0, 1000.0),
+        members: c.whole(&key(&format!("levels.{which}.members")), raw.members, 0, 100_000) as f64,
+        legs: usize::try_from(c.whole(&key(&format!("levels.{which}.legs")), raw.legs, 1, 3)).unwrap_or(1),
+    };
+    let levels = [level("watch", &group.levels.watch), level("alert", &group.levels.alert), level("critical", &group.levels.critical)];
+    let ease_after = c.whole(&key("ease_after_secs"), group.ease_after_secs, 0, 86_400) * NANOS_PER_SEC;
+    let coverage_min = c.real(&key("coverage_min"), group.coverage_min, 0.0, 1.0);
+    let members = group.members.clone();
+    Some(GroupParams { name: name.into(), members, levels, ease_after, coverage_min, breach_at })
+}

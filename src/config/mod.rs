@@ -1,0 +1,18 @@
+//! Configuration: defaults, file, environment and flags, layered once, checked once, never changed after.
+//!
+//! The shipped `config/fragility.toml` is the defaults. Every problem is reported at once, by key, with
+//! where the value came from.
+
+mod calendar;
+mod check;
+mod layers;
+mod problem;
+mod raw;
+
+pub use calendar::{CalendarFileError, read_overlay};
+pub use check::{AlertFormat, Config, Kafka, LogFormat, Topics};
+pub use layers::{Loaded, Origin, load, load_text};
+pub use problem::{ConfigErrors, Problem};
+
+/// The defaults, complete and commented.
+pub const DEFAULTS: &str = include_str!("../../config/fragility.toml");

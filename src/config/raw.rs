@@ -1,0 +1,195 @@
+//! The mirror of the file: types alone, no judgement.
+
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Raw {
+    pub(super) kafka: RawKafka,
+    pub(super) delivery: RawDelivery,
+    pub(super) state: RawState,
+    pub(super) http: RawHttp,
+    pub(super) history: RawHistory,
+    pub(super) log: RawLog,
+    pub(super) alerts: RawAlerts,
+    pub(super) universe: RawUniverse,
+    pub(super) market: RawMarket,
+    pub(super) volatility: RawVolatility,
+    pub(super) rules: RawRules,
+    pub(super) cluster: RawCluster,
+    #[serde(default)]
+    pub(super) groups: BTreeMap<String, RawGroup>,
+    #[serde(default)]
+    pub(super) feeds: BTreeMap<String, RawFeed>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawKafka {
+    pub(super) brokers: String,
+    pub(super) group: String,
+    pub(super) instance_id: String,
+    pub(super) static_membership: bool,
+    pub(super) topics: RawTopics,
+    #[serde(default)]
+    pub(super) properties: BTreeMap<String, RawProperty>,
+}
+
+/// A librdkafka value: text, or a number or flag written as one.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub(super) enum RawProperty {
+    Text(String),
+    Flag(bool),
+    Whole(i64),
+    Real(f64),
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawTopics {
+    pub(super) market: String,
+    pub(super) reference: String,
+    pub(super) alerts: String,
+    pub(super) state: String,
+    pub(super) dead_letters: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawDelivery {
+    pub(super) mode: String,
+    pub(super) commit_interval_ms: i64,
+    pub(super) in_flight_max: i64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawState {
+    pub(super) dir: String,
+    pub(super) snapshot_interval_secs: i64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawHttp {
+    pub(super) listen: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawHistory {
+    pub(super) files: Vec<String>,
+    pub(super) legs: String,
+    pub(super) index: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawLog {
+    pub(super) format: String,
+    pub(super) level: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawAlerts {
+    pub(super) format: String,
+    pub(super) heartbeat_secs: i64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawUniverse {
+    pub(super) mode: String,
+    pub(super) symbols: Vec<String>,
+    pub(super) max_symbols: i64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawMarket {
+    pub(super) calendar: String,
+    pub(super) calendar_overlay: String,
+    pub(super) lateness_ms: i64,
+    pub(super) lead_ms_max: i64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawVolatility {
+    pub(super) fast_half_life_secs: f64,
+    pub(super) slow_half_life_secs: f64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawRules {
+    pub(super) symbol_shock: RawSymbolShock,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSymbolShock {
+    pub(super) tiers: Vec<f64>,
+    pub(super) close_at: f64,
+    pub(super) close_after_secs: i64,
+    pub(super) cooldown_secs: i64,
+    pub(super) deescalate: bool,
+    pub(super) deescalate_margin: f64,
+    pub(super) updates: bool,
+    pub(super) update_step_sigmas: f64,
+    pub(super) update_interval_secs: i64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawCluster {
+    pub(super) interval_ms: i64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawGroup {
+    #[serde(default)]
+    pub(super) members: Vec<String>,
+    #[serde(default)]
+    pub(super) benchmark: Option<String>,
+    #[serde(default = "default_ease")]
+    pub(super) ease_after_secs: i64,
+    #[serde(default = "default_coverage")]
+    pub(super) coverage_min: f64,
+    pub(super) levels: RawLevels,
+}
+
+fn default_ease() -> i64 {
+    600
+}
+
+fn default_coverage() -> f64 {
+    0.8
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawLevels {
+    pub(super) watch: RawLevel,
+    pub(super) alert: RawLevel,
+    pub(super) critical: RawLevel,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawLevel {
+    pub(super) basket_z: f64,
+    pub(super) rms_z: f64,
+    pub(super) members: i64,
+    pub(super) legs: i64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawFeed {
+    pub(super) flag: String,
+}
