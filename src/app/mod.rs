@@ -5,12 +5,14 @@ mod check;
 mod history;
 mod output;
 mod replay;
+mod run;
 mod schema;
 
 pub use calendar::calendar;
 pub use check::check;
 pub use history::load_history;
-pub use replay::{ReplayOptions, replay};
+pub use replay::{ReplayOptions, Replayed, replay};
+pub use run::{Service, run, start};
 pub use schema::schema;
 
 use crate::config::ConfigErrors;

@@ -135,14 +135,17 @@ impl Serialize for Reasons {
     }
 }
 
-struct AlertJson<'a>(&'a Alert);
+struct AlertJson<'a> {
+    schema: &'static str,
+    alert: &'a Alert,
+}
 
 impl Serialize for AlertJson<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let a = self.0;
+        let a = self.alert;
         let mut reasons = Reasons(Vec::new());
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("schema", "fragility.alert.v1")?;
+        map.serialize_entry("schema", self.schema)?;
         map.serialize_entry("alert_id", &a.alert_id.hyphenated().to_string())?;
         map.serialize_entry("revision", &a.revision)?;
         map.serialize_entry("sequence", &a.sequence)?;
@@ -249,7 +252,12 @@ fn serialize_cluster<M: SerializeMap>(map: &mut M, alert: &Alert) -> Result<(), 
 /// Appends an alert as one JSON object, without a line end.
 pub fn encode_alert(alert: &Alert, out: &mut Vec<u8>) {
     // Writing numbers and text into memory cannot fail.
-    let _ = serde_json::to_writer(out, &AlertJson(alert));
+    let _ = serde_json::to_writer(out, &AlertJson { schema: "fragility.alert.v1", alert });
+}
+
+/// Appends the entity's state after an alert: the same fields, under the schema of the state topic.
+pub fn encode_state(alert: &Alert, out: &mut Vec<u8>) {
+    let _ = serde_json::to_writer(out, &AlertJson { schema: "fragility.state.v1", alert });
 }
 
 #[derive(Serialize)]

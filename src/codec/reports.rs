@@ -1,8 +1,8 @@
 //! Measures, summary and accounting as JSON lines.
 
 use crate::cluster::GroupView;
-use crate::domain::{Outcome, SessionDate, Symbol};
-use crate::engine::Breadth;
+use crate::domain::{Outcome, SessionDate, Symbol, UnixNanos};
+use crate::engine::{Breadth, Origin};
 use crate::market::{Measure, Sigma};
 use serde_json::{Map, Value, json};
 
@@ -68,4 +68,38 @@ pub fn encode_accounting(outcomes: &[u64; Outcome::ALL.len()], out: &mut Vec<u8>
     let counts: Map<String, Value> = Outcome::ALL.iter().zip(outcomes).map(|(o, n)| (o.name().to_owned(), (*n).into())).collect();
     let records_in: u64 = outcomes.iter().sum();
     let _ = serde_json::to_writer(out, &json!({"records_in": records_in, "outcomes": counts, "quarantined": 0}));
+}
+
+/// Bytes of a refused value that its dead letter carries; the whole still stands at its origin.
+const DEAD_LETTER_VALUE_MAX: usize = 16 * 1024;
+
+/// A refused record: why, where it stands, and what it said. Bytes that are not UTF-8 are replaced.
+pub fn encode_dead_letter(reason: &str, detail: &str, topic: &str, origin: &Origin, key: Option<&[u8]>, value: &[u8], out: &mut Vec<u8>) {
+    let kept = &value[..value.len().min(DEAD_LETTER_VALUE_MAX)];
+    let letter = json!({
+        "schema": "fragility.dead_letter.v1",
+        "reason": reason,
+        "detail": detail,
+        "topic": topic,
+        "partition": origin.partition,
+        "offset": origin.offset,
+        "key": key.map(String::from_utf8_lossy),
+        "value": String::from_utf8_lossy(kept),
+        "value_bytes": value.len(),
+    });
+    let _ = serde_json::to_writer(out, &letter);
+}
+
+/// A sign of life on the alerts topic: the partitions spoken for and how far event time has come there.
+pub fn encode_heartbeat(instance: &str, sent_at: UnixNanos, topic: &str, inputs: &[(i32, i64, Option<UnixNanos>)], out: &mut Vec<u8>) {
+    let input = |(partition, next, at): &(i32, i64, Option<UnixNanos>)| {
+        json!({"topic": topic, "partition": partition, "next_offset": next, "event_time": at.map(|t| t.0)})
+    };
+    let beat = json!({
+        "schema": "fragility.heartbeat.v1",
+        "instance": instance,
+        "sent_at": sent_at.0,
+        "inputs": inputs.iter().map(input).collect::<Vec<_>>(),
+    });
+    let _ = serde_json::to_writer(out, &beat);
 }
