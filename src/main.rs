@@ -66,7 +66,11 @@ fn run(cli: Cli) -> Result<ExitCode, AppError> {
             init_log(loaded.config.log_format, &loaded.config.log_level);
             Ok(ExitCode::from(runtime()?.block_on(app::run(loaded.config))?))
         }
-        Command::Demo(_) => Err(AppError::Usage("later".into())),
+        Command::Demo(args) => {
+            init_log(config::LogFormat::Pretty, "warn");
+            let options = app::DemoOptions { speed: args.speed, once: args.once, listen: args.listen };
+            Ok(ExitCode::from(runtime()?.block_on(app::demo(&options))?))
+        }
     }
 }
 

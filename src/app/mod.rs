@@ -2,6 +2,7 @@
 
 mod calendar;
 mod check;
+mod demo;
 mod history;
 mod output;
 mod replay;
@@ -10,6 +11,7 @@ mod schema;
 
 pub use calendar::calendar;
 pub use check::check;
+pub use demo::{DemoOptions, demo};
 pub use history::load_history;
 pub use replay::{ReplayOptions, Replayed, replay};
 pub use run::{Service, run, start};
