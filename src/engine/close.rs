@@ -172,7 +172,8 @@ impl Engine {
     /// Judges the last settled session again.
     fn rejudge(&mut self, id: u32, at: UnixNanos, measure: &Measure, effects: &mut Effects) {
         let state = &mut self.states[id as usize];
-        let Some((session, mut settled, count)) = state.cold.settled.take().filter(|(s, ..)| *s == measure.session) else { return };
+        // Of another session it stays where it is: that session may be next.
+        let Some((session, mut settled, count)) = state.cold.settled.take_if(|(s, ..)| *s == measure.session) else { return };
         let Some(z) = measure.z else {
             state.cold.settled = Some((session, settled, count));
             return;
