@@ -5,7 +5,7 @@ use super::state::NO_PARTITION;
 use super::{Breadth, Channel, Disposition, Effects, Engine, Origin};
 use crate::cluster::MemberClose;
 use crate::domain::{Bar, CloseBasis, Price, SessionDate, Symbol, UnixNanos};
-use crate::market::{Calendar, History, Measure, Session};
+use crate::market::{Calendar, Close, History, Measure, Session};
 use crate::rules::Episodes;
 
 /// Sessions whose breadth is kept.
@@ -125,7 +125,8 @@ impl Engine {
             effects.alerts.push(alert);
         }
         self.count_breadth(None, &measure);
-        let state = &self.states[id as usize];
+        let state = &mut self.states[id as usize];
+        state.cold.history.set_measured(session.date);
         effects.measures.push((state.cold.symbol.clone(), measure));
         if state.is_tracked {
             self.close_for_groups(id, session.date, false);
@@ -143,9 +144,14 @@ impl Engine {
             (Some(session), false) => calendar.and_then(|c| c.previous(session.date)).map(|s| s.date),
             (None, _) => None,
         };
+        // A stand-in for a missing close is none, and history that was only loaded has no measure to move.
+        let is_close = |c: &Close| c.basis != CloseBasis::Inferred;
+        let first_close = history.close(from).is_none_or(|c| !is_close(c));
         let measured = |history: &History| -> Vec<Measure> {
             let past = history.closes().iter().filter(|c| c.session >= from && Some(c.session) <= settled_until);
-            past.filter_map(|c| history.measure(calendar, c.session)).collect()
+            let ours = past.filter(|c| c.is_measured || (first_close && c.session == from && is_close(c)));
+            // Once the start of its window has been given up, a session stays as it was measured.
+            ours.filter(|c| history.is_whole(c.session)).filter_map(|c| history.measure(calendar, c.session)).collect()
         };
         let before = measured(history);
         if !change(history, calendar) {
@@ -159,7 +165,8 @@ impl Engine {
                 continue;
             }
             self.count_breadth(old, &measure);
-            let state = &self.states[id as usize];
+            let state = &mut self.states[id as usize];
+            state.cold.history.set_measured(measure.session);
             effects.measures.push((state.cold.symbol.clone(), measure.clone()));
             if state.is_tracked {
                 self.close_for_groups(id, measure.session, false);
@@ -172,7 +179,8 @@ impl Engine {
     /// Judges the last settled session again.
     fn rejudge(&mut self, id: u32, at: UnixNanos, measure: &Measure, effects: &mut Effects) {
         let state = &mut self.states[id as usize];
-        let Some((session, mut settled, count)) = state.cold.settled.take().filter(|(s, ..)| *s == measure.session) else { return };
+        // Of another session it stays where it is: that session may be next.
+        let Some((session, mut settled, count)) = state.cold.settled.take_if(|(s, ..)| *s == measure.session) else { return };
         let Some(z) = measure.z else {
             state.cold.settled = Some((session, settled, count));
             return;

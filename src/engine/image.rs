@@ -27,7 +27,7 @@ struct EpisodeImage {
 
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 struct HistoryRecords {
-    closes: Vec<(i32, f64, u8)>,
+    closes: Vec<(i32, f64, u8, bool)>,
     splits: Vec<(i32, f64)>,
     shares: Vec<(i32, f64)>,
     desk: Option<(f64, f64)>,
@@ -146,7 +146,7 @@ impl EpisodeImage {
 impl From<HistoryImage> for HistoryRecords {
     fn from(h: HistoryImage) -> Self {
         Self {
-            closes: h.closes.iter().map(|(s, p, b)| (s.days(), p.get(), number_of(&BASES, b))).collect(),
+            closes: h.closes.iter().map(|(s, p, b, m)| (s.days(), p.get(), number_of(&BASES, b), *m)).collect(),
             splits: h.splits.iter().map(|(s, r)| (s.days(), *r)).collect(),
             shares: h.shares.iter().map(|(s, n)| (s.days(), *n)).collect(),
             desk: h.desk.map(|d| (d.price.get(), d.sigma)),
@@ -158,7 +158,7 @@ impl From<HistoryImage> for HistoryRecords {
 impl HistoryRecords {
     fn restore(&self) -> HistoryImage {
         let desk = |price: f64, sigma: f64| Some(Desk { price: Price::new(price).ok()?, sigma });
-        let close = |(s, p, b): &(i32, f64, u8)| Some((date(*s), Price::new(*p).ok()?, *BASES.get(usize::from(*b))?));
+        let close = |(s, p, b, m): &(i32, f64, u8, bool)| Some((date(*s), Price::new(*p).ok()?, *BASES.get(usize::from(*b))?, *m));
         HistoryImage {
             closes: self.closes.iter().filter_map(close).collect(),
             splits: self.splits.iter().map(|(s, r)| (date(*s), *r)).collect(),

@@ -32,6 +32,8 @@ pub struct Close {
     pub basis: CloseBasis,
     /// Log return from the previous session's close, net of splits; `None` when that is missing.
     pub log_return: Option<f64>,
+    /// Whether a measure of the session has been published: history that was only loaded has none.
+    pub is_measured: bool,
 }
 
 /// A desk's own reference.
@@ -121,8 +123,8 @@ pub struct History {
 /// The plain content of a [`History`], for snapshots.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct HistoryImage {
-    /// Closes by session.
-    pub closes: Vec<(SessionDate, Price, CloseBasis)>,
+    /// Closes by session, and whether the session has been measured.
+    pub closes: Vec<(SessionDate, Price, CloseBasis, bool)>,
     /// Splits by ex-date.
     pub splits: Vec<(SessionDate, f64)>,
     /// Share counts by session.
@@ -169,13 +171,14 @@ impl History {
 
     /// Records a close; false when nothing changes. A weaker basis never replaces a stronger one.
     pub fn set_close(&mut self, calendar: Option<&Calendar>, session: SessionDate, price: Price, basis: CloseBasis) -> bool {
-        let fresh = Close { session, price, basis, log_return: None };
+        let mut fresh = Close { session, price, basis, log_return: None, is_measured: false };
         match self.closes.binary_search_by_key(&session, |c| c.session) {
             Ok(at) => {
                 let known = &self.closes[at];
                 if basis < known.basis || (basis == known.basis && price == known.price) {
                     return false;
                 }
+                fresh.is_measured = known.is_measured;
                 self.closes[at] = fresh;
             }
             // Older than all that is kept: it can move no window any more.
@@ -184,11 +187,25 @@ impl History {
                 self.closes.insert(at, fresh);
                 if self.closes.len() > CLOSES_KEPT {
                     self.closes.remove(0);
+                    // What it was measured from is gone: a restored history could not know it either.
+                    self.closes[0].log_return = None;
                 }
             }
         }
         self.refresh_returns(calendar, session);
         true
+    }
+
+    /// Remembers that the measure of `session` has been published.
+    pub fn set_measured(&mut self, session: SessionDate) {
+        if let Ok(at) = self.closes.binary_search_by_key(&session, |c| c.session) {
+            self.closes[at].is_measured = true;
+        }
+    }
+
+    /// Whether the window before `session` is still known in full, or never was longer than it is now.
+    pub fn is_whole(&self, session: SessionDate) -> bool {
+        self.closes.len() < CLOSES_KEPT || self.window(session).len() == WINDOW
     }
 
     /// Records a split; false when nothing changes.
@@ -316,7 +333,7 @@ impl History {
     /// The plain content.
     pub fn image(&self) -> HistoryImage {
         HistoryImage {
-            closes: self.closes.iter().map(|c| (c.session, c.price, c.basis)).collect(),
+            closes: self.closes.iter().map(|c| (c.session, c.price, c.basis, c.is_measured)).collect(),
             splits: self.splits.clone(),
             shares: self.shares.clone(),
             desk: self.desk,
@@ -329,8 +346,11 @@ impl History {
         for (session, ratio) in &image.splits {
             self.set_split(calendar, *session, *ratio);
         }
-        for (session, price, basis) in &image.closes {
+        for (session, price, basis, is_measured) in &image.closes {
             self.set_close(calendar, *session, *price, *basis);
+            if *is_measured {
+                self.set_measured(*session);
+            }
         }
         for (session, shares) in &image.shares {
             self.set_shares(*session, *shares);

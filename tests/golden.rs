@@ -1,0 +1,193 @@
+//! Every number of the daily measures against tables made by pandas, and every session of the calendar
+//! against another calendar library. See `golden/README.md` for how they were made.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod harness;
+
+use fragility::codec::encode_alert;
+use fragility::domain::{AlertKind, Reading, Unknown, UnixNanos};
+use fragility::engine::{Effects, Engine, Origin, Params, Watermark};
+use fragility::market::{Measure, SIGMA_MIN};
+use fragility::sources::FileSource;
+use harness::{Run, date, id, params, params_without_groups, repo, text};
+use std::collections::BTreeMap;
+
+/// Both sides work in double precision and the goldens carry 12 digits: what is left is the conditioning of
+/// `ln` near 1 and of the deviation, both far below this.
+const RELATIVE: f64 = 1e-9;
+/// For returns of exactly nothing.
+const ABSOLUTE: f64 = 1e-12;
+
+/// Replays files through the engine; a later measure of the same symbol and session replaces the earlier.
+fn replay(params: Params, files: &[&str]) -> (Engine, Effects, BTreeMap<(String, String), Measure>) {
+    let mut engine = Engine::new(params);
+    let mut effects = Effects::default();
+    for (partition, file) in (0..).zip(files) {
+        let mut source = FileSource::open(&repo(file)).unwrap();
+        while let Some(line) = source.next_line().unwrap() {
+            let observation = line.decoded.unwrap_or_else(|e| panic!("{file} line {}: {e}", line.number));
+            let origin = Origin { partition, offset: line.number, timestamp: None };
+            let got = engine.step(UnixNanos(0), &origin, &observation, &mut effects);
+            assert_eq!(got.reason, "applied", "{file} line {}", line.number);
+        }
+    }
+    engine.advance(Watermark::End, &[], &mut effects);
+    let key = |(symbol, m): &(fragility::domain::Symbol, Measure)| ((symbol.to_string(), m.session.to_string()), m.clone());
+    let measures = effects.measures.iter().map(key).collect();
+    (engine, effects, measures)
+}
+
+/// One number: both unknown, or both known and equal to the digits there are.
+fn check(what: &str, got: Option<f64>, expected: Option<f64>) {
+    let equal = match (got, expected) {
+        (None, None) => true,
+        (Some(g), Some(e)) => (g - e).abs() <= ABSOLUTE.max(e.abs() * RELATIVE),
+        _ => false,
+    };
+    assert!(equal, "{what}: got {got:?}, expected {expected:?}");
+}
+
+fn number(cell: &str) -> Option<f64> {
+    (!cell.is_empty()).then(|| cell.parse().unwrap())
+}
+
+/// Compares every row of a golden table; returns how many rows have a multiple.
+fn check_measures(measures: &BTreeMap<(String, String), Measure>, golden: &str) -> usize {
+    let text = text(golden);
+    let (header, rows) = text.split_once('\n').unwrap();
+    assert_eq!(header, "symbol,session,close,log_return,sigma_daily,z,n");
+    let mut with_z = 0;
+    for row in rows.lines() {
+        let cells: Vec<&str> = row.split(',').collect();
+        let [symbol, session, close, log_return, sigma, z, n] = cells[..] else { panic!("{row}") };
+        let got = measures.get(&(symbol.to_owned(), session.to_owned())).unwrap_or_else(|| panic!("no measure for {row}"));
+        let what = |field: &str| format!("{symbol} {session} {field}");
+        check(&what("close"), Some(got.close), number(close));
+        check(&what("log_return"), got.log_return.ok(), number(log_return));
+        check(&what("sigma_daily"), got.sigma.number(), number(sigma));
+        check(&what("z"), got.z, number(z));
+        assert_eq!(got.n.to_string(), n, "{symbol} {session} n");
+        with_z += usize::from(got.z.is_some());
+    }
+    assert_eq!(measures.len(), rows.lines().count(), "measures that the golden table does not have");
+    with_z
+}
+
+const TOP50: [&str; 2] = ["data/us_top50_reference.ndjson", "data/us_top50_daily_2024q4_2025q1.csv"];
+
+#[test]
+fn top_50_measures_are_those_of_pandas() {
+    let (.., measures) = replay(params(), &TOP50);
+    assert!(check_measures(&measures, "tests/golden/us_top50_daily_z.csv.zst") > 5_000);
+}
+
+#[test]
+fn thirty_long_histories_are_those_of_pandas() {
+    let (.., measures) = replay(params_without_groups(), &["data/megacaps30_close_split_1999_2021.csv.zst"]);
+    assert!(check_measures(&measures, "tests/golden/megacaps30_daily_z.csv.zst") > 148_000);
+}
+
+#[test]
+fn anchors_of_january_2025_stand_in_measures_and_alerts() {
+    let (_, effects, measures) = replay(params(), &TOP50);
+    for (symbol, session, expected) in [("NVDA", "2025-01-27", "-6.2871"), ("AVGO", "2025-01-27", "-9.2183"), ("IBM", "2025-01-30", "13.8952")] {
+        let measure = &measures[&(symbol.to_owned(), session.to_owned())];
+        assert_eq!(format!("{:.4}", measure.z.unwrap()), expected, "{symbol}");
+        let mut alerts = effects.alerts.iter().filter(|a| id(a) == symbol && a.session == Some(date(session)));
+        let alert = alerts.next().unwrap();
+        // Daily closes alone: the breach is first seen at the close.
+        assert_eq!((alert.kind, alert.revision, alerts.next()), (AlertKind::Confirm, 0, None), "{symbol}");
+        let mut bytes = Vec::new();
+        encode_alert(alert, &mut bytes);
+        let json: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+        assert_eq!(json["z"].to_string(), expected, "{symbol}");
+        let evidence = json["evidence"].as_array().unwrap();
+        assert!(evidence.iter().all(|e| e["session"] != session && e["session"] != "2025-01-09"), "{evidence:?}");
+        assert_eq!(evidence.len(), 21);
+    }
+}
+
+/// The group against the same pandas script. The deviation is checked through basket return and multiple.
+#[test]
+fn the_seven_as_a_group_are_those_of_pandas() {
+    let (engine, ..) = replay(params(), &TOP50);
+    let closes = engine.group_closes();
+    let text = text("tests/golden/mag7_daily.csv");
+    let (header, rows) = text.split_once('\n').unwrap();
+    assert_eq!(header, "session,basket_return,basket_sigma,basket_z,rms_z,members_in_breach");
+    let mut known = 0;
+    for row in rows.lines() {
+        let cells: Vec<&str> = row.split(',').collect();
+        let [session, basket_return, sigma, basket_z, rms_z, in_breach] = cells[..] else { panic!("{row}") };
+        let views = closes.get(&date(session)).unwrap_or_else(|| panic!("no group close on {session}"));
+        let view = views.iter().find(|v| &*v.name == "mag7").unwrap();
+        let leg = |name: &str| -> Reading { view.legs.iter().find(|l| l.name == name).unwrap().value };
+        check(&format!("{session} basket_return"), view.basket_return.ok(), number(basket_return));
+        check(&format!("{session} basket_z"), leg("basket_z").ok(), number(basket_z));
+        check(&format!("{session} rms_z"), leg("rms_z").ok(), number(rms_z));
+        if let (Some(r), Some(s)) = (number(basket_return), number(sigma)) {
+            check(&format!("{session} basket_z by sigma"), leg("basket_z").ok(), Some(r / s));
+            known += 1;
+        }
+        // The table counts none where nothing is known; the product says that it does not know.
+        match leg("members_in_breach") {
+            Err(gap) => assert_eq!((gap, in_breach), (Unknown::NoMember, "0"), "{session}"),
+            count => check(&format!("{session} members_in_breach"), count.ok(), number(in_breach)),
+        }
+    }
+    assert!(known > 90, "{known} sessions with a basket multiple");
+    assert_eq!(closes.len(), rows.lines().count());
+}
+
+#[test]
+fn the_calendar_is_that_of_another_library() {
+    let params = params();
+    let calendar = params.calendar.as_deref().unwrap();
+    let text = text("tests/golden/calendar_xnys.csv.gz");
+    let (header, rows) = text.split_once('\n').unwrap();
+    assert_eq!(header, "session,open,close,early");
+    let expected: Vec<String> = rows.lines().map(str::to_owned).collect();
+    let (first, last) = (date(&expected[0][..10]), date(&expected[expected.len() - 1][..10]));
+    assert!(expected.len() > 7_000);
+    let got: Vec<String> = calendar
+        .sessions()
+        .iter()
+        .filter(|s| (first..=last).contains(&s.date))
+        .map(|s| format!("{},{},{},{}", s.date, s.open, s.close, s.early))
+        .collect();
+    for (got, expected) in got.iter().zip(&expected) {
+        assert_eq!(got, expected);
+    }
+    assert_eq!(got.len(), expected.len());
+}
+
+/// Closes to replay against mistakes that are easily made: today in its own window, a made-up zero return
+/// on a closed day, a multiple of a volatility that is no ruler.
+#[test]
+fn traps_are_not_walked_into() {
+    let traps: serde_json::Value = serde_json::from_str(&text("tests/golden/traps.json")).unwrap();
+    let mut seen = Vec::new();
+    for case in traps["cases"].as_array().unwrap() {
+        let name = case["name"].as_str().unwrap();
+        let symbol = case["symbol"].as_str().unwrap();
+        let mut run = Run::new(params_without_groups());
+        for row in case["rows"].as_array().unwrap() {
+            let session = row["session"].as_str().unwrap();
+            run.close(symbol, session, row["close"].as_f64().unwrap());
+            let got = run.measure(symbol, session).unwrap();
+            let what = |field: &str| format!("{name} {session} {field}");
+            check(&what("log_return"), got.log_return.ok(), row["log_return"].as_f64());
+            check(&what("sigma_daily"), got.sigma.number(), row["sigma_daily"].as_f64());
+            check(&what("z"), got.z, row["z"].as_f64());
+            assert_eq!(Some(got.n as u64), row["n"].as_u64(), "{}", what("n"));
+        }
+        seen.push(name);
+    }
+    assert_eq!(seen, ["leak", "leak_huge", "cliff", "floor_bp", "floor_tick", "phantom_nvda", "phantom_ibm"]);
+}
+
+/// The floor case of one basis point must stay under the floor in force, or it tests nothing.
+#[test]
+fn the_floor_is_two_basis_points() {
+    assert_eq!(SIGMA_MIN.to_bits(), 0.0002_f64.to_bits());
+}

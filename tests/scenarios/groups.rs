@@ -1,0 +1,194 @@
+//! The seven as a group, tick by tick: levels, order of breach, and the watermark they wait for.
+
+use crate::harness::{MIN, Run, SEC, close, params, tick};
+use crate::scene::{DAY, check_identity};
+use fragility::domain::AlertKind::{Close, Confirm, Deescalate, Escalate, Fade, Open};
+use fragility::domain::{Alert, AlertState, Direction, Entity, UnixNanos};
+use fragility::engine::Watermark;
+
+const SEVEN: [&str; 7] = ["AAPL", "AMZN", "GOOGL", "META", "MSFT", "NVDA", "TSLA"];
+
+struct Seven {
+    run: Run,
+    open: UnixNanos,
+}
+
+impl Seven {
+    /// Seven members of equal weight, each with a desk's reference of 100 and sigma of 2 %.
+    fn new() -> Self {
+        let mut run = Run::new(params());
+        for symbol in SEVEN {
+            run.applied(&format!(r#"{{"type":"reference","symbol":"{symbol}","prev_close":100,"sigma_daily":0.02}}"#));
+            run.applied(&format!(r#"{{"type":"shares","symbol":"{symbol}","session":"2025-02-11","shares_outstanding":1000000}}"#));
+        }
+        let open = run.session(DAY).open;
+        let mut seven = Self { run, open };
+        for symbol in SEVEN {
+            seven.tick(symbol, 0, 0.0);
+        }
+        seven
+    }
+
+    fn tick(&mut self, symbol: &str, secs: i64, z: f64) {
+        let ts = self.open.plus(secs * SEC);
+        self.run.applied(&tick(symbol, ts, 100.0 * (z * 0.02).exp()));
+    }
+
+    fn heartbeat(&mut self, ts: UnixNanos) {
+        self.run.applied(&format!(r#"{{"type":"heartbeat","ts":{}}}"#, ts.0));
+    }
+
+    /// Moves the watermark of the one partition to `secs` after the open: what the group says.
+    fn until(&mut self, secs: i64) -> Vec<Alert> {
+        self.heartbeat(self.open.plus((secs + 10) * SEC));
+        self.run.engine.advance(Watermark::Partitions, &[0], &mut self.run.effects);
+        self.group()
+    }
+
+    /// What the group has said since the last call.
+    fn group(&mut self) -> Vec<Alert> {
+        let said = self.run.said();
+        check_identity(&said.iter().filter(|a| a.sequence == 1).cloned().collect::<Vec<_>>());
+        said.into_iter().filter(|a| matches!(a.entity, Entity::Cluster(_))).collect()
+    }
+}
+
+fn initiator(alert: &Alert) -> (String, Vec<String>) {
+    let cluster = alert.cluster.as_ref().unwrap();
+    let followers = cluster.followers.iter().map(ToString::to_string).collect();
+    (cluster.initiator.as_ref().map(ToString::to_string).unwrap_or_default(), followers)
+}
+
+#[test]
+fn two_members_make_a_watch_and_a_third_makes_it_critical() {
+    let mut seven = Seven::new();
+    seven.tick("NVDA", 10, -6.0);
+    assert_eq!(seven.until(11), [], "one member is not a group");
+    seven.tick("GOOGL", 12, -6.0);
+    let said = seven.until(13);
+    assert_eq!(said.len(), 1);
+    let alert = &said[0];
+    assert_eq!((alert.kind, alert.severity, alert.direction), (Open, "WATCH", Direction::Down));
+    assert_eq!(alert.event_time, seven.open.plus(13 * SEC), "the end of the interval that the price lies in");
+    assert_eq!(initiator(alert), ("NVDA".to_owned(), vec!["GOOGL".to_owned()]));
+    // rms of two multiples of 6 among seven equal weights.
+    let legs = &alert.cluster.as_ref().unwrap().legs;
+    let rms = legs.iter().find(|l| l.name == "rms_z").unwrap().value.unwrap();
+    assert!((rms - (72.0_f64 / 7.0).sqrt()).abs() < 1e-9, "{rms}");
+    let usd = alert.usd.as_ref().unwrap().market_value_change;
+    assert!((usd / (2e8 * (-0.12_f64).exp_m1()) - 1.0).abs() < 1e-9, "{usd}");
+    seven.tick("AAPL", 20, -6.0);
+    let said = seven.until(30);
+    assert_eq!((said.len(), said[0].kind, said[0].severity), (1, Escalate, "CRITICAL"));
+    assert_eq!(initiator(&said[0]).1, ["GOOGL", "AAPL"]);
+}
+
+#[test]
+fn the_first_to_breach_leads_and_ties_go_by_size_then_name() {
+    let check = |ticks: &[(&str, i64, f64)], expected: &[&str]| {
+        let mut seven = Seven::new();
+        for (symbol, secs, z) in ticks {
+            seven.tick(symbol, *secs, *z);
+        }
+        let said = seven.until(120);
+        let (first, rest) = initiator(said.last().unwrap());
+        let order: Vec<&str> = std::iter::once(first.as_str()).chain(rest.iter().map(String::as_str)).collect();
+        assert_eq!(order, expected, "{ticks:?}");
+    };
+    check(&[("TSLA", 5, -3.5), ("AAPL", 6, -7.0), ("MSFT", 7, -7.0)], &["TSLA", "AAPL", "MSFT"]);
+    check(&[("AAPL", 5, -6.0), ("TSLA", 5, -7.0), ("MSFT", 5, 6.5)], &["TSLA", "MSFT", "AAPL"]);
+    check(&[("TSLA", 5, -6.0), ("META", 5, -6.0), ("NVDA", 5, -6.0)], &["META", "NVDA", "TSLA"]);
+    // Who stood in breach first leads even after a dip inside.
+    check(&[("TSLA", 5, -6.0), ("TSLA", 6, 0.0), ("META", 7, -6.0), ("TSLA", 8, -6.0)], &["TSLA", "META"]);
+}
+
+#[test]
+fn a_level_eases_after_ten_minutes_below_it() {
+    let mut seven = Seven::new();
+    for (symbol, secs) in [("NVDA", 10), ("GOOGL", 10), ("AAPL", 10)] {
+        seven.tick(symbol, secs, -6.0);
+    }
+    assert_eq!(seven.until(20)[0].severity, "CRITICAL");
+    seven.tick("AAPL", 30, 0.0);
+    assert_eq!(seven.until(300), []);
+    // Each judgement needs a price of some member: the group is looked at when one moves.
+    seven.tick("AAPL", 632, 0.0);
+    let said = seven.until(700);
+    assert_eq!(said.iter().map(|a| (a.kind, a.severity)).collect::<Vec<_>>(), [(Deescalate, "WATCH")]);
+    seven.tick("NVDA", 720, 0.0);
+    seven.tick("GOOGL", 720, 0.0);
+    seven.tick("AAPL", 1400, 0.0);
+    let said = seven.until(1500);
+    assert_eq!(said.iter().map(|a| a.kind).collect::<Vec<_>>(), [Close]);
+}
+
+#[test]
+fn a_partition_never_heard_from_holds_the_group() {
+    let mut seven = Seven::new();
+    for symbol in ["NVDA", "GOOGL", "AAPL"] {
+        seven.tick(symbol, 10, -6.0);
+    }
+    seven.heartbeat(seven.open.plus(60 * SEC));
+    seven.run.engine.advance(Watermark::Partitions, &[0, 1], &mut seven.run.effects);
+    assert_eq!(seven.group(), []);
+    let beat = format!(r#"{{"type":"heartbeat","ts":{}}}"#, seven.open.plus(60 * SEC).0);
+    seven.run.json_at(&beat, 1, None);
+    seven.run.engine.advance(Watermark::Partitions, &[0, 1], &mut seven.run.effects);
+    assert_eq!(seven.group().len(), 1);
+}
+
+#[test]
+fn the_closes_confirm_or_fade_the_group() {
+    for (z, kind, state) in [(-6.0, Confirm, AlertState::Confirmed), (-1.0, Fade, AlertState::Faded)] {
+        let mut seven = Seven::new();
+        for symbol in ["NVDA", "GOOGL", "AAPL"] {
+            seven.tick(symbol, 10, -6.0);
+        }
+        assert_eq!(seven.until(30).len(), 1);
+        for symbol in SEVEN {
+            let z = if ["NVDA", "GOOGL", "AAPL"].contains(&symbol) { z } else { 0.0 };
+            seven.run.applied(&close(symbol, DAY, 100.0 * (z * 0.02_f64).exp()));
+        }
+        assert_eq!(seven.until(31), [], "the session is not over for the watermark");
+        let said = seven.until(6 * 3600 + 1800);
+        assert_eq!((said.len(), said[0].kind, said[0].state), (1, kind, state));
+        assert_eq!(said[0].revision, 1);
+        assert_eq!(said[0].event_time, seven.run.session(DAY).close);
+    }
+}
+
+/// What stood in the last interval before the close, or before the night, is judged whether or not the
+/// watermark happened to pass between that price and the next record.
+#[test]
+fn the_last_price_before_a_close_or_a_night_counts() {
+    let story = |advances: bool, closes: bool| {
+        let mut seven = Seven::new();
+        let length = 6 * 3600 + 1800;
+        for symbol in SEVEN {
+            let z = if ["NVDA", "GOOGL", "AAPL"].contains(&symbol) { -6.0 } else { 0.0 };
+            seven.tick(symbol, length - 1, z);
+        }
+        let mut said = Vec::new();
+        if advances {
+            said.extend(seven.until(length));
+        }
+        if closes {
+            for symbol in SEVEN {
+                seven.run.applied(&close(symbol, DAY, 100.0));
+            }
+        }
+        let next = seven.run.calendar.next_after(seven.run.session(DAY).date).unwrap().open;
+        for symbol in SEVEN {
+            seven.run.applied(&tick(symbol, next, 100.0));
+        }
+        seven.heartbeat(next.plus(MIN));
+        seven.run.engine.advance(Watermark::Partitions, &[0], &mut seven.run.effects);
+        said.extend(seven.group());
+        said.into_iter().map(|a| (a.kind, a.state, a.severity, a.event_time)).collect::<Vec<_>>()
+    };
+    for closes in [true, false] {
+        let with = story(true, closes);
+        assert_eq!(with[0].0, Open, "closes: {closes}");
+        assert_eq!(story(false, closes), with, "closes: {closes}");
+    }
+}
