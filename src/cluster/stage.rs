@@ -3,7 +3,7 @@
 use super::group::{Group, GroupImage, Moment};
 use super::level::GroupParams;
 use super::reading::GroupView;
-use crate::domain::{self, Alert, SessionDate, Symbol, UnixNanos};
+use crate::domain::{self, Alert, CloseBasis, SessionDate, Symbol, UnixNanos};
 use crate::market::Calendar;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -42,6 +42,8 @@ pub struct MemberClose {
     pub z: domain::Reading,
     /// Market value before the session.
     pub market_value: Option<f64>,
+    /// Where the close comes from.
+    pub basis: Option<CloseBasis>,
     /// First breach of the session, where it was watched.
     pub breached_at: Option<UnixNanos>,
     /// Partition and offset of the close.

@@ -156,6 +156,9 @@ impl Serialize for AlertJson<'_> {
         let rule = RuleJson { id: a.rule.id, version: a.rule.version, config_hash: &a.rule.config_hash };
         map.serialize_entry("rule", &rule)?;
         map.serialize_entry("mode", "bofa21")?;
+        if a.session.is_none() {
+            reasons.0.push(("session", Unknown::NoCalendar));
+        }
         map.serialize_entry("session", &a.session.map(|s| s.to_string()))?;
         map.serialize_entry("phase", a.phase.name())?;
         map.serialize_entry("event_time", &a.event_time.0)?;
@@ -181,6 +184,9 @@ impl Serialize for AlertJson<'_> {
             session: r.session.map(|s| s.to_string()),
             basis: r.basis,
         });
+        if reference.as_ref().is_some_and(|r| r.session.is_none()) {
+            reasons.0.push(("reference.session", Unknown::DeskReference));
+        }
         map.serialize_entry("reference", &reference)?;
         let next = || a.next_tiers.iter().map(|n| NextTierJson { tier: Tier(n.tier), price: n.price });
         map.serialize_entry("next_tiers", &Each(next))?;
@@ -188,6 +194,10 @@ impl Serialize for AlertJson<'_> {
             Each(|| list.iter().map(|(s, r)| EvidenceJson { session: s.to_string(), log_return: *r }))
         });
         map.serialize_entry("evidence", &evidence)?;
+        if let Some(cluster) = &a.cluster {
+            reasons.field("cluster.coverage", cluster.coverage);
+            reasons.0.push(("cluster.legs.percentile", Unknown::NotComputed));
+        }
         serialize_cluster(&mut map, a)?;
         let usd = reasons.any("usd", &a.usd).map(|u| UsdJson {
             market_value_change: u.market_value_change,
@@ -195,8 +205,11 @@ impl Serialize for AlertJson<'_> {
             basis: u.basis,
             record_rank: None,
         });
-        if usd.is_some() {
+        if let Some(usd) = &usd {
             reasons.0.push(("usd.record_rank", Unknown::NotComputed));
+            if usd.shares.is_none() {
+                reasons.0.push(("usd.shares", Unknown::NotASecurity));
+            }
         }
         map.serialize_entry("usd", &usd)?;
         map.serialize_entry("quality", &a.quality)?;
@@ -214,7 +227,7 @@ fn serialize_cluster<M: SerializeMap>(map: &mut M, alert: &Alert) -> Result<(), 
         level: &'a str,
         legs: L,
         members: M,
-        coverage: f64,
+        coverage: Option<f64>,
         initiator: Option<&'a str>,
         followers: F,
     }
@@ -242,7 +255,7 @@ fn serialize_cluster<M: SerializeMap>(map: &mut M, alert: &Alert) -> Result<(), 
         level: c.level,
         legs: Each(legs),
         members: Each(members),
-        coverage: c.coverage,
+        coverage: c.coverage.ok(),
         initiator: c.initiator.as_ref().map(|s| s.as_str()),
         followers: Each(|| c.followers.iter().map(|s| s.as_str())),
     };

@@ -56,7 +56,7 @@ pub fn encode_summary(session: SessionDate, breadth: Option<&Breadth>, groups: &
         let leg = |l: &crate::domain::Leg| (l.name.to_owned(), json!({"value": l.value.ok(), "percentile": null}));
         let legs: Map<String, Value> = group.legs.iter().map(leg).collect();
         let members: Map<String, Value> = group.members.iter().map(|(s, z)| (s.to_string(), json!(z.ok()))).collect();
-        let value = json!({"level": group.level, "coverage": group.coverage, "legs": legs, "members": members});
+        let value = json!({"level": group.level, "coverage": group.coverage.ok(), "legs": legs, "members": members});
         clusters.insert(group.name.to_string(), value);
     }
     line.insert("clusters".into(), clusters.into());

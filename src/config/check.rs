@@ -260,6 +260,11 @@ fn check_params(c: &mut Checker, raw: &Raw, hashed: &str) -> Params {
         true => Universe::Listed(raw.universe.symbols.iter().cloned().collect()),
         false => Universe::All,
     };
+    for (name, feed) in &raw.feeds {
+        if feed.flag.is_empty() {
+            c.refuse(format!("feeds.{name}.flag"), "is empty, must name a quality flag");
+        }
+    }
     let feeds = raw.feeds.iter().map(|(name, feed)| (name.clone(), FeedParams { flag: feed.flag.as_str().into() })).collect();
     let groups = raw.groups.iter().filter_map(|(name, group)| check_group(c, name, group, breach_at)).collect();
     let millis = |v: i64| v * (NANOS_PER_SEC / 1000);

@@ -162,6 +162,16 @@ impl CloseBasis {
             Self::Official => "official",
         }
     }
+
+    /// A stable number for snapshots.
+    pub fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The inverse of [`CloseBasis::number`].
+    pub fn from_number(number: u8) -> Option<Self> {
+        [Self::Inferred, Self::Last, Self::Official].get(usize::from(number)).copied()
+    }
 }
 
 /// A record about a security or a group that takes effect at the session it names.

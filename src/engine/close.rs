@@ -73,7 +73,7 @@ impl Engine {
             state.last_ts = at;
             state.last_price = price.get();
         }
-        self.settle(id, session, at, effects);
+        self.settle(id, session, at, origin.map(|o| (o.partition, o.offset)), effects);
         Disposition::APPLIED
     }
 
@@ -100,7 +100,7 @@ impl Engine {
     }
 
     /// Settles the session at hand by the close that its history holds.
-    pub(super) fn settle(&mut self, id: u32, session: Session, at: UnixNanos, effects: &mut Effects) {
+    pub(super) fn settle(&mut self, id: u32, session: Session, at: UnixNanos, source: Option<(i32, i64)>, effects: &mut Effects) {
         let calendar = self.params.calendar.clone();
         let state = &mut self.states[id as usize];
         state.cold.closed = true;
@@ -118,9 +118,8 @@ impl Engine {
             state.cold.breached_at.get_or_insert(at);
         }
         state.cold.settled = Some((session.date, settled, episodes.count));
-        let source = state.cold.source.unwrap_or((state.partition, -1));
         for (verdict, episode) in ended {
-            let moment = Moment { ts: at, price: measure.close, z: measure.z.unwrap_or(0.0), source };
+            let moment = Moment { ts: at, price: measure.close, z: measure.multiple(), source };
             let alert = self.symbol_alert(id, verdict.into(), &episode, &moment);
             effects.alerts.push(alert);
         }
@@ -196,10 +195,9 @@ impl Engine {
             settled.extend(late.settle(&self.params.rules, at, z, &mut |verdict, episode| changed.push((verdict.into(), *episode))));
             count = late.count;
         }
-        let source = state.cold.source.unwrap_or((state.partition, -1));
         state.cold.settled = Some((session, settled, count));
         for (what, episode) in changed {
-            let moment = Moment { ts: at, price: measure.close, z, source };
+            let moment = Moment { ts: at, price: measure.close, z: Ok(z), source: None };
             let alert = self.settled_alert(id, what, &episode, &moment, measure);
             effects.alerts.push(alert);
         }
@@ -234,6 +232,7 @@ impl Engine {
             log_return: measure.log_return,
             z: measure.multiple(),
             market_value: state.cold.history.market_value_before(calendar.as_deref(), session),
+            basis: state.cold.history.close(session).map(|c| c.basis),
             breached_at: if at_hand { state.cold.breached_at } else { None },
             source: state.cold.source,
             is_history,

@@ -72,7 +72,7 @@ impl Engine {
         if !steps.is_empty() {
             self.flag(id, feed);
             for (step, episode) in steps {
-                let moment = Moment { ts, price, z, source: (origin.partition, origin.offset) };
+                let moment = Moment { ts, price, z: Ok(z), source: Some((origin.partition, origin.offset)) };
                 let alert = self.symbol_alert(id, step.into(), &episode, &moment);
                 effects.alerts.push(alert);
             }

@@ -84,7 +84,7 @@ impl Engine {
                 continue;
             }
             self.enter_session(id, session, effects);
-            self.settle(id, session, session.close, effects);
+            self.settle(id, session, session.close, None, effects);
         }
     }
 

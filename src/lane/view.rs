@@ -104,7 +104,7 @@ fn group_json(g: &GroupView) -> Value {
         "id": &*g.name,
         "session": g.session.map(|s| s.to_string()),
         "level": g.level,
-        "coverage": g.coverage,
+        "coverage": number(g.coverage),
         "basket_return": number(g.basket_return),
         "legs": g.legs.iter().map(leg).collect::<Vec<_>>(),
         "members": members,
