@@ -6,6 +6,7 @@ use super::stage::{MemberClose, MemberUpdate};
 use crate::domain::{self, Alert, AlertKind, AlertState, Direction, Phase, SessionDate, Symbol, UnixNanos, Unknown};
 use crate::estimators::{WINDOW, sample_sigma};
 use crate::market::{Calendar, Located};
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -250,24 +251,28 @@ impl Group {
             self.current = Some(Stay { revision: 1, ..stay });
             return Some((AlertKind::Open, stay));
         };
-        let kind = if level > stay.level {
-            let kind = if level > stay.peak { AlertKind::Escalate } else { AlertKind::Update };
-            (stay.level, stay.peak, stay.low_since) = (level, stay.peak.max(level), None);
-            kind
-        } else if level == stay.level {
-            stay.low_since = None;
-            return None;
-        } else {
-            let since = *stay.low_since.get_or_insert(at);
-            if at.since(since) < self.params.ease_after {
+        let kind = match level.cmp(&stay.level) {
+            Ordering::Greater => {
+                let kind = if level > stay.peak { AlertKind::Escalate } else { AlertKind::Update };
+                (stay.level, stay.peak, stay.low_since) = (level, stay.peak.max(level), None);
+                kind
+            }
+            Ordering::Equal => {
+                stay.low_since = None;
                 return None;
             }
-            stay.low_since = None;
-            if level == Level::Calm {
-                AlertKind::Close
-            } else {
-                stay.level = level;
-                AlertKind::Deescalate
+            Ordering::Less => {
+                let since = *stay.low_since.get_or_insert(at);
+                if at.since(since) < self.params.ease_after {
+                    return None;
+                }
+                stay.low_since = None;
+                if level == Level::Calm {
+                    AlertKind::Close
+                } else {
+                    stay.level = level;
+                    AlertKind::Deescalate
+                }
             }
         };
         let sent = *stay;
@@ -399,13 +404,11 @@ impl Group {
 
     pub(super) fn view(&self) -> GroupView {
         let members: Vec<MemberReading> = self.now.values().cloned().collect();
-        match (&self.last, self.session) {
-            (Some(reading), Some(session)) => self.view_of(session, reading, &members),
-            _ => {
-                let reading = reading::read(&self.params, &[], Err(Unknown::Warming));
-                GroupView { session: None, ..self.view_of(SessionDate::MIN, &reading, &[]) }
-            }
+        if let (Some(reading), Some(session)) = (&self.last, self.session) {
+            return self.view_of(session, reading, &members);
         }
+        let reading = reading::read(&self.params, &[], Err(Unknown::Warming));
+        GroupView { session: None, ..self.view_of(SessionDate::MIN, &reading, &[]) }
     }
 
     pub(super) fn closes(&self) -> impl Iterator<Item = &GroupView> {

@@ -95,7 +95,7 @@ impl Stage {
     }
 
     /// Takes a member's price of an interval.
-    pub fn update(&mut self, update: MemberUpdate) {
+    pub fn update(&mut self, update: &MemberUpdate) {
         // Behind the watermark its interval has been judged: it counts from the next one on.
         let at = update.at.max(self.watermark.plus(1));
         for group in &mut self.groups {
@@ -106,10 +106,10 @@ impl Stage {
     }
 
     /// Takes a member's close.
-    pub fn close(&mut self, close: MemberClose) {
+    pub fn close(&mut self, close: &MemberClose) {
         for group in &mut self.groups {
             if group.holds(close.symbol.as_str(), close.session) {
-                group.take_close(&close);
+                group.take_close(close);
             }
         }
     }

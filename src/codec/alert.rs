@@ -1,6 +1,6 @@
 //! Alerts to JSON: `fragility.alert.v1`, and the short form of the benchmark.
 
-use crate::domain::{Alert, Reading, Unknown};
+use crate::domain::{Alert, Reading, Symbol, Unknown};
 use serde::Serialize;
 use serde::ser::{SerializeMap, SerializeSeq, Serializer};
 
@@ -256,8 +256,8 @@ fn serialize_cluster<M: SerializeMap>(map: &mut M, alert: &Alert) -> Result<(), 
         legs: Each(legs),
         members: Each(members),
         coverage: c.coverage.ok(),
-        initiator: c.initiator.as_ref().map(|s| s.as_str()),
-        followers: Each(|| c.followers.iter().map(|s| s.as_str())),
+        initiator: c.initiator.as_ref().map(Symbol::as_str),
+        followers: Each(|| c.followers.iter().map(Symbol::as_str)),
     };
     map.serialize_entry("cluster", &cluster)
 }

@@ -6,6 +6,18 @@ use crate::engine::{Breadth, Origin};
 use crate::market::{Measure, Sigma};
 use serde_json::{Map, Value, json};
 
+#[derive(serde::Serialize)]
+struct MeasureJson<'a> {
+    symbol: &'a str,
+    session: String,
+    close: f64,
+    log_return: Option<f64>,
+    sigma_daily: Option<f64>,
+    z: Option<f64>,
+    n: usize,
+    flags: Vec<&'a str>,
+}
+
 /// One line of `--measures`: a symbol at the close of a session, in full double precision.
 pub fn encode_measure(symbol: &Symbol, measure: &Measure, out: &mut Vec<u8>) {
     let mut flags: Vec<&str> = Vec::new();
@@ -17,18 +29,7 @@ pub fn encode_measure(symbol: &Symbol, measure: &Measure, out: &mut Vec<u8>) {
         Sigma::Insufficient(_) => flags.push("INSUFFICIENT_VARIANCE"),
         Sigma::Known(_) => {}
     }
-    #[derive(serde::Serialize)]
-    struct Line<'a> {
-        symbol: &'a str,
-        session: String,
-        close: f64,
-        log_return: Option<f64>,
-        sigma_daily: Option<f64>,
-        z: Option<f64>,
-        n: usize,
-        flags: Vec<&'a str>,
-    }
-    let line = Line {
+    let line = MeasureJson {
         symbol: symbol.as_str(),
         session: measure.session.to_string(),
         close: measure.close,

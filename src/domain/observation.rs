@@ -31,7 +31,7 @@ impl Price {
     /// # Errors
     /// When `value` is not finite or outside [`Price::MIN`] to [`Price::MAX`].
     pub fn new(value: f64) -> Result<Self, PriceError> {
-        if value >= Self::MIN && value < Self::MAX { Ok(Self(value)) } else { Err(PriceError) }
+        if (Self::MIN..Self::MAX).contains(&value) { Ok(Self(value)) } else { Err(PriceError) }
     }
 
     /// The number.

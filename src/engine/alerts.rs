@@ -87,7 +87,7 @@ impl Engine {
     }
 
     fn alert_of(&mut self, id: u32, what: What, episode: &Episode, moment: &Moment, session: Option<SessionDate>, ruler: &Ruler) -> Alert {
-        let rules = &self.params.rules;
+        let tiers = &self.params.rules;
         let topic = self.params.topic.clone();
         let state = &mut self.states[id as usize];
         state.cold.sequence += 1;
@@ -96,12 +96,12 @@ impl Engine {
         let reference = ruler.reference;
         let log_return: Reading = reference.map(|r| (moment.price / r.price).ln());
         let kind = what.kind();
-        let tier = rules.at(episode.tier);
+        let tier = tiers.at(episode.tier);
         let window = if let Ok("desk") = reference.map(|r| r.basis) { Err(Unknown::DeskReference) } else { window_of(state, session) };
         let phase = if matches!(kind, AlertKind::Confirm | AlertKind::Fade | AlertKind::Correct) { Phase::Close } else { state.cold.phase };
         let next_tiers = match (ruler.reference, ruler.sigma.usable()) {
             (Ok(r), Some(sigma)) => {
-                let above = rules.tiers.iter().filter(|t| **t > tier);
+                let above = tiers.tiers.iter().filter(|t| **t > tier);
                 let price = |t: &f64| threshold_price(r.price, sigma, t * episode.direction.sign());
                 above.map(|t| NextTier { tier: *t, price: price(t) }).collect()
             }
@@ -128,7 +128,7 @@ impl Engine {
             event_time: moment.ts,
             direction: episode.direction,
             tier,
-            peak_tier: rules.at(episode.peak),
+            peak_tier: tiers.at(episode.peak),
             severity: severity(tier),
             z: moment.z,
             sigma_daily: ruler.sigma.number().ok_or(Unknown::Warming),

@@ -226,7 +226,7 @@ impl Engine {
         let state = &self.states[id as usize];
         let Some(measure) = state.cold.history.measure(calendar.as_deref(), session) else { return };
         let at_hand = state.cold.session.is_some_and(|s| s.date == session);
-        self.stage.close(MemberClose {
+        self.stage.close(&MemberClose {
             symbol: state.cold.symbol.clone(),
             session,
             log_return: measure.log_return,

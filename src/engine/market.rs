@@ -122,9 +122,8 @@ impl Engine {
             Ok(id) => id,
             Err(refusal) => return refusal,
         };
-        let feed = match bar.feed.as_deref().map_or(Some(0), |name| self.feed(name)) {
-            Some(feed) => feed,
-            None => return Disposition::FEEDS_FULL,
+        let Some(feed) = bar.feed.as_deref().map_or(Some(0), |name| self.feed(name)) else {
+            return Disposition::FEEDS_FULL;
         };
         let state = &mut self.states[id as usize];
         state.partition = origin.partition;

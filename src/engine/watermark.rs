@@ -112,7 +112,7 @@ impl Engine {
             Ok(r) => Ok((state.last_price / r.price).ln()),
             Err(gap) => Err(gap),
         };
-        self.stage.update(MemberUpdate {
+        self.stage.update(&MemberUpdate {
             symbol: state.cold.symbol.clone(),
             at: state.bucket_end,
             session,

@@ -26,7 +26,7 @@ const ALERTS_KEPT: usize = 200;
 /// Spacing of views.
 const VIEW_INTERVAL: Duration = Duration::from_millis(400);
 /// A partition without records for so long, while others move, is said to hold the groups back.
-const SILENCE: Duration = Duration::from_secs(60);
+const SILENCE: Duration = Duration::from_mins(1);
 /// Symbols with metrics of their own.
 const SYMBOLS_SHOWN: usize = 20;
 
@@ -74,7 +74,10 @@ impl Shared {
         }
     }
 
-    /// Whether the service can be relied on, or why not.
+    /// Whether the service can be relied on.
+    ///
+    /// # Errors
+    /// Why it cannot.
     pub fn ready(&self) -> ReadyState {
         self.ready.borrow().clone()
     }

@@ -80,20 +80,12 @@ impl Snapshots {
             offsets: &captured.offsets,
             image: &captured.groups,
         };
-        self.put(&self.groups_path(), &encode_snapshot(&groups).map_err(io::Error::other)?)?;
+        put(&self.groups_path(), &encode_snapshot(&groups).map_err(io::Error::other)?)?;
         for snapshot in &captured.partitions {
             let bytes = encode_snapshot(snapshot).map_err(io::Error::other)?;
-            self.put(&self.partition_path(snapshot.partition), &bytes)?;
+            put(&self.partition_path(snapshot.partition), &bytes)?;
         }
         File::open(&self.dir)?.sync_all()
-    }
-
-    fn put(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        let aside = path.with_extension("tmp");
-        let mut file = File::create(&aside)?;
-        file.write_all(bytes)?;
-        file.sync_data()?;
-        fs::rename(&aside, path)
     }
 
     fn partition_path(&self, partition: i32) -> PathBuf {
@@ -103,6 +95,14 @@ impl Snapshots {
     fn groups_path(&self) -> PathBuf {
         self.dir.join(format!("{}-groups.snapshot", self.topic))
     }
+}
+
+fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let aside = path.with_extension("tmp");
+    let mut file = File::create(&aside)?;
+    file.write_all(bytes)?;
+    file.sync_data()?;
+    fs::rename(&aside, path)
 }
 
 /// [`GroupsSnapshot`] borrowed; the fields must stay in the same order.

@@ -19,7 +19,7 @@ use tracing::{error, warn};
 const BACKOFF_MIN: Duration = Duration::from_millis(200);
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
 /// A lane that ran this long had no trouble starting.
-const STEADY: Duration = Duration::from_secs(60);
+const STEADY: Duration = Duration::from_mins(1);
 
 /// What a lane is given.
 pub struct LaneOptions {

@@ -129,7 +129,7 @@ fn split_ratio(symbol: &str, session: SessionDate) -> f64 {
     split.map_or(1.0, |(_, _, ratio)| *ratio)
 }
 
-/// SplitMix64: small, seeded, and the same everywhere.
+/// `SplitMix64`: small, seeded, and the same everywhere.
 struct Noise(u64);
 
 impl Noise {

@@ -19,7 +19,7 @@ const AHEAD_MAX: u64 = 10_000;
 /// Spacing of heartbeats in market time.
 const HEARTBEAT: i64 = 30 * NANOS_PER_SEC;
 /// Longest wait for the service to be ready, or to catch up.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How fast market time passes.
 #[derive(Clone, Copy, PartialEq, Debug)]

@@ -81,7 +81,7 @@ pub async fn demo(options: &DemoOptions) -> Result<u8, AppError> {
     let story = Story::begin(service.address, service.shared.live_alerts());
     let stop = Arc::new(AtomicBool::new(false));
     let feed = Feed::new(days, calendar, &brokers, PARTITIONS, pace, service.shared.clone(), stop.clone()).map_err(AppError::Failed)?;
-    let fed = std::thread::Builder::new()
+    let thread = std::thread::Builder::new()
         .name("demo-feed".into())
         .spawn(move || feed.play())
         .map_err(|e| AppError::Failed(format!("feed thread: {e}")))?;
@@ -96,20 +96,20 @@ pub async fn demo(options: &DemoOptions) -> Result<u8, AppError> {
             }
             () = tokio::time::sleep(std::time::Duration::from_millis(50)) => {}
         }
-        if fed.is_finished() && !is_over {
+        if thread.is_finished() && !is_over {
             is_over = true;
             story.end(&service.shared);
             if options.once {
                 break;
             }
-            story.stays(service.address);
+            story::stays(service.address);
         }
     }
     stop.store(true, Ordering::Release);
-    let fed = fed.join().map_err(|_| AppError::Failed("the feed broke off".into()))?;
+    let played = thread.join().map_err(|_| AppError::Failed("the feed broke off".into()))?;
     let stopped = service.stop().await;
     drop(scratch);
-    fed.map_err(AppError::Failed)?;
+    played.map_err(AppError::Failed)?;
     if stopped { Ok(code) } else { Err(AppError::Failed("the demo did not stop in time".into())) }
 }
 

@@ -70,11 +70,11 @@ impl Story {
             say(&format!("From a record in Kafka to its acknowledged alert: p50 {:.1} ms, p99 {:.1} ms.", p50 * 1e3, p99 * 1e3));
         }
     }
+}
 
-    /// The feed has ended and the board stays.
-    pub(super) fn stays(&self, address: SocketAddr) {
-        say(&format!("The feed has ended; the board stays at http://{address}/ until Ctrl-C."));
-    }
+/// The feed has ended and the board stays.
+pub(super) fn stays(address: SocketAddr) {
+    say(&format!("The feed has ended; the board stays at http://{address}/ until Ctrl-C."));
 }
 
 fn text<'a>(alert: &'a Value, field: &str) -> &'a str {

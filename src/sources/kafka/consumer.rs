@@ -192,12 +192,11 @@ impl Source for KafkaSource {
     fn start(&mut self, partitions: &[(i32, Option<i64>)]) -> Result<(), SourceError> {
         let from = |(p, at): &(i32, Option<i64>)| (*p, at.map_or(Offset::Stored, Offset::Offset));
         let list = self.list(&partitions.iter().map(from).collect::<Vec<_>>())?;
-        let done = match self.consumer.rebalance_protocol() {
-            RebalanceProtocol::Cooperative => self.consumer.incremental_assign(&list),
-            _ => {
-                self.assigned.clear();
-                self.consumer.assign(&list)
-            }
+        let done = if self.consumer.rebalance_protocol() == RebalanceProtocol::Cooperative {
+            self.consumer.incremental_assign(&list)
+        } else {
+            self.assigned.clear();
+            self.consumer.assign(&list)
         };
         done.map_err(|e| SourceError(format!("assign: {e}")))?;
         self.assigned.extend(partitions.iter().map(|(p, _)| *p));

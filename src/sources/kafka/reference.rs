@@ -9,9 +9,13 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
+use rdkafka::metadata::{MetadataPartition, MetadataTopic};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
 use std::time::Duration;
+
+/// Takes a record: partition, offset, value.
+type Take<'a> = &'a mut dyn FnMut(i32, i64, Option<&[u8]>);
 
 impl ConsumerContext for ClientHealth {}
 
@@ -60,7 +64,7 @@ impl ReferenceReader {
     ///
     /// # Errors
     /// When the topic does not exist.
-    pub fn poll(&mut self, max: usize, wait: Duration, take: &mut dyn FnMut(i32, i64, Option<&[u8]>)) -> Result<usize, SourceError> {
+    pub fn poll(&mut self, max: usize, wait: Duration, take: Take<'_>) -> Result<usize, SourceError> {
         if self.awaited.is_none() && !self.begin(wait)? {
             return Ok(0);
         }
@@ -100,7 +104,7 @@ impl ReferenceReader {
                 return Ok(false);
             }
         };
-        let partitions: Vec<i32> = metadata.topics().iter().flat_map(|t| t.partitions()).map(rdkafka::metadata::MetadataPartition::id).collect();
+        let partitions: Vec<i32> = metadata.topics().iter().flat_map(MetadataTopic::partitions).map(MetadataPartition::id).collect();
         if partitions.is_empty() {
             self.consumer.context().report(format!("reference topic {} does not exist", self.topic));
             return Ok(false);
