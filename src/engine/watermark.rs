@@ -25,6 +25,8 @@ impl Engine {
         let watermark = match by {
             Watermark::End => UnixNanos::MAX,
             Watermark::Partitions => self.partition_watermark(assigned),
+            // A member that has not been seen yet may still stand anywhere in the input.
+            Watermark::Members if self.tracked.len() < self.stage.followed_len() => UnixNanos::MIN,
             Watermark::Members => {
                 let slowest = self.tracked.iter().map(|id| self.states[*id as usize].last_ts).min();
                 slowest.unwrap_or(UnixNanos::MIN).plus(-self.params.lateness)
