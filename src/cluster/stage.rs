@@ -77,6 +77,11 @@ impl Stage {
         self.followed.contains(symbol)
     }
 
+    /// Symbols that some group follows, or ever did.
+    pub fn followed_len(&self) -> usize {
+        self.followed.len()
+    }
+
     /// Names of the groups that hold `symbol` in `session`, sorted.
     pub fn groups_of(&self, symbol: &str, session: Option<SessionDate>) -> Vec<Arc<str>> {
         let session = session.unwrap_or(SessionDate::MIN);

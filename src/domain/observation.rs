@@ -253,6 +253,21 @@ pub enum Reference {
     },
 }
 
+impl Reference {
+    /// The security it is about.
+    pub fn symbol(&self) -> &Symbol {
+        match self {
+            Self::Close { symbol, .. }
+            | Self::Desk { symbol, .. }
+            | Self::Split { symbol, .. }
+            | Self::Shares { symbol, .. }
+            | Self::Member { symbol, .. }
+            | Self::Leave { symbol, .. }
+            | Self::Daily { symbol, .. } => symbol,
+        }
+    }
+}
+
 /// Record types that are part of the input format and that this build reads past.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]

@@ -33,14 +33,17 @@ impl Engine {
             Ok(id) => id,
             Err(refusal) => return refusal,
         };
+        let state = &self.states[id as usize];
+        let at_hand = state.cold.session.map(|s| s.date);
+        let closes_now = at_hand.is_none_or(|s| date > s) || (at_hand == Some(date) && !state.cold.closed);
+        if closes_now {
+            self.flush_bucket(id);
+        }
         if let Some(origin) = origin {
             let state = &mut self.states[id as usize];
             state.partition = origin.partition;
             state.cold.source = Some((origin.partition, origin.offset));
         }
-        let state = &self.states[id as usize];
-        let at_hand = state.cold.session.map(|s| s.date);
-        let closes_now = at_hand.is_none_or(|s| date > s) || (at_hand == Some(date) && !state.cold.closed);
         let at = ts.unwrap_or(session.close);
         if !closes_now {
             return self.revise(id, date, at, effects, |history, calendar| history.set_close(calendar, date, price, basis));
@@ -101,6 +104,7 @@ impl Engine {
 
     /// Settles the session at hand by the close that its history holds.
     pub(super) fn settle(&mut self, id: u32, session: Session, at: UnixNanos, source: Option<(i32, i64)>, effects: &mut Effects) {
+        self.flush_bucket(id);
         let calendar = self.params.calendar.clone();
         let state = &mut self.states[id as usize];
         state.cold.closed = true;

@@ -224,10 +224,16 @@ impl Engine {
         }
     }
 
-    /// Continues groups and breadth from an image.
+    /// Continues groups and breadth from an image; before any partition, so that members are followed.
     pub fn restore_groups(&mut self, image: GroupsImage) {
         let groups = image.groups.into_iter().map(|(name, g)| (name.into(), g)).collect();
         self.stage.restore(UnixNanos(image.watermark), groups);
+        // Members by record, known from history before the image named them.
+        for id in (0_u32..).take(self.states.len()) {
+            if self.stage.follows(self.states[id as usize].cold.symbol.as_str()) {
+                self.track(id);
+            }
+        }
         for (session, [count, valid, up, down]) in image.breadth {
             self.breadth.insert(date(session), Breadth { count, valid, up, down });
         }

@@ -180,6 +180,17 @@ impl Engine {
     }
 
     fn reference(&mut self, channel: Channel, origin: Option<&Origin>, record: &Reference, effects: &mut Effects) -> Disposition {
+        let disposition = self.reference_record(channel, origin, record, effects);
+        // What a partition says about a symbol is in that partition's snapshot, ticks or not.
+        if let Some(origin) = origin
+            && let Some(id) = self.index.get(record.symbol().as_str())
+        {
+            self.states[*id as usize].partition = origin.partition;
+        }
+        disposition
+    }
+
+    fn reference_record(&mut self, channel: Channel, origin: Option<&Origin>, record: &Reference, effects: &mut Effects) -> Disposition {
         match record {
             Reference::Close { symbol, session, price, ts, basis } => {
                 self.close_record(channel, origin, symbol, (*session, *price, *basis, *ts), effects)

@@ -59,6 +59,7 @@ impl Engine {
     /// Ends the session at hand: by its close if one is known, else its episodes expire and the last
     /// regular price stands in as a provisional reference.
     fn finish_session(&mut self, id: u32, effects: &mut Effects) {
+        self.flush_bucket(id);
         let state = &self.states[id as usize];
         let Some(session) = state.cold.session else { return };
         if state.cold.closed || !state.cold.live {

@@ -25,6 +25,8 @@ impl Engine {
         let watermark = match by {
             Watermark::End => UnixNanos::MAX,
             Watermark::Partitions => self.partition_watermark(assigned),
+            // A member that has not been seen yet may still stand anywhere in the input.
+            Watermark::Members if self.tracked.len() < self.stage.followed_len() => UnixNanos::MIN,
             Watermark::Members => {
                 let slowest = self.tracked.iter().map(|id| self.states[*id as usize].last_ts).min();
                 slowest.unwrap_or(UnixNanos::MIN).plus(-self.params.lateness)
@@ -32,10 +34,8 @@ impl Engine {
         };
         for at in 0..self.tracked.len() {
             let id = self.tracked[at];
-            let state = &self.states[id as usize];
-            if state.bucket_end <= watermark && state.bucket_end > UnixNanos::MIN {
-                self.push_bucket(id);
-                self.states[id as usize].bucket_end = UnixNanos::MIN;
+            if self.states[id as usize].bucket_end <= watermark {
+                self.flush_bucket(id);
             }
         }
         let calendar = self.params.calendar.clone();
@@ -96,6 +96,16 @@ impl Engine {
         }
         let interval = self.params.group_interval;
         self.states[id as usize].bucket_end = UnixNanos((ts.0.div_euclid(interval) + 1) * interval);
+    }
+
+    /// Hands on what stands in the open group interval before the session, or the price, becomes another:
+    /// whether the watermark got there in between must not matter.
+    pub(super) fn flush_bucket(&mut self, id: u32) {
+        let state = &self.states[id as usize];
+        if state.is_tracked && state.bucket_end > UnixNanos::MIN {
+            self.push_bucket(id);
+            self.states[id as usize].bucket_end = UnixNanos::MIN;
+        }
     }
 
     fn push_bucket(&mut self, id: u32) {

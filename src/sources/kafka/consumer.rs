@@ -192,7 +192,7 @@ impl Source for KafkaSource {
     fn start(&mut self, partitions: &[(i32, Option<i64>)]) -> Result<(), SourceError> {
         let from = |(p, at): &(i32, Option<i64>)| (*p, at.map_or(Offset::Stored, Offset::Offset));
         let list = self.list(&partitions.iter().map(from).collect::<Vec<_>>())?;
-        let done = if self.consumer.rebalance_protocol() == RebalanceProtocol::Cooperative {
+        let done = if matches!(self.consumer.rebalance_protocol(), RebalanceProtocol::Cooperative) {
             self.consumer.incremental_assign(&list)
         } else {
             self.assigned.clear();

@@ -1,0 +1,452 @@
+//! What must hold for any input: streaming equals batch, order and placement do not matter, a snapshot is
+//! invisible, a repeat changes nothing, every record has one outcome.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod harness;
+
+use fragility::codec::{decode, decode_snapshot, encode_alert, encode_snapshot};
+use fragility::domain::{Alert, CloseBasis, Observation, Outcome, Price, UnixNanos};
+use fragility::engine::{Channel, Effects, Engine, GroupsImage, Origin, Params, PartitionImage, Watermark};
+use fragility::market::{Calendar, History};
+use harness::{SEC, close, date, params, params_with, params_without_groups};
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+fn shipped() -> Params {
+    static PARAMS: OnceLock<Params> = OnceLock::new();
+    PARAMS.get_or_init(params).clone()
+}
+
+fn calendar() -> Arc<Calendar> {
+    shipped().calendar.unwrap()
+}
+
+const FIRST: &str = "2025-01-06";
+
+fn sessions(n: usize) -> Vec<fragility::market::Session> {
+    calendar().sessions().iter().filter(|s| s.date >= date(FIRST)).take(n).copied().collect()
+}
+
+/// A pseudo-random stream with a seed of its own: splitmix64.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, n: usize) -> usize {
+        usize::try_from(self.next() % n as u64).unwrap()
+    }
+
+    fn unit(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// Box and Muller.
+    fn gaussian(&mut self) -> f64 {
+        (-2.0 * (1.0 - self.unit()).ln()).sqrt() * (std::f64::consts::TAU * self.unit()).cos()
+    }
+}
+
+/// One record with the instant it belongs at and its symbol.
+#[derive(Clone, Debug)]
+struct Record {
+    at: UnixNanos,
+    symbol: usize,
+    json: String,
+}
+
+const SYMBOLS: [&str; 5] = ["AAPL", "MSFT", "NVDA", "TSLA", "ZZZ"];
+
+/// Three days of five symbols in event-time order: four of them a group, with desk rulers, jumps that
+/// breach, quiet stretches, sequence numbers, and closes of which some are missing.
+fn market(seed: u64) -> Vec<Record> {
+    let mut random = Random(seed);
+    let mut records = Vec::new();
+    for (number, symbol) in SYMBOLS.iter().enumerate() {
+        let mut at = UnixNanos(1);
+        let mut push = |at: UnixNanos, json: String| records.push(Record { at, symbol: number, json });
+        push(at, format!(r#"{{"type":"reference","symbol":"{symbol}","prev_close":100,"sigma_daily":0.01}}"#));
+        push(at, format!(r#"{{"type":"shares","symbol":"{symbol}","session":"2025-01-03","shares_outstanding":{}}}"#, 1000 * (number + 1)));
+        let mut seq = 0;
+        for session in sessions(3) {
+            at = session.pre;
+            let mut z = 0.0_f64;
+            while at < session.end {
+                let stride = if random.below(4) == 0 { 1500 } else { 400 };
+                at = at.plus(i64::try_from(random.below(stride * 1000)).unwrap() * 1_000_000 + 1);
+                z = if random.below(5) == 0 { 12.0 * random.unit() - 6.0 } else { 0.7 * z + random.gaussian() };
+                let price = 100.0 * (z * 0.01).exp();
+                push(at, format!(r#"{{"type":"tick","symbol":"{symbol}","ts":{},"price":{price},"seq":{seq}}}"#, at.0));
+                seq += 1;
+            }
+            if random.below(6) > 0 {
+                // As exchanges send it: some time after the session.
+                let late = session.end.plus(SEC * 60);
+                push(late, close(symbol, &session.date.to_string(), 100.0 * (random.gaussian() * 0.03).exp()));
+            }
+        }
+    }
+    records.sort_by_key(|r| (r.at, r.symbol));
+    records
+}
+
+/// A group of four with low bounds, so that it speaks often.
+fn grouped() -> Params {
+    static PARAMS: OnceLock<Params> = OnceLock::new();
+    let toml = r#"
+[groups.mag7]
+members = ["AAPL", "MSFT", "NVDA", "TSLA"]
+[groups.mag7.levels]
+watch = { basket_z = 2.0, rms_z = 1.5, members = 1, legs = 2 }
+alert = { basket_z = 2.5, rms_z = 2.0, members = 2, legs = 2 }
+critical = { basket_z = 3.0, rms_z = 2.5, members = 3, legs = 2 }
+"#;
+    PARAMS.get_or_init(|| params_with(toml)).clone()
+}
+
+fn step(engine: &mut Engine, partition: i32, offset: i64, json: &str, effects: &mut Effects) -> Outcome {
+    let origin = Origin { partition, offset, timestamp: None };
+    engine.step(UnixNanos(0), &origin, &decode(json.as_bytes()).unwrap(), effects).outcome
+}
+
+/// Alerts by entity, as bytes without their source.
+fn by_entity(alerts: &[Alert]) -> BTreeMap<String, Vec<String>> {
+    let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for alert in alerts {
+        let mut bytes = Vec::new();
+        encode_alert(&Alert { source: Vec::new(), ..alert.clone() }, &mut bytes);
+        all.entry(format!("{}:{}", alert.entity.type_name(), alert.entity.id())).or_default().push(String::from_utf8(bytes).unwrap());
+    }
+    all
+}
+
+fn same(got: &BTreeMap<String, Vec<String>>, expected: &BTreeMap<String, Vec<String>>) -> Result<(), TestCaseError> {
+    prop_assert_eq!(got.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
+    for (entity, lines) in expected {
+        for (at, line) in lines.iter().enumerate() {
+            prop_assert_eq!(got[entity].get(at), Some(line), "{} line {}", entity, at);
+        }
+        prop_assert_eq!(got[entity].len(), lines.len(), "{}", entity);
+    }
+    Ok(())
+}
+
+/// The file case: symbols in any order, watermark by the slowest member, looked at every `every` records.
+fn as_file(records: &[Record], every: usize) -> BTreeMap<String, Vec<String>> {
+    let mut engine = Engine::new(grouped());
+    let mut effects = Effects::default();
+    for (at, record) in records.iter().enumerate() {
+        step(&mut engine, 0, at as i64, &record.json, &mut effects);
+        if at % every == 0 {
+            engine.advance(Watermark::Members, &[], &mut effects);
+        }
+    }
+    engine.advance(Watermark::End, &[], &mut effects);
+    by_entity(&effects.alerts)
+}
+
+/// The live case: each partition in event-time order with heartbeats of its own, partitions in any order.
+fn as_partitions(records: &[Record], placement: &[usize; SYMBOLS.len()], random: &mut Random) -> BTreeMap<String, Vec<String>> {
+    let partitions = 3;
+    let mut queues: Vec<Vec<&Record>> = vec![Vec::new(); partitions];
+    for record in records {
+        queues[placement[record.symbol]].push(record);
+    }
+    let last = records.last().unwrap().at;
+    let assigned: Vec<i32> = (0..3).collect();
+    let mut engine = Engine::new(grouped());
+    let mut effects = Effects::default();
+    let mut next = vec![0; partitions];
+    let mut offsets = vec![0_i64; partitions];
+    while next.iter().zip(&queues).any(|(n, q)| *n < q.len()) {
+        // A run of records from one partition, as a fetch brings them.
+        let p = random.below(partitions);
+        for _ in 0..random.below(60) {
+            let Some(record) = queues[p].get(next[p]) else { break };
+            next[p] += 1;
+            offsets[p] += 1;
+            step(&mut engine, p as i32, offsets[p], &record.json, &mut effects);
+        }
+        // The producer's heartbeat: up to the next record nothing else will come.
+        let upto = queues[p].get(next[p]).map_or(last, |r| r.at);
+        if upto.0 > 1 {
+            step(&mut engine, p as i32, offsets[p], &format!(r#"{{"type":"heartbeat","ts":{}}}"#, upto.0), &mut effects);
+        }
+        if random.below(3) == 0 {
+            engine.advance(Watermark::Partitions, &assigned, &mut effects);
+        }
+    }
+    engine.advance(Watermark::End, &[], &mut effects);
+    by_entity(&effects.alerts)
+}
+
+/// Any merge that keeps each symbol's own order.
+fn interleave(records: &[Record], random: &mut Random) -> Vec<Record> {
+    let mut queues: Vec<Vec<Record>> = vec![Vec::new(); SYMBOLS.len()];
+    for record in records.iter().rev() {
+        queues[record.symbol].push(record.clone());
+    }
+    let mut merged = Vec::new();
+    while merged.len() < records.len() {
+        let at = random.below(SYMBOLS.len());
+        for _ in 0..random.below(400) {
+            merged.extend(queues[at].pop());
+        }
+    }
+    merged
+}
+
+/// Runs `records` through one engine, and through two of which the second continues from a snapshot of the
+/// first taken before record `at`.
+fn snapshot_at(params: &Params, history: &[String], records: &[Record], at: usize) -> Result<(), TestCaseError> {
+    const ALL: [i32; 3] = [0, 1, 2];
+    let feed = |engine: &mut Engine, effects: &mut Effects, span: std::ops::Range<usize>| {
+        for offset in span {
+            let record = &records[offset];
+            step(engine, (record.symbol % 3) as i32, offset as i64, &record.json, effects);
+            engine.advance(Watermark::Partitions, &ALL, effects);
+        }
+    };
+    let started = || {
+        let mut engine = Engine::new(params.clone());
+        for json in history {
+            let Ok(Observation::Reference(record)) = decode(json.as_bytes()) else { panic!("{json}") };
+            engine.apply_reference(Channel::Initial, &record, &mut Effects::default());
+        }
+        engine.history_loaded();
+        engine
+    };
+    let (mut whole, mut expected) = (started(), Effects::default());
+    feed(&mut whole, &mut expected, 0..records.len());
+    whole.advance(Watermark::End, &[], &mut expected);
+    let (mut first, mut got) = (started(), Effects::default());
+    feed(&mut first, &mut got, 0..at);
+    let image = first.image(&ALL);
+    let mut second = started();
+    let groups: GroupsImage = decode_snapshot(&encode_snapshot(&image.groups).unwrap()).unwrap();
+    second.restore_groups(groups);
+    for (number, partition) in &image.partitions {
+        let partition: PartitionImage = decode_snapshot(&encode_snapshot(partition).unwrap()).unwrap();
+        second.restore_partition(UnixNanos(0), *number, &partition);
+    }
+    prop_assert_eq!(second.image(&ALL), image, "restoring record {}", at);
+    feed(&mut second, &mut got, at..records.len());
+    second.advance(Watermark::End, &[], &mut got);
+    // Here the sources are the same too.
+    prop_assert_eq!(got.alerts.len(), expected.alerts.len(), "cut before record {}", at);
+    for (got, expected) in got.alerts.iter().zip(&expected.alerts) {
+        prop_assert_eq!(got, expected);
+    }
+    prop_assert_eq!(got.measures, expected.measures);
+    Ok(())
+}
+
+/// Members that joined by a record among the ticks are followed after a restart too.
+#[test]
+fn a_snapshot_keeps_members_that_joined_by_record() {
+    let params = params_with("[groups.mag7]\nmembers = []\n");
+    let mut records: Vec<Record> = SYMBOLS[..4]
+        .iter()
+        .enumerate()
+        .map(|(symbol, name)| {
+            let json = format!(r#"{{"type":"member","group":"mag7","symbol":"{name}","from":"2025-01-01"}}"#);
+            Record { at: UnixNanos(0), symbol, json }
+        })
+        .collect();
+    records.extend(market(7));
+    // With history the symbols are known before the snapshot says that they are members.
+    let history: Vec<String> = SYMBOLS.iter().map(|symbol| close(symbol, "2025-01-03", 100.0)).collect();
+    for at in [1, 3, 4, 9, 500, records.len() / 2] {
+        snapshot_at(&params, &[], &records, at).unwrap();
+        snapshot_at(&params, &history, &records, at).unwrap();
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 8, max_shrink_iters: 8, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn order_and_placement_of_symbols_change_no_alert(seed in any::<u64>()) {
+        let records = market(seed);
+        let expected = as_file(&records, 1);
+        prop_assert!(expected.contains_key("cluster:mag7"), "a market without a cluster alert tests nothing");
+        prop_assert!(expected.len() == SYMBOLS.len() + 1, "{:?}", expected.keys());
+        let mut random = Random(seed ^ 1);
+        same(&as_file(&records, 1_000_000), &expected)?;
+        same(&as_file(&interleave(&records, &mut random), 97), &expected)?;
+        let mut by_symbol = records.clone();
+        by_symbol.sort_by_key(|r| r.symbol);
+        same(&as_file(&by_symbol, 10), &expected)?;
+        let placement = std::array::from_fn(|_| random.below(3));
+        same(&as_partitions(&records, &placement, &mut random), &expected)?;
+        same(&as_partitions(&records, &[0; 5], &mut random), &expected)?;
+    }
+
+    #[test]
+    fn a_snapshot_between_any_two_records_is_invisible(seed in any::<u64>(), cut in 0.0..1.0_f64, early in 1..12_usize) {
+        let records = market(seed);
+        let at = (records.len() as f64 * cut) as usize;
+        snapshot_at(&grouped(), &[], &records, at)?;
+        // Before the first tick there are references and shares alone.
+        snapshot_at(&grouped(), &[], &records, early)?;
+    }
+
+    #[test]
+    fn repeating_a_tenth_of_the_numbered_ticks_changes_nothing(seed in any::<u64>()) {
+        let records = market(seed);
+        let mut random = Random(seed ^ 2);
+        let mut repeated = Vec::new();
+        for record in &records {
+            repeated.push(record.clone());
+            if random.below(10) == 0 {
+                let earlier = repeated[random.below(repeated.len())].clone();
+                if earlier.json.contains("\"seq\"") {
+                    repeated.push(earlier);
+                }
+            }
+        }
+        prop_assert!(repeated.len() > records.len() + records.len() / 20);
+        same(&as_file(&repeated, 13), &as_file(&records, 13))?;
+    }
+
+    #[test]
+    fn every_record_has_one_outcome(seed in any::<u64>()) {
+        let mut random = Random(seed);
+        let records = interleave(&market(seed), &mut random);
+        let mut engine = Engine::new(Params { symbols_max: 4, ..grouped() });
+        let mut effects = Effects::default();
+        let mut outcomes = BTreeMap::new();
+        for (at, record) in records.iter().enumerate() {
+            // Old times, wild times and repeats among them.
+            let json = match random.below(20) {
+                0 => record.json.replace("\"ts\":17", "\"ts\":16"),
+                1 => record.json.replace("\"ts\":17", "\"ts\":-17"),
+                2 => record.json.replace("\"seq\":", "\"seq\":0"),
+                _ => record.json.clone(),
+            };
+            let outcome = match decode(json.as_bytes()) {
+                Ok(observation) => engine.step(UnixNanos(0), &Origin { partition: 0, offset: at as i64, timestamp: None }, &observation, &mut effects).outcome,
+                Err(error) => error.outcome,
+            };
+            *outcomes.entry(outcome).or_insert(0) += 1;
+        }
+        prop_assert_eq!(outcomes.values().sum::<usize>(), records.len());
+        for expected in [Outcome::Applied, Outcome::Late, Outcome::Rejected, Outcome::Malformed] {
+            prop_assert!(outcomes.contains_key(&expected), "{:?}", outcomes);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// The window kept while closes stream in, with gaps and in any order, against one computed from the list.
+    #[test]
+    fn streaming_equals_batch(seed in any::<u64>(), length in 25..60_usize, gaps in 0..4_usize) {
+        let mut random = Random(seed);
+        let days = sessions(length);
+        let mut price = 50.0;
+        let mut closes: Vec<Option<f64>> = days.iter().map(|_| {
+            price *= (random.gaussian() * 0.02).exp();
+            Some(price)
+        }).collect();
+        for _ in 0..gaps {
+            let at = random.below(length);
+            closes[at] = None;
+        }
+        let calendar = calendar();
+        let mut order: Vec<usize> = (0..length).collect();
+        for at in (1..length).rev() {
+            order.swap(at, random.below(at + 1));
+        }
+        let mut history = History::default();
+        for at in order {
+            if let Some(price) = closes[at] {
+                history.set_close(Some(&calendar), days[at].date, Price::new(price).unwrap(), CloseBasis::Official);
+            }
+        }
+        let mut returns = Vec::new();
+        for at in 0..length {
+            let Some(close) = closes[at] else { continue };
+            let r = at.checked_sub(1).and_then(|b| closes[b]).map(|before| (close / before).ln());
+            let z = batch_sigma(&returns).and_then(|sigma| Some(r? / sigma));
+            let got = history.measure(Some(&calendar), days[at].date).unwrap();
+            prop_assert_eq!(got.log_return.ok(), r);
+            prop_assert_eq!(got.n, returns.len().min(21));
+            prop_assert_eq!(got.z.is_some(), z.is_some());
+            if let (Some(got), Some(z)) = (got.z, z) {
+                prop_assert!((got / z - 1.0).abs() < 1e-12, "{} {}", got, z);
+            }
+            returns.extend(r);
+        }
+    }
+
+    #[test]
+    fn a_power_of_two_leaves_every_multiple_its_bits(seed in any::<u64>(), power in -4..9_i32) {
+        let run = |scale: f64| {
+            let mut random = Random(seed);
+            let mut engine = Engine::new(params_without_groups_once());
+            let mut effects = Effects::default();
+            // High enough that half a price step stays a small part of it: that floor is in dollars.
+            let mut price = 4096.0;
+            for (at, session) in sessions(40).iter().enumerate() {
+                price *= (random.gaussian() * 0.03).exp();
+                step(&mut engine, 0, at as i64, &close("A", &session.date.to_string(), price * scale), &mut effects);
+            }
+            let bits: Vec<Option<u64>> = effects.measures.iter().map(|(_, m)| m.z.map(f64::to_bits)).collect();
+            let alerts: Vec<_> = effects.alerts.iter().map(|a| (a.alert_id, a.kind, a.z.unwrap().to_bits())).collect();
+            (bits, alerts)
+        };
+        let (bits, alerts) = run(1.0);
+        prop_assert_eq!(bits.iter().flatten().count(), 40 - 22);
+        prop_assert_eq!(run(2.0_f64.powi(power)), (bits, alerts));
+    }
+}
+
+fn params_without_groups_once() -> Params {
+    static PARAMS: OnceLock<Params> = OnceLock::new();
+    PARAMS.get_or_init(params_without_groups).clone()
+}
+
+/// The deviation of the last 21, by the one-pass formula over shifted values: another road to the number.
+fn batch_sigma(returns: &[f64]) -> Option<f64> {
+    let window = &returns[returns.len().checked_sub(21)?..];
+    let shift = window[0];
+    let sum: f64 = window.iter().map(|r| r - shift).sum();
+    let squares: f64 = window.iter().map(|r| (r - shift) * (r - shift)).sum();
+    Some(((squares - sum * sum / 21.0) / 20.0).sqrt())
+}
+
+/// With Gaussian returns the multiple is Student's t with 20 degrees of freedom times `sqrt(1)`, since the
+/// mean is not taken off today's return: its two tails beyond 3 hold 0.708 %, not the normal 0.27 %.
+#[test]
+fn gaussian_returns_breach_as_often_as_student_says() {
+    let mut random = Random(20_250_127);
+    let (mut beyond, mut known) = (0.0, 0.0);
+    let calendar = calendar();
+    let days = sessions(700);
+    for _ in 0..40 {
+        let mut history = History::default();
+        let mut price = 1000.0;
+        for day in &days {
+            price *= (random.gaussian() * 0.01).exp();
+            history.set_close(Some(&calendar), day.date, Price::new(price).unwrap(), CloseBasis::Official);
+            if let Some(z) = history.measure(Some(&calendar), day.date).unwrap().z {
+                known += 1.0;
+                beyond += f64::from(u8::from(z.abs() >= 3.0));
+            }
+        }
+    }
+    let share = beyond / known;
+    // Four standard errors of an independent count; the windows' overlap widens it by little.
+    let error = 4.0 * (0.007_08_f64 / known).sqrt();
+    assert!((share - 0.007_08).abs() < error, "{share} of {known}, expected 0.00708 within {error}");
+    assert!(error < 0.003, "the bound must tell 0.708 % from 0.27 %");
+}
