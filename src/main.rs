@@ -61,8 +61,23 @@ fn run(cli: Cli) -> Result<ExitCode, AppError> {
             Ok(text) => printed(io::stdout().write_all(text.as_bytes())),
             Err(names) => Err(AppError::Usage(format!("no schema {name:?}; there are {}", names.join(", ")))),
         },
-        Command::Run(_) | Command::Demo(_) => Err(AppError::Usage("later".into())),
+        Command::Run(args) => {
+            let loaded = load(&args)?;
+            init_log(loaded.config.log_format, &loaded.config.log_level);
+            Ok(ExitCode::from(runtime()?.block_on(app::run(loaded.config))?))
+        }
+        Command::Demo(args) => {
+            init_log(config::LogFormat::Pretty, "warn");
+            let options = app::DemoOptions { speed: args.speed, once: args.once, listen: args.listen };
+            Ok(ExitCode::from(runtime()?.block_on(app::demo(&options))?))
+        }
     }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, AppError> {
+    // HTTP, timers and signals only: the lane has a thread of its own.
+    let built = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    built.map_err(|e| AppError::Failed(format!("runtime: {e}")))
 }
 
 fn load(args: &ConfigArgs) -> Result<Loaded, AppError> {

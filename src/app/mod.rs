@@ -2,15 +2,19 @@
 
 mod calendar;
 mod check;
+mod demo;
 mod history;
 mod output;
 mod replay;
+mod run;
 mod schema;
 
 pub use calendar::calendar;
 pub use check::check;
+pub use demo::{DemoOptions, demo};
 pub use history::load_history;
-pub use replay::{ReplayOptions, replay};
+pub use replay::{ReplayOptions, Replayed, replay};
+pub use run::{Service, run, start};
 pub use schema::schema;
 
 use crate::config::ConfigErrors;

@@ -2,7 +2,7 @@
 
 use super::output::Output;
 use super::{AppError, load_history};
-use crate::codec::{encode_accounting, encode_alert, encode_compact_alert, encode_measure, encode_summary};
+use crate::codec::{encode_accounting, encode_alert, encode_compact_alert, encode_dead_letter, encode_measure, encode_summary};
 use crate::config::{AlertFormat, Config};
 use crate::domain::{Entity, Outcome, SessionDate, Symbol, UnixNanos};
 use crate::engine::{Effects, Engine, Origin, Watermark};
@@ -103,18 +103,20 @@ pub fn replay(config: &Config, options: &ReplayOptions) -> Result<Replayed, AppE
             let at = source.bytes_read();
             let Some(line) = source.next_line()? else { break };
             let origin = Origin { partition, offset: line.number, timestamp: None };
-            let (outcome, reason) = match &line.decoded {
+            let (outcome, reason, detail) = match &line.decoded {
                 Ok(observation) => {
                     let disposition = engine.step(UnixNanos(0), &origin, observation, &mut effects);
-                    (disposition.outcome, disposition.reason.to_owned())
+                    (disposition.outcome, disposition.reason, String::new())
                 }
-                Err(error) => (error.outcome, error.to_string()),
+                Err(error) => (error.outcome, error.reason, error.detail.to_string()),
             };
             outcomes[outcome as usize] += 1;
             if outcome.is_dead_letter() {
-                debug!(file = %path.display(), line = line.number, %reason, "record refused");
+                debug!(file = %path.display(), line = line.number, reason, "record refused");
                 if let Some(out) = &mut dead_letters {
-                    out.line(&dead_letter(&reason, &path.display().to_string(), line.number, line.raw))?;
+                    let mut bytes = Vec::new();
+                    encode_dead_letter(reason, &detail, &path.display().to_string(), &origin, None, line.raw, &mut bytes);
+                    out.line(&bytes)?;
                 }
             }
             records += 1;
@@ -173,13 +175,6 @@ fn write_summary(engine: &Engine, mut out: Output) -> Result<(), AppError> {
         out.line(&bytes)?;
     }
     out.finish()
-}
-
-fn dead_letter(reason: &str, topic: &str, offset: i64, raw: &[u8]) -> Vec<u8> {
-    let value = String::from_utf8_lossy(raw);
-    serde_json::json!({"reason": reason, "topic": topic, "partition": 0, "offset": offset, "value": value})
-        .to_string()
-        .into_bytes()
 }
 
 fn progress(source: &FileSource) -> Option<indicatif::ProgressBar> {

@@ -3,18 +3,17 @@
 use super::level::{GroupParams, Level, Membership};
 use super::reading::{self, GroupView, MemberReading, Reading};
 use super::stage::{MemberClose, MemberUpdate};
-use crate::domain::{
-    self, Alert, AlertKind, AlertState, ClusterView, Direction, Entity, MemberZ, Phase, RuleRef, SessionDate,
-    Source, Symbol, UnixNanos, Unknown, UsdChange, WindowView,
-    RULE_CLUSTER, RULE_VERSION, alert_id,
-};
+use crate::domain::{self, Alert, AlertKind, AlertState, Direction, Phase, SessionDate, Symbol, UnixNanos, Unknown};
 use crate::estimators::{WINDOW, sample_sigma};
 use crate::market::{Calendar, Located};
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+mod alert;
 mod image;
 
+use alert::Seen;
 pub use image::GroupImage;
 
 /// Basket returns kept: the window, and room for sessions that are not known.
@@ -53,6 +52,8 @@ pub struct Group {
     session: Option<SessionDate>,
     /// Members of the session at hand, as of the last moment judged.
     now: BTreeMap<Symbol, MemberReading>,
+    /// Last known market value of each member.
+    values: BTreeMap<Symbol, f64>,
     scheduled: BTreeMap<UnixNanos, Vec<MemberUpdate>>,
     scheduled_len: usize,
     /// Closes of sessions that are not over yet.
@@ -79,6 +80,7 @@ impl Group {
             memberships,
             session: None,
             now: BTreeMap::new(),
+            values: BTreeMap::new(),
             scheduled: BTreeMap::new(),
             scheduled_len: 0,
             pending: BTreeMap::new(),
@@ -182,11 +184,12 @@ impl Group {
         if self.session.is_none_or(|s| s < update.session) {
             self.session = Some(update.session);
             let unknown = |symbol: Symbol| MemberReading {
+                market_value: self.values.get(&symbol).copied(),
                 symbol,
                 log_return: Err(Unknown::NotYet),
                 z: Err(Unknown::NotYet),
-                market_value: None,
                 breached_at: None,
+                basis: None,
                 source: None,
             };
             self.now = self.members(update.session).into_iter().map(|s| (s.clone(), unknown(s))).collect();
@@ -194,11 +197,15 @@ impl Group {
         if self.session != Some(update.session) {
             return;
         }
+        if let Some(value) = update.market_value {
+            self.values.insert(update.symbol.clone(), value);
+        }
         let reading = MemberReading {
             symbol: update.symbol.clone(),
             log_return: update.log_return,
             z: update.z,
             market_value: update.market_value,
+            basis: None,
             breached_at: update.breached_at,
             source: update.source,
         };
@@ -244,24 +251,28 @@ impl Group {
             self.current = Some(Stay { revision: 1, ..stay });
             return Some((AlertKind::Open, stay));
         };
-        let kind = if level > stay.level {
-            let kind = if level > stay.peak { AlertKind::Escalate } else { AlertKind::Update };
-            (stay.level, stay.peak, stay.low_since) = (level, stay.peak.max(level), None);
-            kind
-        } else if level == stay.level {
-            stay.low_since = None;
-            return None;
-        } else {
-            let since = *stay.low_since.get_or_insert(at);
-            if at.since(since) < self.params.ease_after {
+        let kind = match level.cmp(&stay.level) {
+            Ordering::Greater => {
+                let kind = if level > stay.peak { AlertKind::Escalate } else { AlertKind::Update };
+                (stay.level, stay.peak, stay.low_since) = (level, stay.peak.max(level), None);
+                kind
+            }
+            Ordering::Equal => {
+                stay.low_since = None;
                 return None;
             }
-            stay.low_since = None;
-            if level == Level::Calm {
-                AlertKind::Close
-            } else {
-                stay.level = level;
-                AlertKind::Deescalate
+            Ordering::Less => {
+                let since = *stay.low_since.get_or_insert(at);
+                if at.since(since) < self.params.ease_after {
+                    return None;
+                }
+                stay.low_since = None;
+                if level == Level::Calm {
+                    AlertKind::Close
+                } else {
+                    stay.level = level;
+                    AlertKind::Deescalate
+                }
             }
         };
         let sent = *stay;
@@ -277,6 +288,7 @@ impl Group {
     /// Ends a session by its members' closes.
     fn settle(&mut self, session: SessionDate, close: UnixNanos, moment: &Moment<'_>, alerts: &mut Vec<Alert>) {
         let closes = self.pending.remove(&session).unwrap_or_default();
+        self.values.extend(closes.values().filter_map(|c| Some((c.symbol.clone(), c.market_value?))));
         let is_history = !closes.is_empty() && closes.values().all(|c| c.is_history);
         let members: Vec<MemberReading> = self
             .members(session)
@@ -287,14 +299,17 @@ impl Group {
                     log_return: c.log_return,
                     z: c.z,
                     market_value: c.market_value,
+                    basis: c.basis,
                     breached_at: c.breached_at,
                     source: c.source,
                 },
+                // It still weighs what it weighed last.
                 None => MemberReading {
+                    market_value: self.values.get(&symbol).copied(),
                     symbol,
                     log_return: Err(Unknown::NoClose),
                     z: Err(Unknown::NoClose),
-                    market_value: None,
+                    basis: None,
                     breached_at: None,
                     source: None,
                 },
@@ -389,111 +404,16 @@ impl Group {
 
     pub(super) fn view(&self) -> GroupView {
         let members: Vec<MemberReading> = self.now.values().cloned().collect();
-        match (&self.last, self.session) {
-            (Some(reading), Some(session)) => self.view_of(session, reading, &members),
-            _ => {
-                let reading = reading::read(&self.params, &[], Err(Unknown::Warming));
-                GroupView { session: None, ..self.view_of(SessionDate::MIN, &reading, &[]) }
-            }
+        if let (Some(reading), Some(session)) = (&self.last, self.session) {
+            return self.view_of(session, reading, &members);
         }
+        let reading = reading::read(&self.params, &[], Err(Unknown::Warming));
+        GroupView { session: None, ..self.view_of(SessionDate::MIN, &reading, &[]) }
     }
 
     pub(super) fn closes(&self) -> impl Iterator<Item = &GroupView> {
         self.closes.values()
     }
-
-    fn alert(&mut self, kind: AlertKind, state: AlertState, stay: &Stay, seen: &Seen<'_>) -> Alert {
-        self.sequence += 1;
-        let entity = Entity::Cluster(self.params.name.clone());
-        let reading = seen.reading;
-        let window = self.window(seen.session).to_vec();
-        let window = if window.len() < WINDOW { Err(Unknown::Warming) } else { Ok(window) };
-        let view = window.as_ref().map_err(|e| *e).map(|w| WindowView {
-            n: w.len(),
-            first: w[0].0,
-            last: w[w.len() - 1].0,
-            max_abs_return: w.iter().fold(0.0_f64, |m, (_, r)| m.max(r.abs())),
-        });
-        let breached = in_order_of_breach(seen.members, self.params.breach_at);
-        let change: f64 = seen.members.iter().filter_map(|m| Some(m.market_value? * m.log_return.ok()?.exp_m1())).sum();
-        let mut source: Vec<Source> = seen
-            .members
-            .iter()
-            .filter_map(|m| m.source)
-            .map(|(partition, offset)| Source { topic: seen.topic.clone(), partition, offset })
-            .collect();
-        source.sort();
-        let basis = if seen.phase == Phase::Close { "official" } else { "provisional" };
-        let level = stay.level;
-        let mut breached = breached.into_iter();
-        let initiator = breached.next();
-        let percent = reading.basket_return.map_or_else(|_| "unknown".to_owned(), |r| format!("{:+.2} %", r.exp_m1() * 100.0));
-        let by = initiator.as_ref().map_or_else(String::new, |s| format!(", first {s}"));
-        let count = reading.members_in_breach.unwrap_or(0.0);
-        let summary = format!(
-            "Group {} is at {} on {}: basket {percent}, {count} of {} members beyond {} sigma{by}.",
-            self.params.name,
-            level.name(),
-            seen.session,
-            seen.members.len(),
-            self.params.breach_at,
-        );
-        Alert {
-            alert_id: alert_id(RULE_CLUSTER, &entity, Some(seen.session), stay.direction, stay.number),
-            revision: stay.revision,
-            sequence: self.sequence,
-            kind,
-            state,
-            entity,
-            groups: vec![self.params.name.clone()],
-            rule: RuleRef { id: RULE_CLUSTER, version: RULE_VERSION, config_hash: self.config_hash.clone() },
-            session: Some(seen.session),
-            phase: seen.phase,
-            event_time: seen.at,
-            direction: stay.direction,
-            tier: f64::from(level.number()),
-            peak_tier: f64::from(stay.peak.number()),
-            severity: level.name(),
-            z: reading.basket_z,
-            sigma_daily: self.sigma(seen.session),
-            window: view,
-            log_return: reading.basket_return,
-            simple_return: reading.basket_return.map(f64::exp_m1),
-            price: Err(Unknown::NotASecurity),
-            reference: Err(Unknown::NotASecurity),
-            next_tiers: Vec::new(),
-            evidence: window,
-            cluster: Some(ClusterView {
-                level: level.name(),
-                legs: reading.legs(&self.params, level),
-                members: seen
-                    .members
-                    .iter()
-                    .map(|m| MemberZ { symbol: m.symbol.clone(), z: m.z, breached_at: m.breached_at })
-                    .collect(),
-                coverage: reading.coverage,
-                initiator,
-                followers: breached.collect(),
-            }),
-            usd: reading.basket_return.map(|_| UsdChange { market_value_change: change, shares: None, basis }),
-            quality: if reading.coverage < 1.0 { vec!["PARTIAL_COVERAGE".into()] } else { Vec::new() },
-            source,
-            summary,
-            fast_volatility: 0.0,
-            slow_volatility: 0.0,
-            episode: stay.number,
-        }
-    }
-}
-
-/// A group at the moment that is judged.
-struct Seen<'a> {
-    session: SessionDate,
-    at: UnixNanos,
-    phase: Phase,
-    reading: &'a Reading,
-    members: &'a [MemberReading],
-    topic: &'a Arc<str>,
 }
 
 /// Sign of the basket; of the largest multiple where the basket is not known.
@@ -503,15 +423,4 @@ fn direction_of(reading: &Reading, members: &[MemberReading]) -> Direction {
         known.max_by(|a, b| a.abs().total_cmp(&b.abs())).unwrap_or(0.0)
     };
     Direction::of(reading.basket_return.unwrap_or_else(|_| largest()))
-}
-
-/// Members in breach: by first breach, then larger absolute multiple, then symbol.
-fn in_order_of_breach(members: &[MemberReading], breach_at: f64) -> Vec<Symbol> {
-    let mut breached: Vec<(&MemberReading, f64)> =
-        members.iter().filter_map(|m| Some((m, m.z.ok()?))).filter(|(_, z)| z.abs() >= breach_at).collect();
-    breached.sort_by(|(a, za), (b, zb)| {
-        let time = |m: &MemberReading| m.breached_at.unwrap_or(UnixNanos::MAX);
-        time(a).cmp(&time(b)).then(zb.abs().total_cmp(&za.abs())).then(a.symbol.cmp(&b.symbol))
-    });
-    breached.into_iter().map(|(m, _)| m.symbol.clone()).collect()
 }

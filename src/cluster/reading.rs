@@ -1,7 +1,7 @@
 //! The arithmetic of a group at one moment.
 
 use super::level::{GroupParams, Level};
-use crate::domain::{self, Leg, SessionDate, Symbol, UnixNanos, Unknown};
+use crate::domain::{self, CloseBasis, Leg, SessionDate, Symbol, UnixNanos, Unknown};
 use std::sync::Arc;
 
 /// One member as the group sees it.
@@ -15,6 +15,8 @@ pub struct MemberReading {
     pub z: domain::Reading,
     /// Market value before the session, in USD.
     pub market_value: Option<f64>,
+    /// Where its close comes from; `None` while the session runs.
+    pub basis: Option<CloseBasis>,
     /// First breach of the session.
     pub breached_at: Option<UnixNanos>,
     /// Partition and offset of its newest price.
@@ -33,7 +35,7 @@ pub struct Reading {
     /// Members at or beyond the first tier.
     pub members_in_breach: domain::Reading,
     /// Share of the group's weight with a known return.
-    pub coverage: f64,
+    pub coverage: domain::Reading,
     /// Highest level whose bounds are reached; `None` when too few legs are known to say.
     pub level: Option<Level>,
 }
@@ -50,7 +52,7 @@ pub struct GroupView {
     /// 0 to 3, or -1 for unknown.
     pub level_number: i8,
     /// Share of weight known.
-    pub coverage: f64,
+    pub coverage: domain::Reading,
     /// Basket return.
     pub basket_return: domain::Reading,
     /// Legs of the verdict.
@@ -66,14 +68,14 @@ pub(super) fn read(params: &GroupParams, members: &[MemberReading], basket_sigma
     let total: Option<f64> = members.iter().map(|m| m.market_value).sum();
     let known: f64 = members.iter().filter(|m| m.log_return.is_ok()).filter_map(|m| m.market_value).sum();
     let coverage = match total {
-        Some(total) if total > 0.0 => known / total,
-        _ => 0.0,
-    };
-    // The sum of no members is 0, and so is their coverage.
-    let weights: domain::Reading = match total {
         None => Err(Unknown::NoWeights),
-        Some(_) if coverage < params.coverage_min || known <= 0.0 => Err(Unknown::Coverage),
-        Some(_) => Ok(known),
+        Some(total) if total > 0.0 => Ok(known / total),
+        Some(_) => Err(Unknown::NoMember),
+    };
+    let weights: domain::Reading = match coverage {
+        Err(reason) => Err(reason),
+        Ok(share) if share < params.coverage_min || known <= 0.0 => Err(Unknown::Coverage),
+        Ok(_) => Ok(known),
     };
     let basket_return = weights.map(|known| {
         let gain: f64 = members.iter().filter_map(|m| Some(m.market_value? / known * m.log_return.ok()?.exp_m1())).sum();

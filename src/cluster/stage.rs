@@ -3,7 +3,7 @@
 use super::group::{Group, GroupImage, Moment};
 use super::level::GroupParams;
 use super::reading::GroupView;
-use crate::domain::{self, Alert, SessionDate, Symbol, UnixNanos};
+use crate::domain::{self, Alert, CloseBasis, SessionDate, Symbol, UnixNanos};
 use crate::market::Calendar;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -42,6 +42,8 @@ pub struct MemberClose {
     pub z: domain::Reading,
     /// Market value before the session.
     pub market_value: Option<f64>,
+    /// Where the close comes from.
+    pub basis: Option<CloseBasis>,
     /// First breach of the session, where it was watched.
     pub breached_at: Option<UnixNanos>,
     /// Partition and offset of the close.
@@ -98,7 +100,7 @@ impl Stage {
     }
 
     /// Takes a member's price of an interval.
-    pub fn update(&mut self, update: MemberUpdate) {
+    pub fn update(&mut self, update: &MemberUpdate) {
         // Behind the watermark its interval has been judged: it counts from the next one on.
         let at = update.at.max(self.watermark.plus(1));
         for group in &mut self.groups {
@@ -109,10 +111,10 @@ impl Stage {
     }
 
     /// Takes a member's close.
-    pub fn close(&mut self, close: MemberClose) {
+    pub fn close(&mut self, close: &MemberClose) {
         for group in &mut self.groups {
             if group.holds(close.symbol.as_str(), close.session) {
-                group.take_close(&close);
+                group.take_close(close);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Alerts to JSON: `fragility.alert.v1`, and the short form of the benchmark.
 
-use crate::domain::{Alert, Reading, Unknown};
+use crate::domain::{Alert, Reading, Symbol, Unknown};
 use serde::Serialize;
 use serde::ser::{SerializeMap, SerializeSeq, Serializer};
 
@@ -135,14 +135,17 @@ impl Serialize for Reasons {
     }
 }
 
-struct AlertJson<'a>(&'a Alert);
+struct AlertJson<'a> {
+    schema: &'static str,
+    alert: &'a Alert,
+}
 
 impl Serialize for AlertJson<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let a = self.0;
+        let a = self.alert;
         let mut reasons = Reasons(Vec::new());
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("schema", "fragility.alert.v1")?;
+        map.serialize_entry("schema", self.schema)?;
         map.serialize_entry("alert_id", &a.alert_id.hyphenated().to_string())?;
         map.serialize_entry("revision", &a.revision)?;
         map.serialize_entry("sequence", &a.sequence)?;
@@ -153,6 +156,9 @@ impl Serialize for AlertJson<'_> {
         let rule = RuleJson { id: a.rule.id, version: a.rule.version, config_hash: &a.rule.config_hash };
         map.serialize_entry("rule", &rule)?;
         map.serialize_entry("mode", "bofa21")?;
+        if a.session.is_none() {
+            reasons.0.push(("session", Unknown::NoCalendar));
+        }
         map.serialize_entry("session", &a.session.map(|s| s.to_string()))?;
         map.serialize_entry("phase", a.phase.name())?;
         map.serialize_entry("event_time", &a.event_time.0)?;
@@ -178,6 +184,9 @@ impl Serialize for AlertJson<'_> {
             session: r.session.map(|s| s.to_string()),
             basis: r.basis,
         });
+        if reference.as_ref().is_some_and(|r| r.session.is_none()) {
+            reasons.0.push(("reference.session", Unknown::DeskReference));
+        }
         map.serialize_entry("reference", &reference)?;
         let next = || a.next_tiers.iter().map(|n| NextTierJson { tier: Tier(n.tier), price: n.price });
         map.serialize_entry("next_tiers", &Each(next))?;
@@ -185,6 +194,10 @@ impl Serialize for AlertJson<'_> {
             Each(|| list.iter().map(|(s, r)| EvidenceJson { session: s.to_string(), log_return: *r }))
         });
         map.serialize_entry("evidence", &evidence)?;
+        if let Some(cluster) = &a.cluster {
+            reasons.field("cluster.coverage", cluster.coverage);
+            reasons.0.push(("cluster.legs.percentile", Unknown::NotComputed));
+        }
         serialize_cluster(&mut map, a)?;
         let usd = reasons.any("usd", &a.usd).map(|u| UsdJson {
             market_value_change: u.market_value_change,
@@ -192,8 +205,11 @@ impl Serialize for AlertJson<'_> {
             basis: u.basis,
             record_rank: None,
         });
-        if usd.is_some() {
+        if let Some(usd) = &usd {
             reasons.0.push(("usd.record_rank", Unknown::NotComputed));
+            if usd.shares.is_none() {
+                reasons.0.push(("usd.shares", Unknown::NotASecurity));
+            }
         }
         map.serialize_entry("usd", &usd)?;
         map.serialize_entry("quality", &a.quality)?;
@@ -211,7 +227,7 @@ fn serialize_cluster<M: SerializeMap>(map: &mut M, alert: &Alert) -> Result<(), 
         level: &'a str,
         legs: L,
         members: M,
-        coverage: f64,
+        coverage: Option<f64>,
         initiator: Option<&'a str>,
         followers: F,
     }
@@ -239,9 +255,9 @@ fn serialize_cluster<M: SerializeMap>(map: &mut M, alert: &Alert) -> Result<(), 
         level: c.level,
         legs: Each(legs),
         members: Each(members),
-        coverage: c.coverage,
-        initiator: c.initiator.as_ref().map(|s| s.as_str()),
-        followers: Each(|| c.followers.iter().map(|s| s.as_str())),
+        coverage: c.coverage.ok(),
+        initiator: c.initiator.as_ref().map(Symbol::as_str),
+        followers: Each(|| c.followers.iter().map(Symbol::as_str)),
     };
     map.serialize_entry("cluster", &cluster)
 }
@@ -249,7 +265,12 @@ fn serialize_cluster<M: SerializeMap>(map: &mut M, alert: &Alert) -> Result<(), 
 /// Appends an alert as one JSON object, without a line end.
 pub fn encode_alert(alert: &Alert, out: &mut Vec<u8>) {
     // Writing numbers and text into memory cannot fail.
-    let _ = serde_json::to_writer(out, &AlertJson(alert));
+    let _ = serde_json::to_writer(out, &AlertJson { schema: "fragility.alert.v1", alert });
+}
+
+/// Appends the entity's state after an alert: the same fields, under the schema of the state topic.
+pub fn encode_state(alert: &Alert, out: &mut Vec<u8>) {
+    let _ = serde_json::to_writer(out, &AlertJson { schema: "fragility.state.v1", alert });
 }
 
 #[derive(Serialize)]

@@ -58,6 +58,9 @@ pub(super) fn observation(wire: &Wire) -> Result<Observation<'static>, DecodeErr
     if wire.size.is_some_and(|s| s <= 0.0) {
         return Err(DecodeError::rejected("size", "size is not positive"));
     }
+    if wire.volume.is_some_and(|v| v < 0.0) {
+        return Err(DecodeError::rejected("volume", "volume is negative"));
+    }
     Ok(match kind {
         "tick" => Observation::Tick(Tick {
             symbol: Cow::Owned(symbol_text(wire)?),
@@ -69,16 +72,50 @@ pub(super) fn observation(wire: &Wire) -> Result<Observation<'static>, DecodeErr
         "bar" => Observation::Bar(bar(wire)?),
         "heartbeat" => Observation::Heartbeat(time(wire)?),
         "close" | "split" | "shares" | "reference" | "member" | "leave" => Observation::Reference(reference(kind, wire)?),
-        "cancel" => Observation::Deferred(Deferred::Cancel),
-        "correct" => Observation::Deferred(Deferred::Correct),
-        "halt" => Observation::Deferred(Deferred::Halt),
-        "resume" => Observation::Deferred(Deferred::Resume),
-        "dividend" => Observation::Deferred(Deferred::Dividend),
-        "rename" => Observation::Deferred(Deferred::Rename),
-        "event" => Observation::Deferred(Deferred::Event),
+        "cancel" | "correct" | "halt" | "resume" | "dividend" | "rename" | "event" => {
+            Observation::Deferred(deferred(kind, wire)?)
+        }
         other => {
             let shown: String = other.chars().take(32).collect();
             return Err(DecodeError::malformed("unknown_type", format!("type {shown:?} is not known")));
+        }
+    })
+}
+
+/// Record types that are checked like the others and then read past.
+fn deferred(kind: &str, wire: &Wire) -> Result<Deferred, DecodeError> {
+    symbol_text(wire)?;
+    let has_print = || wire.id.is_some() || wire.seq.is_some();
+    let named = |field: &Option<String>, name| field.as_ref().map(drop).ok_or_else(|| missing(name));
+    Ok(match kind {
+        "cancel" | "correct" => {
+            time(wire)?;
+            if !has_print() {
+                return Err(missing("id or seq"));
+            }
+            if kind == "cancel" { Deferred::Cancel } else { Deferred::Correct }
+        }
+        "halt" | "resume" => {
+            time(wire)?;
+            if kind == "halt" { Deferred::Halt } else { Deferred::Resume }
+        }
+        "dividend" => {
+            date(wire.ex_date.as_deref(), "ex_date")?;
+            within(wire.amount, "amount", 0.0, 1e9)?;
+            Deferred::Dividend
+        }
+        "rename" => {
+            named(&wire.to, "to")?;
+            date(wire.from.as_deref(), "from")?;
+            Deferred::Rename
+        }
+        _ => {
+            if wire.ts.is_none() {
+                date(wire.session.as_deref(), "session")?;
+            }
+            named(&wire.event_kind, "kind")?;
+            named(&wire.source, "source")?;
+            Deferred::Event
         }
     })
 }
@@ -126,9 +163,6 @@ fn reference(kind: &str, wire: &Wire) -> Result<Reference, DecodeError> {
 
 fn bar(wire: &Wire) -> Result<Bar<'static>, DecodeError> {
     let interval = wire.interval.as_deref().ok_or_else(|| missing("interval"))?;
-    if wire.volume.is_some_and(|v| v < 0.0) {
-        return Err(DecodeError::rejected("volume", "volume is negative"));
-    }
     let bar = Bar {
         symbol: Cow::Owned(symbol_text(wire)?),
         ts: time(wire)?,

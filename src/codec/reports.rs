@@ -1,10 +1,22 @@
 //! Measures, summary and accounting as JSON lines.
 
 use crate::cluster::GroupView;
-use crate::domain::{Outcome, SessionDate, Symbol};
-use crate::engine::Breadth;
+use crate::domain::{Outcome, SessionDate, Symbol, UnixNanos};
+use crate::engine::{Breadth, Origin};
 use crate::market::{Measure, Sigma};
 use serde_json::{Map, Value, json};
+
+#[derive(serde::Serialize)]
+struct MeasureJson<'a> {
+    symbol: &'a str,
+    session: String,
+    close: f64,
+    log_return: Option<f64>,
+    sigma_daily: Option<f64>,
+    z: Option<f64>,
+    n: usize,
+    flags: Vec<&'a str>,
+}
 
 /// One line of `--measures`: a symbol at the close of a session, in full double precision.
 pub fn encode_measure(symbol: &Symbol, measure: &Measure, out: &mut Vec<u8>) {
@@ -17,18 +29,7 @@ pub fn encode_measure(symbol: &Symbol, measure: &Measure, out: &mut Vec<u8>) {
         Sigma::Insufficient(_) => flags.push("INSUFFICIENT_VARIANCE"),
         Sigma::Known(_) => {}
     }
-    #[derive(serde::Serialize)]
-    struct Line<'a> {
-        symbol: &'a str,
-        session: String,
-        close: f64,
-        log_return: Option<f64>,
-        sigma_daily: Option<f64>,
-        z: Option<f64>,
-        n: usize,
-        flags: Vec<&'a str>,
-    }
-    let line = Line {
+    let line = MeasureJson {
         symbol: symbol.as_str(),
         session: measure.session.to_string(),
         close: measure.close,
@@ -56,7 +57,7 @@ pub fn encode_summary(session: SessionDate, breadth: Option<&Breadth>, groups: &
         let leg = |l: &crate::domain::Leg| (l.name.to_owned(), json!({"value": l.value.ok(), "percentile": null}));
         let legs: Map<String, Value> = group.legs.iter().map(leg).collect();
         let members: Map<String, Value> = group.members.iter().map(|(s, z)| (s.to_string(), json!(z.ok()))).collect();
-        let value = json!({"level": group.level, "coverage": group.coverage, "legs": legs, "members": members});
+        let value = json!({"level": group.level, "coverage": group.coverage.ok(), "legs": legs, "members": members});
         clusters.insert(group.name.to_string(), value);
     }
     line.insert("clusters".into(), clusters.into());
@@ -68,4 +69,38 @@ pub fn encode_accounting(outcomes: &[u64; Outcome::ALL.len()], out: &mut Vec<u8>
     let counts: Map<String, Value> = Outcome::ALL.iter().zip(outcomes).map(|(o, n)| (o.name().to_owned(), (*n).into())).collect();
     let records_in: u64 = outcomes.iter().sum();
     let _ = serde_json::to_writer(out, &json!({"records_in": records_in, "outcomes": counts, "quarantined": 0}));
+}
+
+/// Bytes of a refused value that its dead letter carries; the whole still stands at its origin.
+const DEAD_LETTER_VALUE_MAX: usize = 16 * 1024;
+
+/// A refused record: why, where it stands, and what it said. Bytes that are not UTF-8 are replaced.
+pub fn encode_dead_letter(reason: &str, detail: &str, topic: &str, origin: &Origin, key: Option<&[u8]>, value: &[u8], out: &mut Vec<u8>) {
+    let kept = &value[..value.len().min(DEAD_LETTER_VALUE_MAX)];
+    let letter = json!({
+        "schema": "fragility.dead_letter.v1",
+        "reason": reason,
+        "detail": detail,
+        "topic": topic,
+        "partition": origin.partition,
+        "offset": origin.offset,
+        "key": key.map(String::from_utf8_lossy),
+        "value": String::from_utf8_lossy(kept),
+        "value_bytes": value.len(),
+    });
+    let _ = serde_json::to_writer(out, &letter);
+}
+
+/// A sign of life on the alerts topic: the partitions spoken for and how far event time has come there.
+pub fn encode_heartbeat(instance: &str, sent_at: UnixNanos, topic: &str, inputs: &[(i32, i64, Option<UnixNanos>)], out: &mut Vec<u8>) {
+    let input = |(partition, next, at): &(i32, i64, Option<UnixNanos>)| {
+        json!({"topic": topic, "partition": partition, "next_offset": next, "event_time": at.map(|t| t.0)})
+    };
+    let beat = json!({
+        "schema": "fragility.heartbeat.v1",
+        "instance": instance,
+        "sent_at": sent_at.0,
+        "inputs": inputs.iter().map(input).collect::<Vec<_>>(),
+    });
+    let _ = serde_json::to_writer(out, &beat);
 }

@@ -204,6 +204,10 @@ impl Config {
     }
 }
 
+/// Settings the delivery guarantee rests on; a value from outside would break it silently.
+const OURS: [&str; 6] =
+    ["enable.auto.commit", "enable.auto.offset.store", "enable.idempotence", "acks", "group.id", "bootstrap.servers"];
+
 fn check_kafka(c: &mut Checker, raw: &Raw) -> Kafka {
     let k = &raw.kafka;
     if k.brokers.split(',').any(|b| b.trim().is_empty()) {
@@ -226,9 +230,6 @@ fn check_kafka(c: &mut Checker, raw: &Raw) -> Kafka {
             c.refuse("kafka.topics", format!("{name:?} is read and written: what is written would come back as input"));
         }
     }
-    // Settings the delivery guarantee rests on; a value here would break it silently.
-    const OURS: [&str; 6] =
-        ["enable.auto.commit", "enable.auto.offset.store", "enable.idempotence", "acks", "group.id", "bootstrap.servers"];
     let mut properties = BTreeMap::new();
     for (key, value) in &k.properties {
         let text = match value {
@@ -256,12 +257,16 @@ fn check_params(c: &mut Checker, raw: &Raw, hashed: &str) -> Params {
     let calendar = check_calendar(c, raw);
     let rules = check_rules(c, raw);
     let breach_at = rules.tiers.first().copied().unwrap_or(3.0);
-    let universe = match c.one_of("universe.mode", &raw.universe.mode, &[("all", false), ("listed", true)]) {
-        true => Universe::Listed(raw.universe.symbols.iter().cloned().collect()),
-        false => Universe::All,
-    };
+    let is_listed = c.one_of("universe.mode", &raw.universe.mode, &[("all", false), ("listed", true)]);
+    let listed = || raw.universe.symbols.iter().cloned().collect();
+    let universe = if is_listed { Universe::Listed(listed()) } else { Universe::All };
+    for (name, feed) in &raw.feeds {
+        if feed.flag.is_empty() {
+            c.refuse(format!("feeds.{name}.flag"), "is empty, must name a quality flag");
+        }
+    }
     let feeds = raw.feeds.iter().map(|(name, feed)| (name.clone(), FeedParams { flag: feed.flag.as_str().into() })).collect();
-    let groups = raw.groups.iter().filter_map(|(name, group)| check_group(c, name, group, breach_at)).collect();
+    let groups = raw.groups.iter().map(|(name, group)| check_group(c, name, group, breach_at)).collect();
     let millis = |v: i64| v * (NANOS_PER_SEC / 1000);
     let overlay_version = calendar.as_ref().map_or_else(String::new, |k| k.version().to_owned());
     let hash = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, format!("{hashed}\ncalendar={overlay_version}").as_bytes());
@@ -339,7 +344,7 @@ fn check_rules(c: &mut Checker, raw: &Raw) -> EpisodeRules {
     }
 }
 
-fn check_group(c: &mut Checker, name: &str, group: &RawGroup, breach_at: f64) -> Option<GroupParams> {
+fn check_group(c: &mut Checker, name: &str, group: &RawGroup, breach_at: f64) -> GroupParams {
     let key = |rest: &str| format!("groups.{name}.{rest}");
     if Symbol::new(name).is_err() {
         c.refuse(format!("groups.{name}"), "is not a name of 1 to 32 printable characters");
@@ -364,5 +369,5 @@ fn check_group(c: &mut Checker, name: &str, group: &RawGroup, breach_at: f64) ->
     let ease_after = c.whole(&key("ease_after_secs"), group.ease_after_secs, 0, 86_400) * NANOS_PER_SEC;
     let coverage_min = c.real(&key("coverage_min"), group.coverage_min, 0.0, 1.0);
     let members = group.members.clone();
-    Some(GroupParams { name: name.into(), members, levels, ease_after, coverage_min, breach_at })
+    GroupParams { name: name.into(), members, levels, ease_after, coverage_min, breach_at }
 }

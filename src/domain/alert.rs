@@ -230,7 +230,7 @@ pub struct ClusterView {
     /// Members by symbol.
     pub members: Vec<MemberZ>,
     /// Share of the group's weight with a known return.
-    pub coverage: f64,
+    pub coverage: Reading,
     /// The member that breached first; ties by larger absolute z, then symbol.
     pub initiator: Option<Symbol>,
     /// The others in breach, in the same order.

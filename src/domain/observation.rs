@@ -31,7 +31,7 @@ impl Price {
     /// # Errors
     /// When `value` is not finite or outside [`Price::MIN`] to [`Price::MAX`].
     pub fn new(value: f64) -> Result<Self, PriceError> {
-        if value >= Self::MIN && value < Self::MAX { Ok(Self(value)) } else { Err(PriceError) }
+        if (Self::MIN..Self::MAX).contains(&value) { Ok(Self(value)) } else { Err(PriceError) }
     }
 
     /// The number.
@@ -161,6 +161,16 @@ impl CloseBasis {
             Self::Last => "last",
             Self::Official => "official",
         }
+    }
+
+    /// A stable number for snapshots.
+    pub fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The inverse of [`CloseBasis::number`].
+    pub fn from_number(number: u8) -> Option<Self> {
+        [Self::Inferred, Self::Last, Self::Official].get(usize::from(number)).copied()
     }
 }
 

@@ -34,10 +34,12 @@ pub enum Unknown {
     NotASecurity,
     /// This build does not compute it.
     NotComputed,
+    /// No calendar is configured.
+    NoCalendar,
 }
 
 impl Unknown {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 16] = [
         Self::NoReference,
         Self::MissingSession,
         Self::UnknownSession,
@@ -53,6 +55,7 @@ impl Unknown {
         Self::DeskReference,
         Self::NotASecurity,
         Self::NotComputed,
+        Self::NoCalendar,
     ];
 
     /// The reason in alerts, measures and the API.
@@ -73,6 +76,7 @@ impl Unknown {
             Self::DeskReference => "DESK_REFERENCE",
             Self::NotASecurity => "NOT_A_SECURITY",
             Self::NotComputed => "NOT_COMPUTED",
+            Self::NoCalendar => "NO_CALENDAR",
         }
     }
 
@@ -96,6 +100,6 @@ mod tests {
         for reason in Unknown::ALL {
             assert_eq!(Unknown::from_number(reason.number()), Some(reason));
         }
-        assert_eq!(Unknown::from_number(15), None);
+        assert_eq!(Unknown::from_number(16), None);
     }
 }

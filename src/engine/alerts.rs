@@ -63,8 +63,9 @@ impl What {
 pub(super) struct Moment {
     pub(super) ts: UnixNanos,
     pub(super) price: f64,
-    pub(super) z: f64,
-    pub(super) source: (i32, i64),
+    pub(super) z: Reading,
+    /// Where the deciding record stands, if one of the market input decided.
+    pub(super) source: Option<(i32, i64)>,
 }
 
 impl Engine {
@@ -86,7 +87,7 @@ impl Engine {
     }
 
     fn alert_of(&mut self, id: u32, what: What, episode: &Episode, moment: &Moment, session: Option<SessionDate>, ruler: &Ruler) -> Alert {
-        let rules = &self.params.rules;
+        let tiers = &self.params.rules;
         let topic = self.params.topic.clone();
         let state = &mut self.states[id as usize];
         state.cold.sequence += 1;
@@ -95,12 +96,12 @@ impl Engine {
         let reference = ruler.reference;
         let log_return: Reading = reference.map(|r| (moment.price / r.price).ln());
         let kind = what.kind();
-        let tier = rules.at(episode.tier);
+        let tier = tiers.at(episode.tier);
         let window = if let Ok("desk") = reference.map(|r| r.basis) { Err(Unknown::DeskReference) } else { window_of(state, session) };
         let phase = if matches!(kind, AlertKind::Confirm | AlertKind::Fade | AlertKind::Correct) { Phase::Close } else { state.cold.phase };
         let next_tiers = match (ruler.reference, ruler.sigma.usable()) {
             (Ok(r), Some(sigma)) => {
-                let above = rules.tiers.iter().filter(|t| **t > tier);
+                let above = tiers.tiers.iter().filter(|t| **t > tier);
                 let price = |t: &f64| threshold_price(r.price, sigma, t * episode.direction.sign());
                 above.map(|t| NextTier { tier: *t, price: price(t) }).collect()
             }
@@ -127,9 +128,9 @@ impl Engine {
             event_time: moment.ts,
             direction: episode.direction,
             tier,
-            peak_tier: rules.at(episode.peak),
+            peak_tier: tiers.at(episode.peak),
             severity: severity(tier),
-            z: Ok(moment.z),
+            z: moment.z,
             sigma_daily: ruler.sigma.number().ok_or(Unknown::Warming),
             window: window.as_ref().map(|w| view_of(w)).map_err(|e| *e),
             log_return,
@@ -141,7 +142,7 @@ impl Engine {
             cluster: None,
             usd,
             quality: quality(state, ruler, basis),
-            source: vec![Source { topic, partition: moment.source.0, offset: moment.source.1 }],
+            source: moment.source.map(|(partition, offset)| Source { topic, partition, offset }).into_iter().collect(),
             summary: String::new(),
             fast_volatility: state.fast.volatility(),
             slow_volatility: state.slow.volatility(),
@@ -193,21 +194,23 @@ fn quality(state: &SymbolState, ruler: &Ruler, basis: &'static str) -> Vec<Arc<s
 /// One English sentence for people; every number in it stands in its own field too.
 fn sentence(alert: &Alert) -> String {
     let id = alert.entity.id();
-    let z = alert.z.unwrap_or(0.0);
+    let z = alert.z.map_or_else(|_| "an unknown number of".to_owned(), |z| format!("{z:+.2}"));
     let percent = alert.simple_return.map_or_else(|_| String::new(), |r| format!(" ({:+.2} %)", r * 100.0));
-    let price = alert.price.unwrap_or(0.0);
-    let from = alert.reference.as_ref().map_or_else(|_| String::new(), |r| format!(", {price} against {:.4}", r.price));
+    // Four decimals at most, none that say nothing.
+    let shown = |price: f64| (price * 1e4).round() / 1e4;
+    let price = alert.price.map_or_else(|_| "unknown".to_owned(), |p| shown(p).to_string());
+    let from = alert.reference.as_ref().map_or_else(|_| String::new(), |r| format!(", {price} against {}", shown(r.price)));
     let on = alert.session.map_or_else(String::new, |s| format!(" on {s}"));
     let verb = match (alert.kind, alert.state) {
         (AlertKind::Open, _) => "has moved".to_owned(),
         (AlertKind::Escalate, _) => format!("has reached tier {} with", alert.tier),
         (AlertKind::Update, _) => "stands at".to_owned(),
         (AlertKind::Deescalate, _) => format!("has eased to tier {} at", alert.tier),
-        (AlertKind::Close, AlertState::Expired) => "had no close; last seen at".to_owned(),
-        (AlertKind::Close, _) => "is back at".to_owned(),
+        (AlertKind::Close, AlertState::Expired) => "ended its session without a verdict, last at".to_owned(),
+        (AlertKind::Close, _) => "has ended its move and stands at".to_owned(),
         (AlertKind::Confirm, _) => "closed with a move of".to_owned(),
         (AlertKind::Fade, _) => "did not hold its move and closed at".to_owned(),
         (AlertKind::Correct, _) => "was corrected to".to_owned(),
     };
-    format!("{id} {verb} {z:+.2} sigma{percent}{on}{from}.")
+    format!("{id} {verb} {z} sigma{percent}{on}{from}.")
 }

@@ -76,7 +76,7 @@ impl Engine {
             state.last_ts = at;
             state.last_price = price.get();
         }
-        self.settle(id, session, at, effects);
+        self.settle(id, session, at, origin.map(|o| (o.partition, o.offset)), effects);
         Disposition::APPLIED
     }
 
@@ -103,7 +103,7 @@ impl Engine {
     }
 
     /// Settles the session at hand by the close that its history holds.
-    pub(super) fn settle(&mut self, id: u32, session: Session, at: UnixNanos, effects: &mut Effects) {
+    pub(super) fn settle(&mut self, id: u32, session: Session, at: UnixNanos, source: Option<(i32, i64)>, effects: &mut Effects) {
         self.flush_bucket(id);
         let calendar = self.params.calendar.clone();
         let state = &mut self.states[id as usize];
@@ -122,9 +122,8 @@ impl Engine {
             state.cold.breached_at.get_or_insert(at);
         }
         state.cold.settled = Some((session.date, settled, episodes.count));
-        let source = state.cold.source.unwrap_or((state.partition, -1));
         for (verdict, episode) in ended {
-            let moment = Moment { ts: at, price: measure.close, z: measure.z.unwrap_or(0.0), source };
+            let moment = Moment { ts: at, price: measure.close, z: measure.multiple(), source };
             let alert = self.symbol_alert(id, verdict.into(), &episode, &moment);
             effects.alerts.push(alert);
         }
@@ -200,10 +199,9 @@ impl Engine {
             settled.extend(late.settle(&self.params.rules, at, z, &mut |verdict, episode| changed.push((verdict.into(), *episode))));
             count = late.count;
         }
-        let source = state.cold.source.unwrap_or((state.partition, -1));
         state.cold.settled = Some((session, settled, count));
         for (what, episode) in changed {
-            let moment = Moment { ts: at, price: measure.close, z, source };
+            let moment = Moment { ts: at, price: measure.close, z: Ok(z), source: None };
             let alert = self.settled_alert(id, what, &episode, &moment, measure);
             effects.alerts.push(alert);
         }
@@ -232,12 +230,13 @@ impl Engine {
         let state = &self.states[id as usize];
         let Some(measure) = state.cold.history.measure(calendar.as_deref(), session) else { return };
         let at_hand = state.cold.session.is_some_and(|s| s.date == session);
-        self.stage.close(MemberClose {
+        self.stage.close(&MemberClose {
             symbol: state.cold.symbol.clone(),
             session,
             log_return: measure.log_return,
             z: measure.multiple(),
             market_value: state.cold.history.market_value_before(calendar.as_deref(), session),
+            basis: state.cold.history.close(session).map(|c| c.basis),
             breached_at: if at_hand { state.cold.breached_at } else { None },
             source: state.cold.source,
             is_history,

@@ -92,7 +92,6 @@ pub struct EngineImage {
 
 const STATES: [AlertState; 4] = [AlertState::Provisional, AlertState::Confirmed, AlertState::Faded, AlertState::Expired];
 const PHASES: [Phase; 5] = [Phase::Overnight, Phase::Pre, Phase::Regular, Phase::Post, Phase::Close];
-const BASES: [CloseBasis; 3] = [CloseBasis::Inferred, CloseBasis::Last, CloseBasis::Official];
 const INTERVALS: [Interval; 4] = [Interval::Minute1, Interval::Minute5, Interval::Hour1, Interval::Day1];
 
 fn number_of<T: PartialEq>(all: &[T], one: &T) -> u8 {
@@ -146,7 +145,7 @@ impl EpisodeImage {
 impl From<HistoryImage> for HistoryRecords {
     fn from(h: HistoryImage) -> Self {
         Self {
-            closes: h.closes.iter().map(|(s, p, b, m)| (s.days(), p.get(), number_of(&BASES, b), *m)).collect(),
+            closes: h.closes.iter().map(|(s, p, b, m)| (s.days(), p.get(), b.number(), *m)).collect(),
             splits: h.splits.iter().map(|(s, r)| (s.days(), *r)).collect(),
             shares: h.shares.iter().map(|(s, n)| (s.days(), *n)).collect(),
             desk: h.desk.map(|d| (d.price.get(), d.sigma)),
@@ -158,7 +157,7 @@ impl From<HistoryImage> for HistoryRecords {
 impl HistoryRecords {
     fn restore(&self) -> HistoryImage {
         let desk = |price: f64, sigma: f64| Some(Desk { price: Price::new(price).ok()?, sigma });
-        let close = |(s, p, b, m): &(i32, f64, u8, bool)| Some((date(*s), Price::new(*p).ok()?, *BASES.get(usize::from(*b))?, *m));
+        let close = |(s, p, b, m): &(i32, f64, u8, bool)| Some((date(*s), Price::new(*p).ok()?, CloseBasis::from_number(*b)?, *m));
         HistoryImage {
             closes: self.closes.iter().filter_map(close).collect(),
             splits: self.splits.iter().map(|(s, r)| (date(*s), *r)).collect(),

@@ -72,7 +72,7 @@ impl Engine {
         if !steps.is_empty() {
             self.flag(id, feed);
             for (step, episode) in steps {
-                let moment = Moment { ts, price, z, source: (origin.partition, origin.offset) };
+                let moment = Moment { ts, price, z: Ok(z), source: Some((origin.partition, origin.offset)) };
                 let alert = self.symbol_alert(id, step.into(), &episode, &moment);
                 effects.alerts.push(alert);
             }
@@ -122,9 +122,8 @@ impl Engine {
             Ok(id) => id,
             Err(refusal) => return refusal,
         };
-        let feed = match bar.feed.as_deref().map_or(Some(0), |name| self.feed(name)) {
-            Some(feed) => feed,
-            None => return Disposition::FEEDS_FULL,
+        let Some(feed) = bar.feed.as_deref().map_or(Some(0), |name| self.feed(name)) else {
+            return Disposition::FEEDS_FULL;
         };
         let state = &mut self.states[id as usize];
         state.partition = origin.partition;

@@ -293,6 +293,11 @@ impl Engine {
         }
     }
 
+    /// The newest event time of a partition.
+    pub fn partition_time(&self, partition: i32) -> Option<UnixNanos> {
+        self.partitions.get(&partition).map(|c| c.event_time).filter(|t| *t > UnixNanos::MIN)
+    }
+
     /// The rule parameters in force.
     pub fn params(&self) -> &Params {
         &self.params

@@ -66,7 +66,7 @@ impl Engine {
             return;
         }
         if state.cold.history.close(session.date).is_some() {
-            self.settle(id, session, session.close, effects);
+            self.settle(id, session, session.close, None, effects);
             return;
         }
         let calendar = self.params.calendar.clone();
@@ -80,9 +80,8 @@ impl Engine {
         let price = state.last_price;
         for (verdict, episode) in ended {
             // The ruler still is that session's; its last price is the best there is.
-            let Ok(z) = self.states[id as usize].cold.ruler.z(price) else { continue };
-            let source = self.states[id as usize].cold.source.unwrap_or((self.states[id as usize].partition, -1));
-            let moment = Moment { ts: session.end, price, z, source };
+            let z = self.states[id as usize].cold.ruler.z(price);
+            let moment = Moment { ts: session.end, price, z, source: None };
             let alert = self.symbol_alert(id, verdict.into(), &episode, &moment);
             effects.alerts.push(alert);
         }

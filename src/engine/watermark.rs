@@ -84,7 +84,7 @@ impl Engine {
                 continue;
             }
             self.enter_session(id, session, effects);
-            self.settle(id, session, session.close, effects);
+            self.settle(id, session, session.close, None, effects);
         }
     }
 
@@ -122,7 +122,7 @@ impl Engine {
             Ok(r) => Ok((state.last_price / r.price).ln()),
             Err(gap) => Err(gap),
         };
-        self.stage.update(MemberUpdate {
+        self.stage.update(&MemberUpdate {
             symbol: state.cold.symbol.clone(),
             at: state.bucket_end,
             session,

@@ -100,7 +100,10 @@ pub struct Measure {
 }
 
 impl Measure {
-    /// The multiple, or why there is none.
+    /// The multiple.
+    ///
+    /// # Errors
+    /// Why there is none.
     pub fn multiple(&self) -> Result<f64, Unknown> {
         self.log_return?;
         self.z.ok_or(match self.sigma {

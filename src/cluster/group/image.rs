@@ -4,7 +4,7 @@ use super::{Group, Stay};
 use crate::cluster::level::{Level, Membership};
 use crate::cluster::reading::MemberReading;
 use crate::cluster::stage::{MemberClose, MemberUpdate};
-use crate::domain::{self, Direction, SessionDate, Symbol, UnixNanos, Unknown};
+use crate::domain::{self, CloseBasis, Direction, SessionDate, Symbol, UnixNanos, Unknown};
 use serde::{Deserialize, Serialize};
 
 /// A number, or the number of the reason why it is unknown.
@@ -16,6 +16,7 @@ struct ReadingImage {
     log_return: Known,
     z: Known,
     market_value: Option<f64>,
+    basis: Option<u8>,
     breached_at: Option<i64>,
     source: Option<(i32, i64)>,
 }
@@ -36,6 +37,7 @@ pub struct GroupImage {
     memberships: Vec<(String, Vec<(i32, bool)>)>,
     session: Option<i32>,
     now: Vec<ReadingImage>,
+    values: Vec<(String, f64)>,
     scheduled: Vec<(i64, i32, ReadingImage)>,
     pending: Vec<(i32, bool, ReadingImage)>,
     settled_until: Option<i32>,
@@ -65,6 +67,7 @@ impl From<&MemberReading> for ReadingImage {
             log_return: known(m.log_return),
             z: known(m.z),
             market_value: m.market_value,
+            basis: m.basis.map(CloseBasis::number),
             breached_at: m.breached_at.map(|t| t.0),
             source: m.source,
         }
@@ -78,6 +81,7 @@ impl ReadingImage {
             log_return: reading(self.log_return),
             z: reading(self.z),
             market_value: self.market_value,
+            basis: self.basis.and_then(CloseBasis::from_number),
             breached_at: self.breached_at.map(UnixNanos),
             source: self.source,
         })
@@ -125,6 +129,7 @@ impl Group {
                 log_return: u.log_return,
                 z: u.z,
                 market_value: u.market_value,
+                basis: None,
                 breached_at: u.breached_at,
                 source: u.source,
             };
@@ -136,6 +141,7 @@ impl Group {
                 log_return: c.log_return,
                 z: c.z,
                 market_value: c.market_value,
+                basis: c.basis,
                 breached_at: c.breached_at,
                 source: c.source,
             };
@@ -146,6 +152,7 @@ impl Group {
             memberships: self.memberships.iter().map(|(s, m)| (s.to_string(), changes(m))).collect(),
             session: self.session.map(SessionDate::days),
             now: self.now.values().map(ReadingImage::from).collect(),
+            values: self.values.iter().map(|(s, v)| (s.to_string(), *v)).collect(),
             scheduled: self.scheduled.iter().flat_map(|(at, list)| list.iter().map(move |u| (at, u))).map(update).collect(),
             pending: self.pending.values().flat_map(|c| c.values()).map(close).collect(),
             settled_until: self.settled_until.map(SessionDate::days),
@@ -167,6 +174,7 @@ impl Group {
         self.session = image.session.map(date);
         let now = image.now.into_iter().filter_map(ReadingImage::restore);
         self.now = now.map(|m| (m.symbol.clone(), m)).collect();
+        self.values = image.values.into_iter().filter_map(|(s, v)| Some((Symbol::new(&s).ok()?, v))).collect();
         for (at, session, r) in image.scheduled {
             let Some(m) = r.restore() else { continue };
             let update = MemberUpdate {
@@ -189,6 +197,7 @@ impl Group {
                 log_return: m.log_return,
                 z: m.z,
                 market_value: m.market_value,
+                basis: m.basis,
                 breached_at: m.breached_at,
                 source: m.source,
                 is_history,

@@ -1,0 +1,113 @@
+//! Metrics, health, API, stream and board.
+
+use crate::lane::{Query, Shared};
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::{HeaderName, StatusCode, header};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+use std::convert::Infallible;
+use std::sync::mpsc::SyncSender;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio_stream::wrappers::{BroadcastStream, WatchStream};
+use tokio_stream::{Stream, StreamExt};
+
+const BOARD: &str = include_str!("board.html");
+/// The board needs nothing from elsewhere, and nothing else may use its page.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:; frame-ancestors 'none'; base-uri 'none'";
+const QUERY_TIMEOUT: Duration = Duration::from_secs(2);
+
+#[derive(Clone)]
+struct Api {
+    shared: Arc<Shared>,
+    queries: SyncSender<Query>,
+}
+
+/// Every route.
+pub fn router(shared: Arc<Shared>, queries: SyncSender<Query>) -> Router {
+    Router::new()
+        .route("/", get(board))
+        .route("/metrics", get(metrics))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(readyz))
+        .route("/v1/state", get(state))
+        .route("/v1/symbols/{id}", get(symbol))
+        .route("/v1/clusters/{id}", get(cluster))
+        .route("/v1/alerts", get(alerts))
+        .route("/v1/stream", get(stream))
+        .with_state(Api { shared, queries })
+}
+
+async fn board() -> impl IntoResponse {
+    let headers: [(HeaderName, &str); 3] = [
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ];
+    (headers, Html(BOARD))
+}
+
+async fn metrics(State(api): State<Api>) -> Response {
+    match api.shared.metrics.text() {
+        Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
+    }
+}
+
+async fn readyz(State(api): State<Api>) -> (StatusCode, String) {
+    match api.shared.ready() {
+        Ok(()) => (StatusCode::OK, "ready\n".to_owned()),
+        Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
+    }
+}
+
+fn json(text: String) -> Response {
+    ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")], text).into_response()
+}
+
+fn not_found(what: &str) -> Response {
+    (StatusCode::NOT_FOUND, format!("{what} is not known\n")).into_response()
+}
+
+async fn state(State(api): State<Api>) -> Response {
+    let view = api.shared.views().borrow().view.to_string();
+    json(view)
+}
+
+async fn cluster(State(api): State<Api>, Path(id): Path<String>) -> Response {
+    let view = api.shared.views().borrow().view.clone();
+    let state: serde_json::Value = serde_json::from_str(&view).unwrap_or_default();
+    let groups = state["clusters"].as_array().map(Vec::as_slice).unwrap_or_default();
+    match groups.iter().find(|g| g["id"] == id.as_str()) {
+        Some(group) => json(group.to_string()),
+        None => not_found("cluster"),
+    }
+}
+
+async fn symbol(State(api): State<Api>, Path(id): Path<String>) -> Response {
+    let (reply, answer) = oneshot::channel();
+    if api.queries.try_send(Query::Symbol(id, reply)).is_err() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "busy\n").into_response();
+    }
+    match tokio::time::timeout(QUERY_TIMEOUT, answer).await {
+        Ok(Ok(Some(symbol))) => json(symbol.to_string()),
+        Ok(Ok(None)) => not_found("symbol"),
+        _ => (StatusCode::SERVICE_UNAVAILABLE, "no answer\n").into_response(),
+    }
+}
+
+async fn alerts(State(api): State<Api>) -> Response {
+    json(format!("{{\"alerts\":[{}]}}", api.shared.last_alerts().join(",")))
+}
+
+async fn stream(State(api): State<Api>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let views = WatchStream::new(api.shared.views()).map(|p| Event::default().event("state").data(&*p.view));
+    // A reader too slow for the alerts loses some; it asks for the list again.
+    let alerts = BroadcastStream::new(api.shared.live_alerts())
+        .filter_map(Result::ok)
+        .map(|alert| Event::default().event("alert").data(&*alert));
+    Sse::new(views.merge(alerts).map(Ok)).keep_alive(KeepAlive::new().interval(Duration::from_secs(10)))
+}

@@ -1,0 +1,118 @@
+//! The one place where offsets are committed.
+//!
+//! A commit takes three steps: capture positions and state at one moment between records; wait until every
+//! alert sent up to there is acknowledged; write the snapshot, then commit the offsets. The input goes on
+//! meanwhile. A crash at any point leaves a snapshot that is not ahead of its acknowledged alerts.
+
+use super::snapshots::{Captured, PartitionSnapshot};
+use super::{Lane, LaneError};
+use crate::clock;
+use std::time::{Duration, Instant};
+use tracing::warn;
+
+/// A capture on its way to being committed.
+pub(super) struct Pending {
+    offsets: Vec<(i32, i64)>,
+    state: Option<Captured>,
+}
+
+/// When what was last done, and what is on its way.
+#[derive(Default)]
+pub(super) struct Commits {
+    pending: Option<Pending>,
+    committed: Vec<(i32, i64)>,
+    last_commit: Option<Instant>,
+    last_snapshot: Option<Instant>,
+}
+
+impl Commits {
+    /// What was captured belongs to partitions that are gone.
+    pub(super) fn forget(&mut self) {
+        self.pending = None;
+        self.committed.clear();
+    }
+}
+
+fn is_due(last: Option<Instant>, interval: Duration) -> bool {
+    last.is_none_or(|at| clock::monotonic() - at >= interval)
+}
+
+impl Lane<'_> {
+    /// Moves a commit on: captures when one is due, finishes when its alerts are acknowledged.
+    pub(super) fn settle(&mut self) -> Result<(), LaneError> {
+        if self.commits.pending.is_some() {
+            if self.deliverer.sink.is_settled()? {
+                self.finish(false)?;
+            }
+            return Ok(());
+        }
+        // A failure shows even when nothing is due.
+        self.deliverer.sink.is_settled()?;
+        if !is_due(self.commits.last_commit, self.config.commit_interval) {
+            return Ok(());
+        }
+        let offsets = self.offsets();
+        if offsets == self.commits.committed {
+            return Ok(());
+        }
+        let with_state = is_due(self.commits.last_snapshot, self.config.snapshot_interval);
+        self.capture(offsets, with_state);
+        Ok(())
+    }
+
+    /// Commits everything taken so far, waiting at most `timeout` for acknowledgements.
+    pub(super) fn commit_now(&mut self, timeout: Duration) -> Result<(), LaneError> {
+        let is_acknowledged = self.deliverer.sink.drain(timeout)?;
+        if !is_acknowledged {
+            warn!(in_flight = self.deliverer.sink.in_flight(), "alerts are not acknowledged; the records behind them are read again later");
+            self.commits.pending = None;
+            return Ok(());
+        }
+        let offsets = self.offsets();
+        self.capture(offsets, true);
+        self.finish(true)
+    }
+
+    fn offsets(&self) -> Vec<(i32, i64)> {
+        self.positions.iter().filter_map(|(p, at)| Some((*p, at.next?))).collect()
+    }
+
+    fn capture(&mut self, offsets: Vec<(i32, i64)>, with_state: bool) {
+        self.commits.last_commit = Some(clock::monotonic());
+        let state = with_state.then(|| {
+            self.commits.last_snapshot = Some(clock::monotonic());
+            let image = self.engine.image(&self.assigned());
+            let partitions = image.partitions.into_iter().filter_map(|(partition, image)| {
+                let position = self.positions.get(&partition)?;
+                let snapshot = PartitionSnapshot {
+                    topic: self.config.kafka.topics.market.clone(),
+                    group: self.config.kafka.group.clone(),
+                    partition,
+                    next_offset: position.next?,
+                    outcomes: position.outcomes,
+                    image,
+                };
+                Some(snapshot)
+            });
+            Captured { partitions: partitions.collect(), groups: image.groups, offsets: offsets.clone() }
+        });
+        self.commits.pending = Some(Pending { offsets, state });
+        self.deliverer.sink.next_epoch();
+    }
+
+    fn finish(&mut self, wait: bool) -> Result<(), LaneError> {
+        let Some(pending) = self.commits.pending.take() else { return Ok(()) };
+        if let Some(state) = &pending.state {
+            let written = self.snapshots.write(state);
+            let result = if written.is_ok() { "written" } else { "failed" };
+            self.shared.metrics.snapshots.with_label_values(&[result]).inc();
+            written.map_err(LaneError::Snapshot)?;
+        }
+        // Without its broker a commit is only delayed: the snapshot already says where to continue.
+        if let Err(error) = self.source.commit(&pending.offsets, wait) {
+            warn!(%error, "offsets not committed; the snapshot has them");
+        }
+        self.commits.committed = pending.offsets;
+        Ok(())
+    }
+}

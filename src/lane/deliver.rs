@@ -1,0 +1,95 @@
+//! From effects to records of the output topics.
+
+use super::publish::Shared;
+use crate::codec::{encode_alert, encode_compact_alert, encode_dead_letter, encode_state};
+use crate::config::{AlertFormat, Config};
+use crate::domain::{Alert, UnixNanos};
+use crate::engine::{Effects, Origin};
+use crate::sinks::{Outgoing, Sink, SinkError, Stream};
+use std::sync::Arc;
+
+/// Encodes and sends.
+pub(super) struct Deliverer {
+    pub(super) sink: Box<dyn Sink>,
+    shared: Arc<Shared>,
+    format: AlertFormat,
+    market: String,
+    reference: String,
+    has_state: bool,
+    buffer: Vec<u8>,
+}
+
+impl Deliverer {
+    pub(super) fn new(sink: Box<dyn Sink>, shared: Arc<Shared>, config: &Config) -> Self {
+        let topics = &config.kafka.topics;
+        Self {
+            sink,
+            shared,
+            format: config.alert_format,
+            market: topics.market.clone(),
+            reference: topics.reference.clone().unwrap_or_default(),
+            has_state: topics.state.is_some(),
+            buffer: Vec::with_capacity(4_096),
+        }
+    }
+
+    /// Sends the alerts of `effects` and empties it; `caused_at` is the log's timestamp of their record.
+    pub(super) fn alerts(&mut self, effects: &mut Effects, caused_at: Option<UnixNanos>) -> Result<(), SinkError> {
+        for alert in &effects.alerts {
+            self.alert(alert, caused_at)?;
+        }
+        effects.clear();
+        Ok(())
+    }
+
+    fn alert(&mut self, alert: &Alert, caused_at: Option<UnixNanos>) -> Result<(), SinkError> {
+        self.buffer.clear();
+        match self.format {
+            AlertFormat::Full => encode_alert(alert, &mut self.buffer),
+            AlertFormat::Compact => encode_compact_alert(alert, &mut self.buffer),
+        }
+        let id = format!("{}:{}", alert.alert_id.hyphenated(), alert.revision);
+        let time = alert.event_time.to_string();
+        let headers = [
+            ("ce_specversion", "1.0"),
+            ("ce_type", "fragility.alert.v1"),
+            ("ce_source", "/fragility"),
+            ("ce_id", id.as_str()),
+            ("ce_time", time.as_str()),
+            ("ce_subject", alert.entity.id()),
+            ("content-type", "application/json"),
+        ];
+        let headers: &[(&str, &str)] = if self.format == AlertFormat::Full { &headers } else { &[] };
+        let key = alert.entity.id().as_bytes();
+        self.sink.send(&Outgoing { stream: Stream::Alerts, partition: None, key, value: &self.buffer, headers, caused_at })?;
+        self.shared.alert(alert, &self.buffer, self.format == AlertFormat::Full);
+        if self.has_state {
+            self.buffer.clear();
+            encode_state(alert, &mut self.buffer);
+            let state = Outgoing { stream: Stream::State, partition: None, key, value: &self.buffer, headers: &[], caused_at: None };
+            self.sink.send(&state)?;
+        }
+        Ok(())
+    }
+
+    /// Sends a refused record with its reason and origin.
+    pub(super) fn dead_letter(&mut self, is_reference: bool, origin: &Origin, key: Option<&[u8]>, value: &[u8], reason: &'static str, detail: &str) -> Result<(), SinkError> {
+        self.shared.metrics.dead_letters.with_label_values(&[reason]).inc();
+        let topic = if is_reference { &self.reference } else { &self.market };
+        self.buffer.clear();
+        encode_dead_letter(reason, detail, topic, origin, key, value, &mut self.buffer);
+        let (partition, offset) = (origin.partition.to_string(), origin.offset.to_string());
+        let headers = [("reason", reason), ("topic", topic.as_str()), ("partition", partition.as_str()), ("offset", offset.as_str())];
+        let key = key.unwrap_or_default();
+        self.sink.send(&Outgoing { stream: Stream::DeadLetters, partition: None, key, value: &self.buffer, headers: &headers, caused_at: None })
+    }
+
+    /// Sends a heartbeat to every partition of the alerts topic.
+    pub(super) fn heartbeat(&mut self, value: &[u8]) -> Result<(), SinkError> {
+        let headers = [("ce_specversion", "1.0"), ("ce_type", "fragility.heartbeat.v1"), ("ce_source", "/fragility")];
+        for partition in 0..self.sink.alert_partitions() {
+            self.sink.send(&Outgoing { stream: Stream::Alerts, partition: Some(partition), key: &[], value, headers: &headers, caused_at: None })?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,343 @@
+//! One thread's life: assign, restore, consume, step, deliver, commit, snapshot, revoke.
+//!
+//! The lane owns a source, an engine and a sink, and shares nothing on the path of a tick. Offsets are
+//! committed in one place, [`commit`], and only for records whose alerts are acknowledged and whose state
+//! is in a snapshot: a restart continues from there, and what it repeats has the same ids and bytes.
+
+mod commit;
+mod deliver;
+mod publish;
+mod snapshots;
+mod supervise;
+mod view;
+
+pub use publish::{Published, Query, ReadyState, Shared};
+pub use supervise::{LaneOptions, run_lane};
+
+use crate::clock;
+use crate::codec::decode;
+use crate::config::Config;
+use crate::domain::{Outcome, UnixNanos};
+use crate::engine::{Channel, Effects, Engine, Origin, Watermark};
+use crate::sinks::SinkError;
+use crate::sources::{Ownership, RawRecord, ReferenceReader, Source, SourceError};
+use commit::Commits;
+use deliver::Deliverer;
+use snapshots::Snapshots;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
+use tracing::{info, warn};
+
+/// Records taken between two looks at everything else.
+const BATCH_MAX: usize = 4_096;
+/// Longest wait for a record.
+const WAIT: Duration = Duration::from_millis(20);
+/// One record in so many has its processing timed.
+const SAMPLE_EVERY: u64 = 64;
+/// Time given to the last acknowledgements when partitions are given up or the service stops.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Why a lane stopped; it is started over.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum LaneError {
+    /// The input cannot go on.
+    Source(SourceError),
+    /// An output cannot be delivered.
+    Sink(SinkError),
+    /// A snapshot cannot be written.
+    Snapshot(std::io::Error),
+}
+
+impl fmt::Display for LaneError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Source(e) => write!(f, "{e}"),
+            Self::Sink(e) => write!(f, "{e}"),
+            Self::Snapshot(e) => write!(f, "snapshot: {e}"),
+        }
+    }
+}
+
+impl std::error::Error for LaneError {}
+
+impl From<SourceError> for LaneError {
+    fn from(error: SourceError) -> Self {
+        Self::Source(error)
+    }
+}
+
+impl From<SinkError> for LaneError {
+    fn from(error: SinkError) -> Self {
+        Self::Sink(error)
+    }
+}
+
+type Outcomes = [u64; Outcome::ALL.len()];
+
+/// What is known of a partition that is being read.
+#[derive(Clone, Copy, Default, Debug)]
+struct Position {
+    /// Next offset to read; `None` until the first record when the group decides where to start.
+    next: Option<i64>,
+    /// Records by outcome, since the partition was first read.
+    outcomes: Outcomes,
+    /// The log's timestamp of the last record.
+    timestamp: Option<UnixNanos>,
+}
+
+struct Lane<'a> {
+    config: &'a Config,
+    shared: &'a Arc<Shared>,
+    engine: Engine,
+    source: Box<dyn Source>,
+    reference: Option<ReferenceReader>,
+    deliverer: Deliverer,
+    positions: BTreeMap<i32, Position>,
+    snapshots: Snapshots,
+    commits: Commits,
+    effects: Effects,
+    is_paused: bool,
+    sampled: u64,
+    last_publish: Option<Instant>,
+    last_heartbeat: Option<Instant>,
+    silence_warned: bool,
+    started_at: UnixNanos,
+    view_memory: view::ViewMemory,
+    instance: String,
+}
+
+impl Lane<'_> {
+    /// Runs until asked to stop.
+    fn run(&mut self, queries: &Receiver<Query>) -> Result<(), LaneError> {
+        self.read_reference()?;
+        while !self.shared.is_stopping() {
+            let taken = self.take_batch()?;
+            while let Some(change) = self.source.ownership() {
+                self.change_ownership(change)?;
+            }
+            self.follow_reference()?;
+            self.advance(taken)?;
+            self.back_pressure()?;
+            self.settle()?;
+            self.heartbeat()?;
+            self.publish(queries);
+        }
+        self.stop()
+    }
+
+    fn assigned(&self) -> Vec<i32> {
+        self.positions.keys().copied().collect()
+    }
+
+    /// Takes what has come, decides, and sends.
+    fn take_batch(&mut self) -> Result<usize, LaneError> {
+        let wait = if self.deliverer.sink.in_flight() > 0 { Duration::from_millis(1) } else { WAIT };
+        let Self { source, engine, deliverer, positions, effects, shared, sampled, config, .. } = self;
+        let now = clock::now();
+        let mut batch: Outcomes = [0; Outcome::ALL.len()];
+        let mut failure = None;
+        let bound = config.in_flight_max;
+        let taken = source.poll(BATCH_MAX, wait, &mut |record| {
+            let Some(position) = positions.get_mut(&record.partition) else { return ControlFlow::Continue(()) };
+            // A record before the position was taken before: librdkafka may repeat some after a seek.
+            if position.next.is_some_and(|next| record.offset < next) {
+                return ControlFlow::Continue(());
+            }
+            position.next = Some(record.offset + 1);
+            position.timestamp = record.timestamp;
+            *sampled += 1;
+            let timer = sampled.is_multiple_of(SAMPLE_EVERY).then(clock::monotonic);
+            let taken = take_record(engine, deliverer, effects, now, &record);
+            if let Some(timer) = timer {
+                shared.metrics.observe_processing(clock::monotonic() - timer);
+            }
+            match taken {
+                Ok(outcome) => {
+                    batch[outcome as usize] += 1;
+                    position.outcomes[outcome as usize] += 1;
+                }
+                Err(error) => {
+                    failure = Some(error);
+                    return ControlFlow::Break(());
+                }
+            }
+            if deliverer.sink.in_flight() > bound { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        shared.metrics.count(&batch);
+        failure.map_or(Ok(taken), |error| Err(LaneError::Sink(error)))
+    }
+
+    /// Lets groups follow event time.
+    fn advance(&mut self, taken: usize) -> Result<(), LaneError> {
+        if taken == 0 && self.effects.alerts.is_empty() {
+            return Ok(());
+        }
+        let assigned = self.assigned();
+        self.engine.advance(Watermark::Partitions, &assigned, &mut self.effects);
+        self.deliverer.alerts(&mut self.effects, None)?;
+        Ok(())
+    }
+
+    /// Reads the reference topic whole before the first market record.
+    fn read_reference(&mut self) -> Result<(), LaneError> {
+        let Some(mut reader) = self.reference.take() else { return Ok(()) };
+        let mut said = None;
+        while !reader.is_whole() && !self.shared.is_stopping() {
+            self.take_reference(&mut reader, Channel::Initial, Duration::from_millis(100))?;
+            let reason = reader.trouble().unwrap_or_else(|| "reading the reference topic".to_owned());
+            if said.as_ref() != Some(&reason) {
+                info!(reason, "not ready");
+                said = Some(reason.clone());
+            }
+            self.shared.set_ready(Err(reason));
+        }
+        self.engine.history_loaded();
+        self.reference = Some(reader);
+        Ok(())
+    }
+
+    fn follow_reference(&mut self) -> Result<(), LaneError> {
+        let Some(mut reader) = self.reference.take() else { return Ok(()) };
+        let taken = self.take_reference(&mut reader, Channel::Reference, Duration::ZERO);
+        self.reference = Some(reader);
+        if taken? > 0 {
+            self.deliverer.alerts(&mut self.effects, None)?;
+        }
+        Ok(())
+    }
+
+    fn take_reference(&mut self, reader: &mut ReferenceReader, channel: Channel, wait: Duration) -> Result<usize, LaneError> {
+        let Self { engine, effects, shared, deliverer, .. } = self;
+        let mut failure = None;
+        let taken = reader.poll(BATCH_MAX, wait, &mut |partition, offset, value| {
+            let value = value.unwrap_or_default();
+            let (outcome, reason, detail) = match decode(value) {
+                Ok(crate::domain::Observation::Reference(record)) => {
+                    let disposition = engine.apply_reference(channel, &record, effects);
+                    (disposition.outcome, disposition.reason, String::new())
+                }
+                Ok(_) => (Outcome::Rejected, "not_reference", "not a reference record".to_owned()),
+                Err(error) => (error.outcome, error.reason, error.detail.into_owned()),
+            };
+            shared.metrics.reference_records.with_label_values(&[outcome.name()]).inc();
+            if outcome.is_dead_letter() {
+                let origin = Origin { partition, offset, timestamp: None };
+                if let Err(error) = deliverer.dead_letter(true, &origin, None, value, reason, &detail) {
+                    failure = Some(error);
+                }
+            }
+        })?;
+        failure.map_or(Ok(taken), |error| Err(LaneError::Sink(error)))
+    }
+
+    fn change_ownership(&mut self, change: Ownership) -> Result<(), LaneError> {
+        self.shared.metrics.rebalances.inc();
+        match change {
+            Ownership::Assigned(partitions) => {
+                let mut starts = Vec::new();
+                for partition in partitions {
+                    starts.push((partition, self.restore(partition)));
+                }
+                info!(?starts, "partitions assigned");
+                self.source.start(&starts)?;
+                self.is_paused = false;
+            }
+            Ownership::Revoked { partitions, lost } => {
+                info!(?partitions, lost, "partitions revoked");
+                if !lost {
+                    self.commit_now(DRAIN_TIMEOUT)?;
+                }
+                self.source.release(&partitions)?;
+                for partition in partitions {
+                    self.positions.remove(&partition);
+                    self.engine.forget_partition(partition);
+                }
+                self.recount();
+                self.commits.forget();
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings a partition's state back: the offset to continue from, or `None` for where the group stands.
+    fn restore(&mut self, partition: i32) -> Option<i64> {
+        let label = partition.to_string();
+        let progress = self.shared.metrics.restore_progress.with_label_values(&[&label]);
+        progress.set(0.0);
+        let restored = self.snapshots.partition(partition);
+        let mut position = Position::default();
+        if let Some(snapshot) = restored {
+            self.engine.restore_partition(clock::now(), partition, &snapshot.image);
+            position.next = Some(snapshot.next_offset);
+            position.outcomes = snapshot.outcomes;
+            info!(partition, offset = snapshot.next_offset, "state restored from its snapshot");
+        }
+        progress.set(1.0);
+        let next = position.next;
+        self.positions.insert(partition, position);
+        self.recount();
+        next
+    }
+
+    /// Makes the counters say what the partitions at hand add up to: what another instance reads is its to
+    /// count, and what is read again is not counted twice.
+    fn recount(&self) {
+        let mut total: Outcomes = [0; Outcome::ALL.len()];
+        for position in self.positions.values() {
+            for (sum, n) in total.iter_mut().zip(position.outcomes) {
+                *sum += n;
+            }
+        }
+        self.shared.metrics.recount(&total);
+    }
+
+    /// Stops taking records while too many alerts are in flight.
+    fn back_pressure(&mut self) -> Result<(), LaneError> {
+        let in_flight = self.deliverer.sink.in_flight();
+        let should_pause = if self.is_paused { in_flight > self.config.in_flight_max / 2 } else { in_flight > self.config.in_flight_max };
+        if should_pause != self.is_paused {
+            self.source.set_paused(&self.assigned(), should_pause)?;
+            self.is_paused = should_pause;
+            if should_pause {
+                self.shared.metrics.pauses.inc();
+                warn!(in_flight, "input paused: alerts are not acknowledged fast enough");
+            } else {
+                info!("input resumed");
+            }
+        }
+        Ok(())
+    }
+
+    fn stop(&mut self) -> Result<(), LaneError> {
+        info!("stopping: waiting for acknowledgements");
+        self.commit_now(DRAIN_TIMEOUT)?;
+        info!("stopped: every record taken is accounted for in the snapshot");
+        Ok(())
+    }
+}
+
+/// One record: decoded, decided, its alerts sent. Returns its one outcome.
+fn take_record(engine: &mut Engine, deliverer: &mut Deliverer, effects: &mut Effects, now: UnixNanos, record: &RawRecord<'_>) -> Result<Outcome, SinkError> {
+    let origin = Origin { partition: record.partition, offset: record.offset, timestamp: record.timestamp };
+    let value = record.value.unwrap_or_default();
+    let (outcome, reason, detail) = match decode(value) {
+        Ok(observation) => {
+            let disposition = engine.step(now, &origin, &observation, effects);
+            (disposition.outcome, disposition.reason, String::new())
+        }
+        Err(error) => (error.outcome, error.reason, error.detail.into_owned()),
+    };
+    if !effects.alerts.is_empty() {
+        deliverer.alerts(effects, record.timestamp)?;
+    }
+    effects.measures.clear();
+    if outcome.is_dead_letter() {
+        deliverer.dead_letter(false, &origin, record.key, value, reason, &detail)?;
+    }
+    Ok(outcome)
+}

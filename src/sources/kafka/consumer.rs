@@ -1,0 +1,241 @@
+//! The market topic, through a consumer group.
+//!
+//! Rebalances are noted in the callback and carried out by the lane between polls: it needs its engine,
+//! sink and snapshots to give a partition up or take one over, and the callback has none of them. An
+//! assignment is made exactly once, with the offsets to start from.
+
+use super::client::{ClientHealth, client_config};
+use crate::config::Kafka;
+use crate::domain::UnixNanos;
+use crate::sources::{Ownership, RawRecord, Source, SourceError};
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, RebalanceProtocol};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::message::{Message, Timestamp};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::types::RDKafkaRespErr;
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tracing::{info, warn};
+
+struct Context {
+    health: Arc<ClientHealth>,
+    pending: Mutex<VecDeque<Ownership>>,
+    is_closing: AtomicBool,
+}
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.health.log(level, facility, message);
+    }
+
+    fn stats_raw(&self, statistics: &[u8]) {
+        self.health.stats_raw(statistics);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.health.error(error, reason);
+    }
+}
+
+impl ConsumerContext for Context {
+    fn rebalance(&self, consumer: &BaseConsumer<Self>, err: RDKafkaRespErr, list: &mut TopicPartitionList) {
+        if self.is_closing.load(Ordering::Acquire) {
+            // Nobody is left to carry it out: let go at once, or the close waits for ever.
+            let _ = match consumer.rebalance_protocol() {
+                RebalanceProtocol::Cooperative => consumer.incremental_unassign(list),
+                _ => consumer.unassign(),
+            };
+            return;
+        }
+        let partitions: Vec<i32> = list.elements().iter().map(rdkafka::topic_partition_list::TopicPartitionListElem::partition).collect();
+        let change = match err {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => Ownership::Assigned(partitions),
+            _ => Ownership::Revoked { partitions, lost: consumer.assignment_lost() },
+        };
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner).push_back(change);
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, _offsets: &TopicPartitionList) {
+        if let Err(error) = result
+            && !matches!(error.rdkafka_error_code(), Some(RDKafkaErrorCode::NoOffset))
+        {
+            warn!(%error, "offset commit failed; the next one repeats it");
+        }
+    }
+}
+
+/// A group member reading one topic.
+pub struct KafkaSource {
+    consumer: BaseConsumer<Context>,
+    health: Arc<ClientHealth>,
+    topic: String,
+    brokers: String,
+    assigned: Vec<i32>,
+    warned: Option<String>,
+}
+
+impl KafkaSource {
+    /// Joins the group; connects in the background.
+    ///
+    /// # Errors
+    /// When a librdkafka setting is wrong.
+    pub fn new(kafka: &Kafka, instance_id: &str, health: Arc<ClientHealth>) -> Result<Self, SourceError> {
+        let mut config = client_config(kafka, "consumer");
+        let mut default = |key: &str, value: &str| {
+            if config.get(key).is_none() {
+                config.set(key, value);
+            }
+        };
+        // Waiting a second before looking at a full queue again is the largest single cost of the client.
+        default("fetch.queue.backoff.ms", "5");
+        default("fetch.wait.max.ms", "100");
+        default("auto.offset.reset", "earliest");
+        default("isolation.level", "read_committed");
+        let new_protocol = kafka.properties.get("group.protocol").is_some_and(|p| p == "consumer");
+        if !new_protocol {
+            default("partition.assignment.strategy", "cooperative-sticky");
+            default("session.timeout.ms", "10000");
+            default("heartbeat.interval.ms", "1000");
+        }
+        if kafka.static_membership {
+            default("group.instance.id", &format!("{instance_id}-0"));
+        }
+        config
+            .set("group.id", &kafka.group)
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            .set_log_level(RDKafkaLogLevel::Warning);
+        let context = Context { health: health.clone(), pending: Mutex::default(), is_closing: AtomicBool::new(false) };
+        let consumer: BaseConsumer<Context> = config.create_with_context(context).map_err(|e| SourceError(format!("kafka consumer: {e}")))?;
+        let topic = kafka.topics.market.clone();
+        consumer.subscribe(&[&topic]).map_err(|e| SourceError(format!("subscribe to {topic}: {e}")))?;
+        info!(topic, group = kafka.group, brokers = kafka.brokers, "joining the consumer group");
+        Ok(Self { consumer, health, topic, brokers: kafka.brokers.clone(), assigned: Vec::new(), warned: None })
+    }
+
+    fn list(&self, partitions: &[(i32, Offset)]) -> Result<TopicPartitionList, SourceError> {
+        let mut list = TopicPartitionList::with_capacity(partitions.len());
+        for (partition, offset) in partitions {
+            list.add_partition_offset(&self.topic, *partition, *offset).map_err(|e| SourceError(e.to_string()))?;
+        }
+        Ok(list)
+    }
+
+    /// An error met while polling: fatal ones end the source, the rest is waited out and said once.
+    fn trouble(&mut self, error: &KafkaError) -> Result<(), SourceError> {
+        if let Some((code, reason)) = self.consumer.client().fatal_error() {
+            return Err(SourceError(format!("kafka consumer cannot go on: {code}: {reason}")));
+        }
+        let text = match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
+                format!("topic {} does not exist on {}", self.topic, self.brokers)
+            }
+            Some(RDKafkaErrorCode::TopicAuthorizationFailed) => format!("not allowed to read topic {}", self.topic),
+            _ => format!("kafka at {}: {error}", self.brokers),
+        };
+        if self.warned.as_ref() != Some(&text) {
+            warn!("{text}; trying on");
+            self.warned = Some(text.clone());
+        }
+        self.health.report(text);
+        Ok(())
+    }
+}
+
+impl Source for KafkaSource {
+    fn poll(&mut self, max: usize, wait: Duration, take: &mut dyn FnMut(RawRecord<'_>) -> ControlFlow<()>) -> Result<usize, SourceError> {
+        let mut count = 0;
+        let mut wait = wait;
+        while count < max {
+            match self.consumer.poll(wait) {
+                None => break,
+                Some(Ok(message)) => {
+                    let timestamp = match message.timestamp() {
+                        Timestamp::CreateTime(ms) | Timestamp::LogAppendTime(ms) if ms >= 0 => Some(UnixNanos(ms.saturating_mul(1_000_000))),
+                        _ => None,
+                    };
+                    let record = RawRecord {
+                        partition: message.partition(),
+                        offset: message.offset(),
+                        timestamp,
+                        key: message.key(),
+                        value: message.payload(),
+                    };
+                    count += 1;
+                    wait = Duration::ZERO;
+                    if take(record).is_break() {
+                        break;
+                    }
+                }
+                Some(Err(error)) => {
+                    self.trouble(&error)?;
+                    break;
+                }
+            }
+        }
+        if count > 0 && self.warned.take().is_some() {
+            self.health.heard();
+            info!(topic = self.topic, "records are coming in again");
+        }
+        Ok(count)
+    }
+
+    fn ownership(&mut self) -> Option<Ownership> {
+        self.consumer.context().pending.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    }
+
+    fn start(&mut self, partitions: &[(i32, Option<i64>)]) -> Result<(), SourceError> {
+        let from = |(p, at): &(i32, Option<i64>)| (*p, at.map_or(Offset::Stored, Offset::Offset));
+        let list = self.list(&partitions.iter().map(from).collect::<Vec<_>>())?;
+        let done = if matches!(self.consumer.rebalance_protocol(), RebalanceProtocol::Cooperative) {
+            self.consumer.incremental_assign(&list)
+        } else {
+            self.assigned.clear();
+            self.consumer.assign(&list)
+        };
+        done.map_err(|e| SourceError(format!("assign: {e}")))?;
+        self.assigned.extend(partitions.iter().map(|(p, _)| *p));
+        self.health.heard();
+        Ok(())
+    }
+
+    fn release(&mut self, partitions: &[i32]) -> Result<(), SourceError> {
+        let list = self.list(&partitions.iter().map(|p| (*p, Offset::Invalid)).collect::<Vec<_>>())?;
+        let done = match self.consumer.rebalance_protocol() {
+            RebalanceProtocol::Cooperative => self.consumer.incremental_unassign(&list),
+            _ => self.consumer.unassign(),
+        };
+        self.assigned.retain(|p| !partitions.contains(p));
+        done.map_err(|e| SourceError(format!("unassign: {e}")))
+    }
+
+    fn set_paused(&mut self, partitions: &[i32], paused: bool) -> Result<(), SourceError> {
+        let list = self.list(&partitions.iter().map(|p| (*p, Offset::Invalid)).collect::<Vec<_>>())?;
+        let done = if paused { self.consumer.pause(&list) } else { self.consumer.resume(&list) };
+        done.map_err(|e| SourceError(format!("pause: {e}")))
+    }
+
+    fn commit(&mut self, offsets: &[(i32, i64)], wait: bool) -> Result<(), SourceError> {
+        if offsets.is_empty() {
+            return Ok(());
+        }
+        let list = self.list(&offsets.iter().map(|(p, o)| (*p, Offset::Offset(*o))).collect::<Vec<_>>())?;
+        let mode = if wait { CommitMode::Sync } else { CommitMode::Async };
+        self.consumer.commit(&list, mode).map_err(|e| SourceError(format!("commit: {e}")))
+    }
+
+    fn ends(&self) -> Vec<(i32, i64)> {
+        self.assigned.iter().filter_map(|p| Some((*p, self.health.end(&self.topic, *p)?))).collect()
+    }
+
+    fn close(self: Box<Self>) {
+        self.consumer.context().is_closing.store(true, Ordering::Release);
+        // Dropping leaves the group.
+        drop(self);
+    }
+}

@@ -1,0 +1,235 @@
+//! The metrics of the service. Names and meanings are part of the outside contract.
+
+use super::HdrSummary;
+use crate::domain::Outcome;
+use prometheus::{
+    Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
+};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Every metric, registered once.
+pub struct Metrics {
+    registry: Registry,
+    /// Market records taken.
+    pub records_in: IntCounter,
+    /// Where they ended.
+    pub records: [IntCounter; Outcome::ALL.len()],
+    /// Records awaiting confirmation.
+    pub quarantined: IntGauge,
+    /// Reference topic records by outcome.
+    pub reference_records: IntCounterVec,
+    /// Alerts by entity type, kind and severity.
+    pub alerts: IntCounterVec,
+    /// Multiples of the symbols shown.
+    pub symbol_z: GaugeVec,
+    /// Their daily volatilities.
+    pub symbol_sigma: GaugeVec,
+    /// Their tiers.
+    pub symbol_tier: GaugeVec,
+    /// Levels of the groups.
+    pub cluster_level: GaugeVec,
+    /// Breadth by universe and direction.
+    pub breadth: GaugeVec,
+    /// Tiers in force.
+    pub threshold: GaugeVec,
+    /// From the log's timestamp to the acknowledged alert.
+    pub event_to_alert: Histogram,
+    /// The same without buckets.
+    pub event_to_alert_hdr: HdrSummary,
+    /// From decoding to decision.
+    pub processing: Histogram,
+    /// The same without buckets.
+    pub processing_hdr: HdrSummary,
+    /// Records behind the end of each partition.
+    pub lag_messages: IntGaugeVec,
+    /// Age of the newest record read of each partition, while it lags.
+    pub lag_seconds: GaugeVec,
+    /// Assignments and revocations.
+    pub rebalances: IntCounter,
+    /// How far each partition's state is restored.
+    pub restore_progress: GaugeVec,
+    /// Newest event time.
+    pub event_time: Gauge,
+    /// Whether the regular session is open at the newest event time.
+    pub session_open: IntGauge,
+    /// Refused records by reason.
+    pub dead_letters: IntCounterVec,
+    /// Deliveries by sink and result.
+    pub deliveries: IntCounterVec,
+    /// Whether the last configuration load succeeded.
+    pub config_ok: IntGauge,
+    /// Alerts sent and not acknowledged.
+    pub in_flight: IntGauge,
+    /// Times the input was paused because too many alerts were in flight.
+    pub pauses: IntCounter,
+    /// Symbols known.
+    pub symbols: IntGauge,
+    /// Snapshots by result.
+    pub snapshots: IntCounterVec,
+    /// Restarts of the lane after an error.
+    pub lane_restarts: IntCounter,
+    /// Records taken, for readers inside the process.
+    taken: AtomicU64,
+}
+
+/// Bounds of the latency histograms in seconds.
+const BUCKETS: [f64; 16] =
+    [1e-6, 1e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
+
+impl Metrics {
+    /// Registers everything.
+    ///
+    /// # Errors
+    /// When two metrics share a name: a mistake in this file.
+    pub fn new() -> prometheus::Result<Self> {
+        let registry = Registry::new();
+        let r = Register(&registry);
+        let outcomes = r.counters("fragility_records_total", "Market records by their one outcome.", &["outcome"])?;
+        let threshold = r.gauges("fragility_threshold_sigmas", "Multiples at which tiers begin.", &["rule", "tier"])?;
+        let build = r.gauges("fragility_build_info", "Build facts as labels; always 1.", &["version"])?;
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1.0);
+        let hdr = |name: &str, help: &str| -> prometheus::Result<HdrSummary> {
+            let summary = HdrSummary::new(name, help)?;
+            registry.register(Box::new(summary.clone()))?;
+            Ok(summary)
+        };
+        #[cfg(target_os = "linux")]
+        registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
+        let metrics = Self {
+            records_in: r.counter("fragility_records_in_total", "Market records taken.")?,
+            records: Outcome::ALL.map(|o| outcomes.with_label_values(&[o.name()])),
+            quarantined: r.gauge("fragility_records_quarantined", "Records awaiting confirmation.")?,
+            reference_records: r.counters("fragility_reference_records_total", "Reference topic records by outcome.", &["outcome"])?,
+            alerts: r.counters("fragility_alerts_total", "Alerts by entity type, kind and severity.", &["entity_type", "kind", "severity"])?,
+            symbol_z: r.gauges("fragility_symbol_z_sigmas", "Move of the session in daily sigmas, most stressed symbols.", &["symbol"])?,
+            symbol_sigma: r.gauges("fragility_symbol_sigma_daily_ratio", "Daily volatility before the session, most stressed symbols.", &["symbol"])?,
+            symbol_tier: r.gauges("fragility_symbol_tier", "Tier held, 0 for none, most stressed symbols.", &["symbol"])?,
+            cluster_level: r.gauges("fragility_cluster_level", "0 calm, 1 watch, 2 alert, 3 critical, -1 unknown.", &["cluster"])?,
+            breadth: r.gauges("fragility_breadth_ratio", "Share of symbols in breach at the last close.", &["universe", "direction"])?,
+            threshold,
+            event_to_alert: r.histogram("fragility_event_to_alert_seconds", "From the record's Kafka timestamp to the acknowledged alert.")?,
+            event_to_alert_hdr: hdr("fragility_event_to_alert_hdr_seconds", "From the record's Kafka timestamp to the acknowledged alert.")?,
+            processing: r.histogram("fragility_processing_seconds", "From decoding a record to its decision, one in 64 records.")?,
+            processing_hdr: hdr("fragility_processing_hdr_seconds", "From decoding a record to its decision, one in 64 records.")?,
+            lag_messages: r.int_gauges("fragility_kafka_consumer_lag_messages", "Records behind the end of the partition.", &["topic", "partition"])?,
+            lag_seconds: r.gauges("fragility_kafka_consumer_lag_seconds", "Age of the last record read while records wait behind it, else 0.", &["topic", "partition"])?,
+            rebalances: r.counter("fragility_kafka_rebalances_total", "Assignments and revocations.")?,
+            restore_progress: r.gauges("fragility_restore_progress_ratio", "Part of the partition's state that is restored.", &["partition"])?,
+            event_time: r.real("fragility_event_time_seconds", "Newest event time, seconds since 1970.")?,
+            session_open: r.gauge("fragility_market_session_open", "1 while the newest event time lies in a regular session.")?,
+            dead_letters: r.counters("fragility_dead_letters_total", "Refused records by reason.", &["reason"])?,
+            deliveries: r.counters("fragility_alert_deliveries_total", "Deliveries by sink and result.", &["sink", "result"])?,
+            config_ok: r.gauge("fragility_config_last_reload_successful", "Whether the last configuration load succeeded.")?,
+            in_flight: r.gauge("fragility_alerts_in_flight", "Records sent and not acknowledged yet.")?,
+            pauses: r.counter("fragility_input_pauses_total", "Times the input was paused because too many alerts were in flight.")?,
+            symbols: r.gauge("fragility_symbols", "Symbols known.")?,
+            snapshots: r.counters("fragility_snapshots_total", "Snapshots by result.", &["result"])?,
+            lane_restarts: r.counter("fragility_lane_restarts_total", "Restarts of the lane after an error.")?,
+            taken: AtomicU64::new(0),
+            registry,
+        };
+        for outcome in Outcome::ALL {
+            metrics.reference_records.with_label_values(&[outcome.name()]);
+        }
+        for result in ["delivered", "failed"] {
+            metrics.deliveries.with_label_values(&["kafka", result]);
+        }
+        metrics.config_ok.set(1);
+        Ok(metrics)
+    }
+
+    /// Counts a batch of records by outcome.
+    pub fn count(&self, outcomes: &[u64; Outcome::ALL.len()]) {
+        let total: u64 = outcomes.iter().sum();
+        if total == 0 {
+            return;
+        }
+        for (counter, n) in self.records.iter().zip(outcomes) {
+            counter.inc_by(*n);
+        }
+        self.records_in.inc_by(total);
+        self.taken.fetch_add(total, Ordering::Relaxed);
+    }
+
+    /// Records taken so far.
+    pub fn taken(&self) -> u64 {
+        self.taken.load(Ordering::Relaxed)
+    }
+
+    /// Sets the counts of records: partitions came or went. Readers see a reset, as after a restart.
+    pub fn recount(&self, outcomes: &[u64; Outcome::ALL.len()]) {
+        for counter in &self.records {
+            counter.reset();
+        }
+        self.records_in.reset();
+        self.taken.store(0, Ordering::Relaxed);
+        self.count(outcomes);
+    }
+
+    /// Records by outcome so far.
+    pub fn outcomes(&self) -> [u64; Outcome::ALL.len()] {
+        std::array::from_fn(|at| self.records[at].get())
+    }
+
+    /// Records a latency in both forms.
+    pub fn observe_event_to_alert(&self, latency: Duration) {
+        self.event_to_alert.observe(latency.as_secs_f64());
+        self.event_to_alert_hdr.record(latency);
+    }
+
+    /// Records a processing time in both forms.
+    pub fn observe_processing(&self, duration: Duration) {
+        self.processing.observe(duration.as_secs_f64());
+        self.processing_hdr.record(duration);
+    }
+
+    /// The text exposition.
+    ///
+    /// # Errors
+    /// When encoding fails.
+    pub fn text(&self) -> prometheus::Result<Vec<u8>> {
+        let mut out = Vec::with_capacity(16 * 1024);
+        TextEncoder::new().encode(&self.registry.gather(), &mut out)?;
+        Ok(out)
+    }
+}
+
+/// Registers what it makes.
+struct Register<'a>(&'a Registry);
+
+impl Register<'_> {
+    fn add<C: prometheus::core::Collector + Clone + 'static>(&self, collector: C) -> prometheus::Result<C> {
+        self.0.register(Box::new(collector.clone()))?;
+        Ok(collector)
+    }
+
+    fn counter(&self, name: &str, help: &str) -> prometheus::Result<IntCounter> {
+        self.add(IntCounter::new(name, help)?)
+    }
+
+    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntCounterVec> {
+        self.add(IntCounterVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> prometheus::Result<IntGauge> {
+        self.add(IntGauge::new(name, help)?)
+    }
+
+    fn real(&self, name: &str, help: &str) -> prometheus::Result<Gauge> {
+        self.add(Gauge::new(name, help)?)
+    }
+
+    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<GaugeVec> {
+        self.add(GaugeVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn int_gauges(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntGaugeVec> {
+        self.add(IntGaugeVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn histogram(&self, name: &str, help: &str) -> prometheus::Result<Histogram> {
+        self.add(Histogram::with_opts(HistogramOpts::new(name, help).buckets(BUCKETS.to_vec()))?)
+    }
+}
