@@ -139,12 +139,23 @@ fn read_value(text: &str) -> Value {
     read.and_then(|mut t| t.remove("value")).unwrap_or_else(|| Value::String(text.to_owned()))
 }
 
-/// Segments of a key; what follows `kafka.properties.` is one.
+/// Segments of a key; what follows `kafka.properties.` is one, and so is what stands in quotes.
 fn segments(key: &str) -> Vec<&str> {
-    match key.strip_prefix("kafka.properties.") {
-        Some(rest) => vec!["kafka", "properties", rest],
-        None => key.split('.').collect(),
+    if let Some(rest) = key.strip_prefix("kafka.properties.") {
+        return vec!["kafka", "properties", rest];
     }
+    let mut found = Vec::new();
+    let mut rest = Some(key);
+    while let Some(text) = rest {
+        let quoted = text.strip_prefix('"').and_then(|t| t.split_once('"'));
+        let (segment, after) = match quoted {
+            Some((name, after)) => (name, after.strip_prefix('.')),
+            None => text.split_once('.').map_or((text, None), |(name, after)| (name, Some(after))),
+        };
+        found.push(segment);
+        rest = after;
+    }
+    found
 }
 
 #[derive(Default)]
@@ -264,7 +275,9 @@ fn is_secret(key: &str) -> bool {
 
 fn collect(prefix: &str, table: &Table, leaves: &mut Vec<(String, Value)>) {
     for (key, value) in table {
-        let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+        // A name with a dot of its own stays one segment; properties are told apart by their prefix.
+        let key = if key.contains('.') && !prefix.starts_with(PROPERTIES) { format!("\"{key}\"") } else { key.clone() };
+        let path = if prefix.is_empty() { key } else { format!("{prefix}.{key}") };
         match value {
             // Properties are one level deep whatever their names look like.
             Value::Table(inner) if prefix == PROPERTIES => {
