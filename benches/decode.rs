@@ -25,12 +25,7 @@ fn records() -> Vec<(&'static str, Vec<Vec<u8>>)> {
     let close =
         |n: u64| format!(r#"{{"type":"close","symbol":"S{:05}","session":"2025-01-27","price":118.42}}"#, n % 10_000);
     let many = |one: &dyn Fn(u64) -> String| (0..4_096).map(|n| one(n).into_bytes()).collect();
-    vec![
-        ("tick", many(&tick)),
-        ("tick, general path", many(&odd)),
-        ("bar", many(&bar)),
-        ("close", many(&close)),
-    ]
+    vec![("tick", many(&tick)), ("tick, general path", many(&odd)), ("bar", many(&bar)), ("close", many(&close))]
 }
 
 fn bench(c: &mut Criterion) {

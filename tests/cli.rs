@@ -81,7 +81,8 @@ fn replay(inputs: &[&str], stdin: &[u8]) -> Replayed {
     let dir = Dir::new();
     let (measures, summary, accounting) = (dir.file("m"), dir.file("s"), dir.file("a"));
     let (config, m, s, a) = (config(), text(&measures), text(&summary), text(&accounting));
-    let mut args = vec!["replay", "--config", &config, "--measures", &m, "--summary", &s, "--accounting", &a, "--input"];
+    let mut args =
+        vec!["replay", "--config", &config, "--measures", &m, "--summary", &s, "--accounting", &a, "--input"];
     args.extend(inputs);
     let alerts = ok(&args, stdin);
     Replayed {
@@ -211,7 +212,8 @@ fn exit_codes_say_what_went_wrong() {
 
 /// A line and the outcome and reason that it must have.
 fn bad_lines() -> Vec<(Vec<u8>, &'static str, &'static str)> {
-    let tick = |fields: &str| format!(r#"{{"type":"tick","symbol":"NEW","ts":1738161000000000000{fields}}}"#).into_bytes();
+    let tick =
+        |fields: &str| format!(r#"{{"type":"tick","symbol":"NEW","ts":1738161000000000000{fields}}}"#).into_bytes();
     vec![
         (b"not json".to_vec(), "malformed", "not_json"),
         (br#"{"type":"tick""#.to_vec(), "malformed", "not_json"),
@@ -254,7 +256,8 @@ fn every_bad_line_has_one_outcome_and_its_dead_letter() {
     let config = config();
     let (a, d) = (text(&accounting), text(&letters));
     let set = ["--set", "universe.mode=listed", "--set", "universe.symbols=[\"OK\"]"];
-    let mut args = vec!["replay", "--config", &config, "--input", &input, "--accounting", &a, "--dead-letters", &d, "--strict"];
+    let mut args =
+        vec!["replay", "--config", &config, "--input", &input, "--accounting", &a, "--dead-letters", &d, "--strict"];
     args.extend(set);
     assert_eq!(run(&args, b"").status.code(), Some(3));
 
@@ -301,7 +304,10 @@ fn check_names_every_mistake_and_masks_secrets() {
     let dir = Dir::new();
     let good = ok(&["check", "--config", &config()], b"");
     assert!(!good.is_empty());
-    let wrong = dir.write("wrong.toml", b"[market]\ncolour = 1\nlateness_ms = -1\n[log]\nformat = \"loud\"\n[http]\nlisten = \"x\"\n");
+    let wrong = dir.write(
+        "wrong.toml",
+        b"[market]\ncolour = 1\nlateness_ms = -1\n[log]\nformat = \"loud\"\n[http]\nlisten = \"x\"\n",
+    );
     let output = run(&["check", "--config", &text(&wrong), "--set", "alerts.heartbeat_secs=-5"], b"");
     assert_eq!(output.status.code(), Some(2));
     let said = String::from_utf8_lossy(&output.stderr);
@@ -317,14 +323,19 @@ fn check_names_every_mistake_and_masks_secrets() {
 fn the_calendar_is_one_line_a_session() {
     let lines = |from: &str, to: &str| String::from_utf8(ok(&["calendar", "--from", from, "--to", to], b"")).unwrap();
     let expected = concat!(
-        r#"{"session":"2025-01-08","open":"2025-01-08T14:30:00Z","close":"2025-01-08T21:00:00Z","early":false}"#, "\n",
-        r#"{"session":"2025-01-10","open":"2025-01-10T14:30:00Z","close":"2025-01-10T21:00:00Z","early":false}"#, "\n",
+        r#"{"session":"2025-01-08","open":"2025-01-08T14:30:00Z","close":"2025-01-08T21:00:00Z","early":false}"#,
+        "\n",
+        r#"{"session":"2025-01-10","open":"2025-01-10T14:30:00Z","close":"2025-01-10T21:00:00Z","early":false}"#,
+        "\n",
     );
     assert_eq!(lines("2025-01-08", "2025-01-12"), expected);
     assert!(lines("2024-12-24", "2024-12-24").contains(r#""close":"2024-12-24T18:00:00Z","early":true"#));
     assert_eq!(lines("2025-01-11", "2025-01-12"), "");
     let unknown = lines("2028-12-29", "2029-01-05");
-    assert!(unknown.lines().last().unwrap().contains(r#"{"unknown":{"from":"2029-01-01","to":"2029-01-05"}}"#), "{unknown}");
+    assert!(
+        unknown.lines().last().unwrap().contains(r#"{"unknown":{"from":"2029-01-01","to":"2029-01-05"}}"#),
+        "{unknown}"
+    );
     assert_eq!(run(&["calendar", "--from", "2025-01-12", "--to", "2025-01-08"], b"").status.code(), Some(2));
     assert_eq!(run(&["calendar", "--from", "2025-02-30", "--to", "2025-03-08"], b"").status.code(), Some(2));
 }

@@ -7,7 +7,8 @@ use fragility::config::{ConfigErrors, DEFAULTS, Loaded, load, load_text};
 use harness::repo;
 
 fn loaded(toml: &str, environment: &[(&str, &str)], sets: &[&str]) -> Result<Loaded, ConfigErrors> {
-    let environment: Vec<(String, String)> = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    let environment: Vec<(String, String)> =
+        environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
     let sets: Vec<String> = sets.iter().map(|s| (*s).to_owned()).collect();
     load_text("test.toml", toml, &environment, &sets)
 }
@@ -29,7 +30,8 @@ fn every_shipped_configuration_loads() {
     for entry in std::fs::read_dir(repo("config")).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|e| e == "toml") {
-            load(&path, &[], &[]).unwrap_or_else(|e| panic!("{}: {:?}", path.display(), e.problems().collect::<Vec<_>>()));
+            load(&path, &[], &[])
+                .unwrap_or_else(|e| panic!("{}: {:?}", path.display(), e.problems().collect::<Vec<_>>()));
             seen += 1;
         }
     }
@@ -98,11 +100,19 @@ fn every_kind_of_value_has_its_bounds() {
         ("[volatility]\nfast_half_life_secs = nan", "volatility.fast_half_life_secs", "must be from"),
         ("[kafka.topics]\nmarket = \"\"", "kafka.topics.market", "is empty"),
         ("[kafka.topics]\nalerts = \"a b\"", "kafka.topics.alerts", "not a topic name"),
-        ("[kafka.properties]\n\"enable.auto.commit\" = true", "kafka.properties.enable.auto.commit", "set by the service"),
+        (
+            "[kafka.properties]\n\"enable.auto.commit\" = true",
+            "kafka.properties.enable.auto.commit",
+            "set by the service",
+        ),
         ("[delivery]\nmode = \"exactly_once\"", "delivery.mode", "not part of this build"),
         ("[delivery]\nmode = \"twice\"", "delivery.mode", "at_least_once"),
         ("[market]\ncalendar = \"XLON\"", "market.calendar", "XNYS, none"),
-        ("[groups.g]\nmembers = [\"\"]\nlevels = { watch = { basket_z = 1.0, rms_z = 1.0, members = 1, legs = 4 }, alert = { basket_z = 1.0, rms_z = 1.0, members = 1, legs = 1 }, critical = { basket_z = 1.0, rms_z = 1.0, members = 1, legs = 1 } }", "groups.g.members", "empty"),
+        (
+            "[groups.g]\nmembers = [\"\"]\nlevels = { watch = { basket_z = 1.0, rms_z = 1.0, members = 1, legs = 4 }, alert = { basket_z = 1.0, rms_z = 1.0, members = 1, legs = 1 }, critical = { basket_z = 1.0, rms_z = 1.0, members = 1, legs = 1 } }",
+            "groups.g.members",
+            "empty",
+        ),
     ] {
         let errors = loaded(toml, &[], &[]).unwrap_err();
         let found = errors.problems().find(|p| p.key == key).unwrap_or_else(|| panic!("{toml}: {errors:?}"));
@@ -136,14 +146,32 @@ fn later_layers_win_and_say_where_they_came_from() {
 #[test]
 fn values_are_read_as_toml_else_as_text() {
     check_layers("", &[], &["market.lateness_ms=5000"], "market.lateness_ms", ("5000", "--set"));
-    check_layers("", &[], &["rules.symbol_shock.tiers=[4.0, 5.0]"], "rules.symbol_shock.tiers", ("[4.0, 5.0]", "--set"));
+    check_layers(
+        "",
+        &[],
+        &["rules.symbol_shock.tiers=[4.0, 5.0]"],
+        "rules.symbol_shock.tiers",
+        ("[4.0, 5.0]", "--set"),
+    );
     check_layers("", &[], &["rules.symbol_shock.updates=false"], "rules.symbol_shock.updates", ("false", "--set"));
     check_layers("", &[], &["kafka.group=\"quoted\""], "kafka.group", ("\"quoted\"", "--set"));
     check_layers("", &[], &["kafka.group=plain-text"], "kafka.group", ("\"plain-text\"", "--set"));
     check_layers("", &[], &["state.dir=/var/lib/x=y"], "state.dir", ("\"/var/lib/x=y\"", "--set"));
-    check_layers("", &[], &["history.files=[\"a.csv\", \"b.csv\"]"], "history.files", ("[\"a.csv\", \"b.csv\"]", "--set"));
+    check_layers(
+        "",
+        &[],
+        &["history.files=[\"a.csv\", \"b.csv\"]"],
+        "history.files",
+        ("[\"a.csv\", \"b.csv\"]", "--set"),
+    );
     let variable = [("FRAGILITY__RULES__SYMBOL_SHOCK__CLOSE_AT", "2.0")];
-    check_layers("", &variable, &[], "rules.symbol_shock.close_at", ("2.0", "FRAGILITY__RULES__SYMBOL_SHOCK__CLOSE_AT"));
+    check_layers(
+        "",
+        &variable,
+        &[],
+        "rules.symbol_shock.close_at",
+        ("2.0", "FRAGILITY__RULES__SYMBOL_SHOCK__CLOSE_AT"),
+    );
     // A whole number where a real one is wanted is one.
     assert!(loaded("", &[], &["rules.symbol_shock.close_at=2"]).is_ok());
 }
@@ -166,9 +194,11 @@ fn mistakes_in_environment_and_flags_name_their_origin() {
 
 #[test]
 fn librdkafka_keys_are_one_key_each_from_every_layer() {
-    let toml = "[kafka.properties]\n\"queued.min.messages\" = 1000\n\"socket.keepalive.enable\" = true\n\"debug\" = \"all\"\n";
+    let toml =
+        "[kafka.properties]\n\"queued.min.messages\" = 1000\n\"socket.keepalive.enable\" = true\n\"debug\" = \"all\"\n";
     let variable = [("FRAGILITY__KAFKA__PROPERTIES__SASL_PASSWORD", "hush")];
-    let loaded = loaded(toml, &variable, &["kafka.properties.fetch.wait.max.ms=50", "kafka.properties.linger.ms=0.5"]).unwrap();
+    let loaded =
+        loaded(toml, &variable, &["kafka.properties.fetch.wait.max.ms=50", "kafka.properties.linger.ms=0.5"]).unwrap();
     let got: Vec<(&str, &str)> = loaded.config.kafka.properties.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
     let expected = [
         ("debug", "all"),

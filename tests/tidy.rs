@@ -19,8 +19,22 @@ const CORE: [(&str, &[&str]); 7] = [
 
 /// What the core has no business with: the outside world and ambient time.
 const IMPURE: [&str; 16] = [
-    "std::fs", "std::net", "std::env", "std::thread", "std::process", "std::time::SystemTime", "std::time::Instant",
-    "std::io::stdin", "tokio", "rdkafka", "axum", "tracing", "prometheus", "clap", "indicatif", "miette",
+    "std::fs",
+    "std::net",
+    "std::env",
+    "std::thread",
+    "std::process",
+    "std::time::SystemTime",
+    "std::time::Instant",
+    "std::io::stdin",
+    "tokio",
+    "rdkafka",
+    "axum",
+    "tracing",
+    "prometheus",
+    "clap",
+    "indicatif",
+    "miette",
 ];
 
 /// What the configuration must not know of.
@@ -93,7 +107,8 @@ fn crate_modules(code: &str) -> BTreeSet<String> {
                 parts
             }
         };
-        let identifier = |name: &str| name.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+        let identifier =
+            |name: &str| name.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
         found.extend(names.into_iter().map(identifier).filter(|n| !n.is_empty()));
     }
     found
@@ -111,7 +126,9 @@ fn names(code: &str, word: &str) -> bool {
 
 #[test]
 fn the_reader_of_imports_sees_what_it_should() {
-    let code = code("use crate::{domain::X, market::{A, B}, lane};\nlet t = crate::clock::now(); // crate::http\n#[cfg(test)]\nuse crate::app;");
+    let code = code(
+        "use crate::{domain::X, market::{A, B}, lane};\nlet t = crate::clock::now(); // crate::http\n#[cfg(test)]\nuse crate::app;",
+    );
     let expected = ["clock", "domain", "lane", "market"].map(str::to_owned);
     assert_eq!(crate_modules(&code), BTreeSet::from(expected));
     assert!(names("use std::fs::File;", "std::fs") && names("tokio::spawn", "tokio"));
@@ -133,7 +150,12 @@ fn the_core_is_pure_and_its_arrows_point_one_way() {
             wrong.extend(modules.iter().filter(|m| *m != module && !allowed.contains(&m.as_str())).map(|m| show(m)));
             wrong.extend(IMPURE.iter().filter(|word| names(&code, word)).map(|word| show(word)));
             // The same by the back stairs.
-            wrong.extend(["SystemTime", "Instant::now", "super::super::super"].iter().filter(|w| names(&code, w)).map(|w| show(w)));
+            wrong.extend(
+                ["SystemTime", "Instant::now", "super::super::super"]
+                    .iter()
+                    .filter(|w| names(&code, w))
+                    .map(|w| show(w)),
+            );
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");

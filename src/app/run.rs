@@ -47,7 +47,9 @@ pub async fn start(config: Config) -> Result<Service, AppError> {
         // Said now, with exit code 2, rather than by a lane that never gets ready.
         fs::metadata(file).map_err(|e| AppError::Usage(format!("history.files: {}: {e}", file.display())))?;
     }
-    let listener = TcpListener::bind(config.listen).await.map_err(|e| AppError::Failed(format!("http.listen {}: {e}", config.listen)))?;
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .map_err(|e| AppError::Failed(format!("http.listen {}: {e}", config.listen)))?;
     let address = listener.local_addr().map_err(|e| AppError::Failed(e.to_string()))?;
     let (ask, queries) = sync_channel(QUERIES_MAX);
     let router = http::router(shared.clone(), ask);
@@ -88,7 +90,11 @@ pub async fn run(config: Config) -> Result<u8, AppError> {
     let signals = Signals::new()?;
     let service = start(config).await?;
     let code = signals.wait().await;
-    if service.stop().await { Ok(code) } else { Err(AppError::Failed("did not stop in time; what was not committed is read again".into())) }
+    if service.stop().await {
+        Ok(code)
+    } else {
+        Err(AppError::Failed("did not stop in time; what was not committed is read again".into()))
+    }
 }
 
 /// SIGTERM and SIGINT.

@@ -234,7 +234,13 @@ impl Group {
     }
 
     /// Moves the stay to `level`: what to send, if anything.
-    fn follow(&mut self, level: Level, at: UnixNanos, reading: &Reading, members: &[MemberReading]) -> Option<(AlertKind, Stay)> {
+    fn follow(
+        &mut self,
+        level: Level,
+        at: UnixNanos,
+        reading: &Reading,
+        members: &[MemberReading],
+    ) -> Option<(AlertKind, Stay)> {
         let Some(stay) = &mut self.current else {
             if level == Level::Calm {
                 return None;
@@ -316,7 +322,8 @@ impl Group {
             })
             .collect();
         let reading = reading::read(&self.params, &members, self.sigma(session));
-        let seen = Seen { session, at: close, phase: Phase::Close, reading: &reading, members: &members, topic: moment.topic };
+        let seen =
+            Seen { session, at: close, phase: Phase::Close, reading: &reading, members: &members, topic: moment.topic };
         if !is_history {
             self.verdicts(&seen, alerts);
         }

@@ -120,7 +120,14 @@ impl Stage {
     }
 
     /// Judges every moment up to `watermark`. At the end of the input a session with any close is over.
-    pub fn advance(&mut self, watermark: UnixNanos, is_end: bool, calendar: Option<&Calendar>, topic: &Arc<str>, alerts: &mut Vec<Alert>) {
+    pub fn advance(
+        &mut self,
+        watermark: UnixNanos,
+        is_end: bool,
+        calendar: Option<&Calendar>,
+        topic: &Arc<str>,
+        alerts: &mut Vec<Alert>,
+    ) {
         self.watermark = self.watermark.max(watermark);
         for group in &mut self.groups {
             group.advance(&Moment { watermark, is_end, calendar, topic }, alerts);

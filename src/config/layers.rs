@@ -1,9 +1,9 @@
 //! Four layers into one table, with where each value came from.
 
+use super::DEFAULTS;
 use super::check::Config;
 use super::problem::{ConfigErrors, Problem};
 use super::raw::Raw;
-use super::DEFAULTS;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
@@ -68,7 +68,12 @@ pub fn load(file: &Path, environment: &[(String, String)], sets: &[String]) -> R
 ///
 /// # Errors
 /// Every problem at once.
-pub fn load_text(name: &str, text: &str, environment: &[(String, String)], sets: &[String]) -> Result<Loaded, ConfigErrors> {
+pub fn load_text(
+    name: &str,
+    text: &str,
+    environment: &[(String, String)],
+    sets: &[String],
+) -> Result<Loaded, ConfigErrors> {
     let fail = |problems| Err(ConfigErrors::new(name, text, problems));
     let defaults: Table = toml::from_str(DEFAULTS).unwrap_or_default();
     let file: Table = match toml::from_str(text) {
@@ -82,7 +87,8 @@ pub fn load_text(name: &str, text: &str, environment: &[(String, String)], sets:
     let mut problems = Vec::new();
     merged.lay(&defaults, &Origin::Defaults);
     merged.lay(&file, &Origin::File);
-    let mut variables: Vec<&(String, String)> = environment.iter().filter(|(k, _)| k.starts_with("FRAGILITY__")).collect();
+    let mut variables: Vec<&(String, String)> =
+        environment.iter().filter(|(k, _)| k.starts_with("FRAGILITY__")).collect();
     variables.sort();
     for (variable, value) in variables {
         let key = variable_key(variable);
@@ -229,7 +235,9 @@ impl Merged {
             let message = message.lines().next().unwrap_or_default().to_owned();
             report(&key, message.clone(), origin.as_ref());
             match lookup(defaults, &key) {
-                Some(value) if !message.starts_with("unknown field") => self.set(&key, value.clone(), &Origin::Defaults),
+                Some(value) if !message.starts_with("unknown field") => {
+                    self.set(&key, value.clone(), &Origin::Defaults);
+                }
                 _ if lookup(&self.table, &key).is_some() => self.remove(&key),
                 // A group that lacks a key cannot be mended by taking something out of it.
                 _ => match key.rsplit_once('.') {
@@ -252,7 +260,8 @@ impl Merged {
         const DECIDES: [&str; 8] =
             ["rules.", "market.", "volatility.", "cluster.", "groups.", "feeds.", "universe.", "alerts.format"];
         let decides = |key: &str| DECIDES.iter().any(|d| key.starts_with(d)) && key != "market.calendar_overlay";
-        let mut lines: Vec<String> = self.leaves().into_iter().filter(|(k, _)| decides(k)).map(|(k, v)| format!("{k}={v}")).collect();
+        let mut lines: Vec<String> =
+            self.leaves().into_iter().filter(|(k, _)| decides(k)).map(|(k, v)| format!("{k}={v}")).collect();
         lines.sort();
         lines.join("\n")
     }

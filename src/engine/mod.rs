@@ -155,11 +155,19 @@ impl Engine {
     ///
     /// `now` is wall time and reaches no result: it dates the partition's last sign of life. Effects are
     /// appended to `effects`.
-    pub fn step(&mut self, now: UnixNanos, origin: &Origin, observation: &Observation<'_>, effects: &mut Effects) -> Disposition {
+    pub fn step(
+        &mut self,
+        now: UnixNanos,
+        origin: &Origin,
+        observation: &Observation<'_>,
+        effects: &mut Effects,
+    ) -> Disposition {
         let (event_time, disposition) = match observation {
             Observation::Tick(tick) => (tick.ts, self.tick(origin, tick, effects)),
             Observation::Bar(bar) => self.bar(origin, bar, effects),
-            Observation::Reference(record) => (UnixNanos::MIN, self.reference(Channel::Market, Some(origin), record, effects)),
+            Observation::Reference(record) => {
+                (UnixNanos::MIN, self.reference(Channel::Market, Some(origin), record, effects))
+            }
             Observation::Heartbeat(ts) => (*ts, self.check_time(origin, *ts).err().unwrap_or(Disposition::APPLIED)),
             Observation::Deferred(_) => (UnixNanos::MIN, Disposition::DEFERRED),
         };
@@ -179,7 +187,13 @@ impl Engine {
         self.reference(channel, None, record, effects)
     }
 
-    fn reference(&mut self, channel: Channel, origin: Option<&Origin>, record: &Reference, effects: &mut Effects) -> Disposition {
+    fn reference(
+        &mut self,
+        channel: Channel,
+        origin: Option<&Origin>,
+        record: &Reference,
+        effects: &mut Effects,
+    ) -> Disposition {
         let disposition = self.reference_record(channel, origin, record, effects);
         // What a partition says about a symbol is in that partition's snapshot, ticks or not.
         if let Some(origin) = origin
@@ -190,7 +204,13 @@ impl Engine {
         disposition
     }
 
-    fn reference_record(&mut self, channel: Channel, origin: Option<&Origin>, record: &Reference, effects: &mut Effects) -> Disposition {
+    fn reference_record(
+        &mut self,
+        channel: Channel,
+        origin: Option<&Origin>,
+        record: &Reference,
+        effects: &mut Effects,
+    ) -> Disposition {
         match record {
             Reference::Close { symbol, session, price, ts, basis } => {
                 self.close_record(channel, origin, symbol, (*session, *price, *basis, *ts), effects)
@@ -232,7 +252,11 @@ impl Engine {
     }
 
     /// Changes a symbol's history and, when something changed, its ruler.
-    fn with_history(&mut self, symbol: &Symbol, change: impl FnOnce(&mut crate::market::History, Option<&Calendar>) -> bool) -> Disposition {
+    fn with_history(
+        &mut self,
+        symbol: &Symbol,
+        change: impl FnOnce(&mut crate::market::History, Option<&Calendar>) -> bool,
+    ) -> Disposition {
         let id = match self.admit(symbol.as_str()) {
             Ok(id) => id,
             Err(refusal) => return refusal,

@@ -2,7 +2,7 @@
 
 use super::{Effects, Engine};
 use crate::cluster::MemberUpdate;
-use crate::domain::{UnixNanos, SessionDate};
+use crate::domain::{SessionDate, UnixNanos};
 
 /// How far event time is known to have come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -76,7 +76,9 @@ impl Engine {
             let newest = state.cold.history.last_session();
             let session = newest.and_then(|s| self.params.calendar.as_deref()?.session(s).copied());
             let Some(session) = session else { continue };
-            if !state.cold.awaits_close || state.cold.session.is_some_and(|s| s.closed_by(session.date, state.cold.closed)) {
+            if !state.cold.awaits_close
+                || state.cold.session.is_some_and(|s| s.closed_by(session.date, state.cold.closed))
+            {
                 continue;
             }
             if by != Watermark::End && clock < session.close {

@@ -222,7 +222,10 @@ impl Lane<'_> {
         let silent = self.engine.silent_partitions(&self.assigned(), before);
         if !silent.is_empty() && silent.len() < self.positions.len() {
             self.silence_warned = true;
-            warn!(?silent, "partitions without records for a minute: group results wait for them; producers should send a heartbeat to every partition");
+            warn!(
+                ?silent,
+                "partitions without records for a minute: group results wait for them; producers should send a heartbeat to every partition"
+            );
         }
     }
 

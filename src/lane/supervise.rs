@@ -56,9 +56,15 @@ pub fn run_lane(options: &LaneOptions) {
     }
 }
 
-fn live_once(config: &Config, shared: &Arc<Shared>, queries: &Receiver<Query>, instance: &str) -> Result<(), LaneError> {
+fn live_once(
+    config: &Config,
+    shared: &Arc<Shared>,
+    queries: &Receiver<Query>,
+    instance: &str,
+) -> Result<(), LaneError> {
     let kafka = &config.kafka;
-    let snapshots = Snapshots::open(&config.state_dir, &kafka.topics.market, &kafka.group).map_err(LaneError::Snapshot)?;
+    let snapshots =
+        Snapshots::open(&config.state_dir, &kafka.topics.market, &kafka.group).map_err(LaneError::Snapshot)?;
     let mut engine = Engine::new(config.params.clone());
     if let Err(failure) = load_history(&mut engine, &config.history_files) {
         // The files were there when the configuration was checked; without them the reference prices are not.
