@@ -185,6 +185,9 @@ impl Config {
         };
         note(!raw.history.legs.is_empty(), "history.legs", "legs have no percentiles in this build");
         note(!raw.history.index.is_empty(), "history.index", "the fragility index is not part of this build");
+        for (name, _) in raw.groups.iter().filter(|(_, g)| g.benchmark.is_some()) {
+            notes.push((format!("groups.{name}.benchmark"), "no measure of this build compares with it"));
+        }
         let params = check_params(&mut c, raw, hashed);
         if !c.problems.is_empty() {
             return Err(c.problems);

@@ -51,7 +51,7 @@ struct SymbolImage {
     awaits_close: bool,
     sequence: u64,
     regular_last: Option<f64>,
-    extremes: Option<(f64, f64)>,
+    range: (f64, f64),
     breached_at: Option<i64>,
     flags: Vec<String>,
     feeds: Vec<(u16, u64)>,
@@ -195,7 +195,7 @@ impl From<&SymbolState> for SymbolImage {
             awaits_close: cold.awaits_close,
             sequence: cold.sequence,
             regular_last: cold.regular_last,
-            extremes: cold.extremes,
+            range: state.range,
             breached_at: cold.breached_at.map(|t| t.0),
             flags: cold.flags.iter().map(ToString::to_string).collect(),
             feeds: cold.feeds.clone(),
@@ -287,6 +287,7 @@ impl Engine {
         state.last_ts = UnixNanos(image.last_ts);
         state.deadline = UnixNanos(image.deadline);
         state.next_seq = image.next_seq;
+        state.range = image.range;
         state.fast = DecayedSquares::from_value(image.fast);
         state.slow = DecayedSquares::from_value(image.slow);
         state.partition = partition;
@@ -304,7 +305,6 @@ impl Engine {
         cold.awaits_close = image.awaits_close;
         cold.sequence = image.sequence;
         cold.regular_last = image.regular_last;
-        cold.extremes = image.extremes;
         cold.breached_at = image.breached_at.map(UnixNanos);
         cold.flags = image.flags.iter().map(|f| f.as_str().into()).collect();
         cold.feeds = image.feeds.iter().filter_map(|(f, n)| Some(((*feeds.get(usize::from(*f))?)?, *n))).collect();

@@ -224,6 +224,7 @@ impl SymbolState {
             self.fast.update(dt, half_lives[0], x);
             self.slow.update(dt, half_lives[1], x);
         }
+        self.range = (self.range.0.min(price), self.range.1.max(price));
         self.last_price = price;
         self.last_ts = ts;
     }

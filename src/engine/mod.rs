@@ -166,7 +166,7 @@ impl Engine {
             Observation::Tick(tick) => (tick.ts, self.tick(origin, tick, effects)),
             Observation::Bar(bar) => self.bar(origin, bar, effects),
             Observation::Reference(record) => {
-                (UnixNanos::MIN, self.reference(Channel::Market, Some(origin), record, effects))
+                (self.closing_time(record), self.reference(Channel::Market, Some(origin), record, effects))
             }
             Observation::Heartbeat(ts) => (*ts, self.check_time(origin, *ts).err().unwrap_or(Disposition::APPLIED)),
             Observation::Deferred(_) => (UnixNanos::MIN, Disposition::DEFERRED),
@@ -180,6 +180,17 @@ impl Engine {
             clock.heard_at = now;
         }
         disposition
+    }
+
+    /// When a close stands, so that a feed of closes alone moves event time; no other reference record does.
+    fn closing_time(&self, record: &Reference) -> UnixNanos {
+        let (session, ts) = match record {
+            Reference::Close { session, ts, .. } => (session, *ts),
+            Reference::Daily { session, .. } => (session, None),
+            _ => return UnixNanos::MIN,
+        };
+        let close = || self.params.calendar.as_deref()?.session(*session).map(|s| s.close);
+        ts.or_else(close).unwrap_or(UnixNanos::MIN)
     }
 
     /// Takes one reference record from outside the market input.

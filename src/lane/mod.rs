@@ -1,8 +1,8 @@
 //! One thread's life: assign, restore, consume, step, deliver, commit, snapshot, revoke.
 //!
 //! The lane owns a source, an engine and a sink, and shares nothing on the path of a tick. Offsets are
-//! committed in one place, [`commit`], and only for records whose alerts are acknowledged and whose state
-//! is in a snapshot: a restart continues from there, and what it repeats has the same ids and bytes.
+//! committed in one place, [`commit`], and only for records whose alerts are acknowledged. A restart continues
+//! from the last snapshot, which may be older; what it repeats has the same ids and bytes.
 
 mod commit;
 mod deliver;

@@ -112,7 +112,7 @@ fn group_json(g: &GroupView) -> Value {
         "session": g.session.map(|s| s.to_string()),
         "level": g.level,
         "coverage": number(g.coverage),
-        "basket_return": number(g.basket_return),
+        "basket_return": number(g.basket_return.map(f64::exp_m1)),
         "legs": g.legs.iter().map(leg).collect::<Vec<_>>(),
         "members": members,
     })

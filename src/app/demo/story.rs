@@ -27,7 +27,7 @@ fn say(text: &str) {
 
 impl Story {
     pub(super) fn begin(address: SocketAddr, mut alerts: broadcast::Receiver<Arc<str>>) -> Self {
-        say("fragility demo: real closes of the 51 largest US companies, October 2024 to March 2025.");
+        say("fragility demo: real closes of 52 large US companies and of SPY, October 2024 to March 2025.");
         say("Between two closes the path is simulated, and every alert on it says SIMULATED_PATH.");
         say(&format!("Board: http://{address}/   Metrics: http://{address}/metrics"));
         let of_the_day = Arc::new(Mutex::new(Vec::new()));
