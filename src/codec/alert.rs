@@ -306,7 +306,7 @@ mod tests {
 
     #[test]
     fn multiples_are_rounded_and_tiers_are_whole() {
-        assert_eq!(rounded(-6.287_111), -6.2871);
+        assert_eq!(rounded(-6.287_111).to_bits(), (-6.2871_f64).to_bits());
         assert_eq!(rounded(-0.000_01).to_bits(), 0.0_f64.to_bits());
         assert_eq!(serde_json::to_string(&Tier(3.0)).unwrap(), "3");
         assert_eq!(serde_json::to_string(&Tier(2.5)).unwrap(), "2.5");
