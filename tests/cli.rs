@@ -218,6 +218,7 @@ fn bad_lines() -> Vec<(Vec<u8>, &'static str, &'static str)> {
         (b"not json".to_vec(), "malformed", "not_json"),
         (br#"{"type":"tick""#.to_vec(), "malformed", "not_json"),
         (br#"[{"type":"tick"}]"#.to_vec(), "malformed", "wrong_type"),
+        (br#"["tick","OK",1738161000000000000,5]"#.to_vec(), "malformed", "wrong_type"),
         (vec![0xff, 0xfe, 0x00], "malformed", "not_json"),
         (tick(r#","price":"12""#), "malformed", "wrong_type"),
         (tick(""), "malformed", "missing_field"),

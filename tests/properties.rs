@@ -1,6 +1,12 @@
 //! What must hold for any input: streaming equals batch, order and placement do not matter, a snapshot is
 //! invisible, a repeat changes nothing, every record has one outcome.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "counts of generated records, a few thousand at most"
+)]
 
 mod harness;
 

@@ -39,6 +39,10 @@ fn decode_any(value: &[u8]) -> Result<Observation<'static>, DecodeError> {
             format!("value has {} bytes, at most {VALUE_LEN_MAX} are read", value.len()),
         ));
     }
+    // A list would be read as the fields by position.
+    if value.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'[') {
+        return Err(DecodeError::malformed("wrong_type", "the record is a list, not an object"));
+    }
     let wire: Wire = serde_json::from_slice(value).map_err(|_| explain(value))?;
     observation(&wire)
 }
@@ -253,7 +257,8 @@ mod tests {
 
     fn check(text: &str, reason: &str) {
         let got = decode(text.as_bytes());
-        assert_eq!(got.as_ref().map_or_else(|e| e.reason, |_| "decoded"), reason, "{text}: {got:?}");
+        let shown: String = text.chars().take(200).collect();
+        assert_eq!(got.as_ref().map_or_else(|e| e.reason, |_| "decoded"), reason, "{shown}: {got:?}");
     }
 
     #[test]
@@ -285,7 +290,11 @@ mod tests {
         check(r#"{"type":"split","symbol":"A","ex_date":"2025-01-27","ratio":0}"#, "out_of_bounds");
         check(r#"{"type":"close","symbol":"A","session":"2025-02-30","price":1}"#, "wrong_type");
         check(&format!("\"{}\"", "x".repeat(VALUE_LEN_MAX)), "too_long");
-        check(&"[".repeat(100_000), "not_json");
+        check(&"[".repeat(100_000), "wrong_type");
+        check(&format!(r#"{{"type":{}"#, "[".repeat(100_000)), "wrong_type");
+        check(&format!(r#"{{"other":{}"#, "[".repeat(100_000)), "not_json");
+        // Read by position this would be a tick.
+        check(r#"["tick","A",1738161000000000000,5.0]"#, "wrong_type");
     }
 
     #[test]

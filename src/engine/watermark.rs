@@ -115,7 +115,7 @@ impl Engine {
         let state = &self.states[id as usize];
         let Some(session) = state.cold.session else { return };
         // Groups decide when their members do: in the pre-market and the regular session.
-        if state.cold.closed || state.last_ts < session.pre || state.last_ts >= session.close {
+        if state.cold.closed || state.bucket_end <= session.pre || state.bucket_end > session.close {
             return;
         }
         let session = session.date;

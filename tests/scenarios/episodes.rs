@@ -1,5 +1,6 @@
 //! An episode from its first breach to its end within the session.
 
+use crate::harness::{Run, params_without_groups};
 use crate::scene::{DAY, Scene};
 use fragility::domain::AlertKind::{Close, Deescalate, Escalate, Open, Update};
 use fragility::domain::{AlertState, Direction};
@@ -138,4 +139,26 @@ fn a_change_of_sign_inside_the_first_tier_waits() {
     assert_eq!(scene.z(5, -2.9), []);
     assert_eq!(scene.z(604, -2.9), []);
     assert_eq!(scene.z(605, -2.9), [(Close, 3.0)]);
+}
+
+/// A multiple that is the tier to the last bit counts.
+#[test]
+fn exactly_three_counts() {
+    let mut exact = 0;
+    for cents in 101..140_u32 {
+        let price = f64::from(cents);
+        let sigma = (price / 100.0).ln() / 3.0;
+        if ((price / 100.0).ln() / sigma).to_bits() != 3.0_f64.to_bits() {
+            continue;
+        }
+        exact += 1;
+        let mut run = Run::new(params_without_groups());
+        run.applied(&format!(r#"{{"type":"reference","symbol":"X","prev_close":100,"sigma_daily":{sigma}}}"#));
+        let open = run.session(DAY).open;
+        run.tick("X", open, price);
+        assert_eq!(run.kinds(), [(Open, 3.0)], "{price}");
+        run.close("X", DAY, price);
+        assert_eq!(run.said()[0].state, AlertState::Confirmed, "{price}");
+    }
+    assert!(exact > 20, "{exact} prices have a multiple of exactly 3");
 }
