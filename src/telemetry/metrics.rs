@@ -7,6 +7,7 @@ use prometheus::{
     Registry, TextEncoder,
 };
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// Every metric, registered once.
@@ -72,6 +73,8 @@ pub struct Metrics {
     pub lane_restarts: IntCounter,
     /// Records taken, for readers inside the process.
     taken: AtomicU64,
+    /// Held while the record counters change and while they are read: their sums agree in every exposition.
+    accounts: Mutex<()>,
 }
 
 /// Bounds of the latency histograms in seconds.
@@ -190,6 +193,7 @@ impl Metrics {
             snapshots: r.counters("fragility_snapshots_total", "Snapshots by result.", &["result"])?,
             lane_restarts: r.counter("fragility_lane_restarts_total", "Restarts of the lane after an error.")?,
             taken: AtomicU64::new(0),
+            accounts: Mutex::new(()),
             registry,
         };
         for outcome in Outcome::ALL {
@@ -204,10 +208,14 @@ impl Metrics {
 
     /// Counts a batch of records by outcome.
     pub fn count(&self, outcomes: &[u64; Outcome::ALL.len()]) {
-        let total: u64 = outcomes.iter().sum();
-        if total == 0 {
-            return;
+        if outcomes.iter().any(|n| *n > 0) {
+            let _accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+            self.add(outcomes);
         }
+    }
+
+    fn add(&self, outcomes: &[u64; Outcome::ALL.len()]) {
+        let total: u64 = outcomes.iter().sum();
         for (counter, n) in self.records.iter().zip(outcomes) {
             counter.inc_by(*n);
         }
@@ -222,12 +230,13 @@ impl Metrics {
 
     /// Sets the counts of records: partitions came or went. Readers see a reset, as after a restart.
     pub fn recount(&self, outcomes: &[u64; Outcome::ALL.len()]) {
+        let _accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
         for counter in &self.records {
             counter.reset();
         }
         self.records_in.reset();
         self.taken.store(0, Ordering::Relaxed);
-        self.count(outcomes);
+        self.add(outcomes);
     }
 
     /// Records by outcome so far.
@@ -252,8 +261,12 @@ impl Metrics {
     /// # Errors
     /// When encoding fails.
     pub fn text(&self) -> prometheus::Result<Vec<u8>> {
+        let gathered = {
+            let _accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+            self.registry.gather()
+        };
         let mut out = Vec::with_capacity(16 * 1024);
-        TextEncoder::new().encode(&self.registry.gather(), &mut out)?;
+        TextEncoder::new().encode(&gathered, &mut out)?;
         Ok(out)
     }
 }

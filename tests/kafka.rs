@@ -1,0 +1,60 @@
+//! The built service against a real Apache Kafka, judged by Apache's own client.
+//!
+//! One broker serves all scenarios, which run one after the other: some end the broker. `scripts/test` sets
+//! what is needed and `FRAGILITY_KAFKA_TESTS`; without it nothing runs here. `FRAGILITY_KAFKA_ONLY` picks
+//! scenarios by name, separated by commas.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![allow(clippy::print_stderr, reason = "says how long each scenario took and which was left out")]
+#![allow(clippy::disallowed_methods, reason = "real processes are waited for in real time, up to a deadline")]
+#![allow(clippy::float_cmp, reason = "counts, and decimals of few digits")]
+
+#[path = "kafka/absent.rs"]
+mod absent;
+#[path = "kafka/day.rs"]
+mod day;
+#[path = "kafka/load.rs"]
+mod load;
+#[path = "kafka/refused.rs"]
+mod refused;
+#[path = "kafka/support.rs"]
+mod support;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+use support::World;
+
+type Scenario = fn(&World);
+
+#[test]
+fn scenarios() {
+    if std::env::var_os("FRAGILITY_KAFKA_TESTS").is_none() {
+        eprintln!("left out: tests against a real Kafka; scripts/test runs them");
+        return;
+    }
+    let only = std::env::var_os("FRAGILITY_KAFKA_ONLY").map(|o| o.into_string().expect("names"));
+    let scenarios: [(&str, Scenario); 8] = [
+        ("million", load::million),
+        ("day", day::day),
+        ("refused", refused::refused),
+        ("absent_broker", absent::broker),
+        ("absent_topic", absent::topic),
+        ("killed_service", load::killed_service),
+        ("two_instances", load::two_instances),
+        ("killed_broker", load::killed_broker),
+    ];
+    let world = World::start();
+    let mut failed = Vec::new();
+    for (name, scenario) in scenarios {
+        if only.as_ref().is_some_and(|only| !only.split(',').any(|o| o == name)) {
+            continue;
+        }
+        let from = Instant::now();
+        let is_good = catch_unwind(AssertUnwindSafe(|| scenario(&world))).is_ok();
+        eprintln!("{name}: {} after {:.1} s", if is_good { "ok" } else { "FAILED" }, from.elapsed().as_secs_f64());
+        if !is_good {
+            failed.push(name);
+        }
+    }
+    drop(world);
+    assert!(failed.is_empty(), "failed: {failed:?}");
+}

@@ -1,0 +1,205 @@
+//! The generated market under load, with interruptions: what is asked is that nothing is lost, that nothing
+//! differs, and that the accounts close.
+
+use crate::support::{LONG, Record, Running, World, until};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::fs;
+
+const PARTITIONS: usize = 8;
+const OUTCOMES: [&str; 8] = ["applied", "duplicate", "late", "rejected", "malformed", "unknown_symbol", "tombstone", "ignored"];
+
+/// Topics, files and names of one scenario.
+struct Load<'a> {
+    world: &'a World,
+    name: &'a str,
+    market: String,
+    alerts: String,
+    references: String,
+    expected: String,
+}
+
+/// What an alert says that must not depend on interruptions.
+type Alert = (String, i64, f64, f64);
+
+impl<'a> Load<'a> {
+    fn new(world: &'a World, name: &'a str) -> Self {
+        let (market, alerts, dead) = (format!("{name}-market"), format!("{name}-alerts"), format!("{name}-dead"));
+        world.create(&[&format!("{market}:{PARTITIONS}"), &format!("{alerts}:4"), &format!("{dead}:1")]);
+        let file = |what: &str| world.dir.join(format!("{name}-{what}.ndjson")).to_str().unwrap().to_owned();
+        let (references, expected) = (file("references"), file("expected"));
+        world.client(&["generate", "-", "-", "--count", "0", "--refs", &references]);
+        Self { world, name, market, alerts, references, expected }
+    }
+
+    /// Sends ticks in the background.
+    fn generate(&self, count: usize, rate: usize) -> Running {
+        let (count, rate) = (count.to_string(), rate.to_string());
+        let args = ["generate", &self.world.boot, &self.market, "--count", &count, "--rate", &rate, "--expected", &self.expected];
+        self.world.begin(&args)
+    }
+
+    fn serve(&self, instance: &str) -> crate::support::Service {
+        let Self { world, name, market, alerts, references, .. } = self;
+        let sets = [
+            format!("kafka.brokers={}", world.boot),
+            format!("kafka.group={name}"),
+            format!("kafka.topics.market={market}"),
+            format!("kafka.topics.alerts={alerts}"),
+            format!("kafka.topics.dead_letters={name}-dead"),
+            format!("state.dir={}", world.dir.join(format!("{name}-state-{instance}")).display()),
+            // Often, so that an interruption meets a commit under way.
+            "state.snapshot_interval_secs=1".to_owned(),
+            "delivery.commit_interval_ms=200".to_owned(),
+            format!("history.files=[{references:?}]"),
+        ];
+        world.serve("config/bench.toml", &sets)
+    }
+
+    fn expected(&self) -> BTreeMap<String, Vec<Alert>> {
+        let text = fs::read_to_string(&self.expected).unwrap();
+        let mut by_symbol: BTreeMap<String, Vec<Alert>> = BTreeMap::new();
+        for line in text.lines() {
+            let (symbol, alert) = read(&serde_json::from_str(line).unwrap());
+            by_symbol.entry(symbol).or_default().push(alert);
+        }
+        assert!(by_symbol.len() > 300, "the generated market is too calm: {} symbols", by_symbol.len());
+        by_symbol
+    }
+
+    /// Every expected alert came, none besides, and in order; a repeat has the same bytes.
+    fn check_alerts(&self, may_repeat: bool) {
+        let mut seen: BTreeMap<String, Vec<Alert>> = BTreeMap::new();
+        let mut bytes: BTreeMap<(String, String, i64), String> = BTreeMap::new();
+        let mut repeated = 0;
+        for record in self.world.records(&self.alerts) {
+            let Record { key, value, .. } = &record;
+            let (symbol, alert) = read(&record.json());
+            assert_eq!(key.as_ref(), Some(&symbol));
+            if let Some(before) = bytes.insert((symbol.clone(), alert.0.clone(), alert.1), value.clone()) {
+                assert_eq!(&before, value, "a repeat differs");
+                repeated += 1;
+            } else {
+                seen.entry(symbol).or_default().push(alert);
+            }
+        }
+        let expected = self.expected();
+        for (symbol, alerts) in &expected {
+            assert_eq!(seen.get(symbol), Some(alerts), "{symbol}");
+        }
+        assert_eq!(seen.len(), expected.len(), "alerts of symbols that expect none");
+        assert!(may_repeat || repeated == 0, "{repeated} alerts came more than once");
+        eprintln!("{}: {} alerts, {repeated} repeated", self.name, bytes.len());
+    }
+
+    fn check_committed(&self) {
+        for (partition, (committed, end)) in self.world.offsets(self.name, &self.market).into_iter().enumerate() {
+            assert_eq!(committed, Some(end), "partition {partition}");
+        }
+    }
+}
+
+fn read(alert: &Value) -> (String, Alert) {
+    let text = |field: &str| alert[field].as_str().unwrap().to_owned();
+    let number = |field: &str| alert[field].as_f64().unwrap();
+    (text("symbol"), (text("kind"), alert["ts"].as_i64().unwrap(), number("tier"), number("z")))
+}
+
+/// A million ticks with a restart in the middle: every alert once, in order.
+pub(crate) fn million(world: &World) {
+    const COUNT: f64 = 1e6;
+    let load = Load::new(world, "million");
+    let feed = load.generate(1_000_000, 100_000);
+    let service = load.serve("a");
+    until("the middle", LONG, || (service.taken() > 0.3 * COUNT).then_some(()));
+    service.terminate();
+    let service = load.serve("a");
+    feed.finish(LONG);
+    service.await_taken(COUNT);
+    let metrics = service.metrics();
+    for outcome in OUTCOMES {
+        let wanted = if outcome == "applied" { COUNT } else { 0.0 };
+        assert_eq!(metrics[&format!("fragility_records_total{{outcome=\"{outcome}\"}}")], wanted, "{outcome}");
+    }
+    service.terminate();
+    load.check_committed();
+    load.check_alerts(false);
+}
+
+/// kill -9 of the service, twice.
+pub(crate) fn killed_service(world: &World) {
+    const COUNT: f64 = 3e5;
+    let load = Load::new(world, "killed-service");
+    let feed = load.generate(300_000, 40_000);
+    for part in [0.2, 0.5] {
+        let service = load.serve("a");
+        until("records to lose", LONG, || (service.taken() > part * COUNT).then_some(()));
+        service.kill();
+    }
+    let service = load.serve("a");
+    feed.finish(LONG);
+    service.await_taken(COUNT);
+    service.terminate();
+    load.check_committed();
+    load.check_alerts(true);
+}
+
+/// kill -9 of the broker: what waits for it is delivered when it is back.
+pub(crate) fn killed_broker(world: &World) {
+    const COUNT: f64 = 3e5;
+    let load = Load::new(world, "killed-broker");
+    let feed = load.generate(300_000, 40_000);
+    let service = load.serve("a");
+    until("records under way", LONG, || (service.taken() > 0.2 * COUNT).then_some(()));
+    let broker = world.broker("broker").to_str().unwrap().to_owned();
+    world.script(&["kill", &broker]);
+    service.await_unready(&world.boot);
+    world.script(&["start", &broker]);
+    service.await_ready();
+    feed.finish(LONG);
+    service.await_taken(COUNT);
+    service.terminate();
+    load.check_committed();
+    load.check_alerts(true);
+}
+
+/// Two members of one group, one of which leaves.
+///
+/// A member that takes over partitions without a snapshot of its own begins with what its reference files
+/// say. So that this is also the truth, both have met every partition before the first tick.
+pub(crate) fn two_instances(world: &World) {
+    const COUNT: usize = 200_000;
+    let load = Load::new(world, "two-instances");
+    let owned = |service: &crate::support::Service| {
+        let metrics = service.metrics();
+        let lag = metrics.keys().filter(|k| k.starts_with("fragility_kafka_consumer_lag_messages{"));
+        lag.count()
+    };
+    let first = load.serve("a");
+    first.await_ready();
+    // Heartbeats change no symbol, and give every partition an offset to keep.
+    let beat = r#"{"type":"heartbeat","ts":1737988100000000000}"#;
+    let mut beats = String::new();
+    for key in 0..200 {
+        writeln!(beats, "h{key}\t{beat}").unwrap();
+    }
+    let beats = world.file("two-instances-beats", &beats);
+    world.client(&["produce", &world.boot, &load.market, &beats]);
+    first.await_taken(200.0);
+    until("every partition's heartbeats committed", LONG, || {
+        let at = world.offsets(load.name, &load.market);
+        at.iter().all(|(committed, end)| *end > 0 && *committed == Some(*end)).then_some(())
+    });
+    let second = load.serve("b");
+    second.await_ready();
+    until("both have partitions", LONG, || (owned(&second) == PARTITIONS / 2).then_some(()));
+    let feed = load.generate(COUNT, 40_000);
+    until("both at work", LONG, || (first.taken() > 10_000.0 && second.taken() > 10_000.0).then_some(()));
+    second.terminate();
+    feed.finish(LONG);
+    first.await_taken(200.0 + COUNT as f64);
+    first.terminate();
+    load.check_committed();
+    load.check_alerts(true);
+}
