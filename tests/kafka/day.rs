@@ -78,7 +78,9 @@ fn reference_lines(all: &BTreeMap<String, BTreeMap<String, Close>>) -> String {
     for (symbol, close) in &all[BEFORE] {
         if close.value > 0.0 {
             let shares = (close.value / close.price).round();
-            let record = format!(r#"{{"type":"shares","symbol":"{symbol}","session":"{BEFORE}","shares_outstanding":{shares}}}"#);
+            let record = format!(
+                r#"{{"type":"shares","symbol":"{symbol}","session":"{BEFORE}","shares_outstanding":{shares}}}"#
+            );
             line(format!("{symbol}|shares|{BEFORE}|"), &record);
         }
     }
@@ -101,7 +103,8 @@ fn market_lines(all: &BTreeMap<String, BTreeMap<String, Close>>) -> String {
             let price = before + (close.price - before) * f64::from(step) / 8.0;
             let ts = (OPEN + (CLOSE - OPEN) * i64::from(step) / 8 - 60 + at) * 1_000_000_000;
             seq += 1;
-            let tick = format!(r#"{{"type":"tick","symbol":"{symbol}","ts":{ts},"price":{price:.4},"size":100,"seq":{seq}}}"#);
+            let tick =
+                format!(r#"{{"type":"tick","symbol":"{symbol}","ts":{ts},"price":{price:.4},"size":100,"seq":{seq}}}"#);
             writeln!(lines, "{symbol}\t{tick}").unwrap();
         }
     }
@@ -159,7 +162,11 @@ pub(crate) fn day(world: &World) {
     });
     until("a heartbeat that knows the end of the day", LONG, || {
         let metrics = service.metrics();
-        let lag: f64 = metrics.iter().filter(|(n, _)| n.starts_with("fragility_kafka_consumer_lag_messages{")).map(|(_, v)| v).sum();
+        let lag: f64 = metrics
+            .iter()
+            .filter(|(n, _)| n.starts_with("fragility_kafka_consumer_lag_messages{"))
+            .map(|(_, v)| v)
+            .sum();
         (lag == 0.0 && metrics["fragility_event_time_seconds"] == (CLOSE + 60) as f64).then_some(())
     });
     check_http(&service, references);
@@ -207,7 +214,8 @@ fn check_alerts(records: &[Record]) -> BTreeMap<String, i64> {
     let beats: Vec<&Record> = records.iter().filter(is_heartbeat).collect();
     let heard: BTreeSet<i64> = beats.iter().map(|r| r.partition).collect();
     assert_eq!(heard, BTreeSet::from([0, 1, 2]), "partitions with heartbeats");
-    let spoken_for = |beat: &Value| beat["inputs"].as_array().unwrap().iter().filter_map(|i| i["partition"].as_i64()).collect();
+    let spoken_for =
+        |beat: &Value| beat["inputs"].as_array().unwrap().iter().filter_map(|i| i["partition"].as_i64()).collect();
     let spoken_for: Vec<BTreeSet<i64>> = beats.iter().map(|b| spoken_for(&b.json())).collect();
     assert!(spoken_for.contains(&(0..PARTITIONS).collect()), "{spoken_for:?}");
 
