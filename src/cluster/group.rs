@@ -95,6 +95,13 @@ impl Group {
         }
     }
 
+    /// Takes other bounds; members stay as they are.
+    pub(super) fn reload(&mut self, fresh: &GroupParams, config_hash: &Arc<str>) {
+        let members = std::mem::take(&mut self.params.members);
+        self.params = GroupParams { members, ..fresh.clone() };
+        self.config_hash = config_hash.clone();
+    }
+
     pub(super) fn set_membership(&mut self, symbol: &Symbol, from: SessionDate, inside: bool) -> bool {
         let changes = self.memberships.entry(symbol.clone()).or_default();
         match changes.binary_search_by_key(&from, |m| m.from) {

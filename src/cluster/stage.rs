@@ -99,6 +99,15 @@ impl Stage {
         Some(changed)
     }
 
+    /// Puts other bounds on the groups there are, by name.
+    pub fn reload(&mut self, groups: &[GroupParams], config_hash: &Arc<str>) {
+        for group in &mut self.groups {
+            if let Some(fresh) = groups.iter().find(|g| g.name == group.params.name) {
+                group.reload(fresh, config_hash);
+            }
+        }
+    }
+
     /// Takes a member's price of an interval.
     pub fn update(&mut self, update: &MemberUpdate) {
         // Behind the watermark its interval has been judged: it counts from the next one on.

@@ -328,6 +328,20 @@ impl Engine {
         }
     }
 
+    /// Goes on under other rules: tiers and their timing, half-lives, feeds, time bounds, universe, and the
+    /// bounds of the groups there are. Calendar, groups and their members stay until a restart.
+    pub fn reload(&mut self, fresh: Params) {
+        let Params { topic, calendar, groups, group_interval, .. } = self.params.clone();
+        self.stage.reload(&fresh.groups, &fresh.config_hash);
+        let old = std::mem::replace(&mut self.params, Params { topic, calendar, groups, group_interval, ..fresh });
+        for state in &mut self.states {
+            state.cold.episodes.retier(&old.rules, &self.params.rules);
+            // Records of a settled session were judged by the old tiers.
+            state.cold.settled = None;
+            state.set_ruler(&self.params);
+        }
+    }
+
     /// The newest event time of a partition.
     pub fn partition_time(&self, partition: i32) -> Option<UnixNanos> {
         self.partitions.get(&partition).map(|c| c.event_time).filter(|t| *t > UnixNanos::MIN)

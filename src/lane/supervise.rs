@@ -36,7 +36,7 @@ pub struct LaneOptions {
 /// Runs a lane until it is asked to stop; errors start it over.
 pub fn run_lane(options: &LaneOptions) {
     let LaneOptions { config, shared, queries, instance } = options;
-    fixed_gauges(&shared.metrics, config);
+    fixed_gauges(&shared.metrics, &config.params);
     let mut backoff = BACKOFF_MIN;
     while !shared.is_stopping() {
         let started = clock::monotonic();
@@ -66,6 +66,9 @@ fn live_once(
     let snapshots =
         Snapshots::open(&config.state_dir, &kafka.topics.market, &kafka.group).map_err(LaneError::Snapshot)?;
     let mut engine = Engine::new(config.params.clone());
+    if let Some(params) = shared.reloaded() {
+        engine.reload(params);
+    }
     if let Err(failure) = load_history(&mut engine, &config.history_files) {
         // The files were there when the configuration was checked; without them the reference prices are not.
         warn!(%failure, "history cannot be read");

@@ -247,6 +247,17 @@ impl Episodes {
         self.waiting.push(episode);
     }
 
+    /// Goes on under other tiers: each tier held becomes the highest new one at or below its multiple.
+    pub fn retier(&mut self, old: &EpisodeRules, new: &EpisodeRules) {
+        let moved = |tier: usize| new.tier(old.at(tier)).unwrap_or(0);
+        for episode in self.current.iter_mut().chain(&mut self.waiting) {
+            (episode.tier, episode.peak) = (moved(episode.tier), moved(episode.peak));
+        }
+        for cooldown in self.cooldowns.iter_mut().flatten() {
+            cooldown.peak = moved(cooldown.peak);
+        }
+    }
+
     /// The band of multiples in which the next observation can change nothing.
     pub fn band(&self, rules: &EpisodeRules) -> Band {
         let Some(episode) = &self.current else {

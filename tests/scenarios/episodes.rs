@@ -162,3 +162,25 @@ fn exactly_three_counts() {
     }
     assert!(exact > 20, "{exact} prices have a multiple of exactly 3");
 }
+
+#[test]
+fn rules_can_change_while_an_episode_is_open() {
+    let mut scene = Scene::open_of(DAY);
+    assert_eq!(scene.z(10, 6.1), [(Open, 6.0)]);
+    let mut fresh = params_without_groups();
+    fresh.rules.tiers = vec![2.0, 5.0, 7.0];
+    fresh.rules.close_at = 1.5;
+    scene.run.engine.reload(fresh);
+    assert_eq!(scene.z(11, 6.2), [], "tier 6 has become tier 5");
+    assert_eq!(scene.z(12, 7.0), [(Escalate, 7.0)]);
+    assert_eq!(scene.z(13, 2.2), [(Deescalate, 2.0)]);
+}
+
+#[test]
+fn the_range_of_the_session_covers_every_price() {
+    let mut scene = Scene::open_of(DAY);
+    for (secs, price) in [(1, 100.2), (2, 99.7), (3, 100.1)] {
+        scene.price(scene.at(secs), price);
+    }
+    assert_eq!(scene.run.engine.symbol("ACME").unwrap().extremes, Some((99.7, 100.2)));
+}
