@@ -1,8 +1,8 @@
 //! One group: its members, its basket's history, and the episode it is in.
 
 use super::level::{GroupParams, Level, Membership};
+use super::member::{MemberClose, MemberUpdate};
 use super::reading::{self, GroupView, MemberReading, Reading};
-use super::stage::{MemberClose, MemberUpdate};
 use crate::domain::{self, Alert, AlertKind, AlertState, Direction, Phase, SessionDate, Symbol, UnixNanos, Unknown};
 use crate::estimators::{WINDOW, sample_sigma};
 use crate::market::{Calendar, Located};

@@ -2,8 +2,8 @@
 
 use super::{Group, Stay};
 use crate::cluster::level::{Level, Membership};
+use crate::cluster::member::{MemberClose, MemberUpdate};
 use crate::cluster::reading::MemberReading;
-use crate::cluster::stage::{MemberClose, MemberUpdate};
 use crate::domain::{self, CloseBasis, Direction, SessionDate, Symbol, UnixNanos, Unknown};
 use serde::{Deserialize, Serialize};
 
