@@ -1,7 +1,7 @@
 //! One thread's life: assign, restore, consume, step, deliver, commit, snapshot, revoke.
 //!
 //! The lane owns a source, an engine and a sink, and shares nothing on the path of a tick. Offsets are
-//! committed in one place, [`commit`], and only for records whose alerts are acknowledged. A restart continues
+//! committed in one place, `lane::commit`, and only for records whose alerts are acknowledged. A restart continues
 //! from the last snapshot, which may be older; what it repeats has the same ids and bytes.
 
 mod commit;
