@@ -32,11 +32,12 @@ fn scenarios() {
         return;
     }
     let only = std::env::var_os("FRAGILITY_KAFKA_ONLY").map(|o| o.into_string().expect("names"));
-    let scenarios: [(&str, Scenario); 8] = [
+    let scenarios: [(&str, Scenario); 9] = [
         ("million", load::million),
         ("day", day::day),
         ("refused", refused::refused),
         ("absent_broker", absent::broker),
+        ("absent_setting", absent::setting),
         ("absent_topic", absent::topic),
         ("killed_service", load::killed_service),
         ("two_instances", load::two_instances),

@@ -48,6 +48,9 @@ pub async fn start(config: Config) -> Result<Service, AppError> {
         // Said now, with exit code 2, rather than by a lane that never gets ready.
         fs::metadata(file).map_err(|e| AppError::Usage(format!("history.files: {}: {e}", file.display())))?;
     }
+    // The same for settings that librdkafka does not know.
+    let client = crate::sources::client_config(&config.kafka, "check").create_native_config();
+    client.map_err(|e| AppError::Usage(format!("kafka.properties: {e}")))?;
     let listener = TcpListener::bind(config.listen)
         .await
         .map_err(|e| AppError::Failed(format!("http.listen {}: {e}", config.listen)))?;

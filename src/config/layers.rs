@@ -96,7 +96,9 @@ pub fn load_text(
     }
     for set in sets {
         match set.split_once('=') {
-            Some((key, value)) if !key.trim().is_empty() => merged.set(key.trim(), read_value(value), &Origin::Flag),
+            Some((key, value)) if !key.trim().is_empty() => {
+                merged.set(&unquoted(key.trim()), read_value(value), &Origin::Flag)
+            }
             _ => problems.push(Problem {
                 key: set.clone(),
                 message: "is not section.key=value".into(),
@@ -136,6 +138,12 @@ fn variable_key(variable: &str) -> String {
         Some(rest) => format!("{PROPERTIES}.{}", rest.replace('_', ".")),
         None => path,
     }
+}
+
+/// A property's name may stand in quotes, as it does in the file.
+fn unquoted(key: &str) -> String {
+    let quoted = key.strip_prefix("kafka.properties.\"").and_then(|name| name.strip_suffix('"'));
+    quoted.map_or_else(|| key.to_owned(), |name| format!("{PROPERTIES}.{name}"))
 }
 
 /// A value as TOML reads it, else as text.
@@ -326,4 +334,17 @@ fn span_of(table: &DeTable<'_>, key: &str) -> Option<Range<usize>> {
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{DEFAULTS, load_text};
+
+    #[test]
+    fn a_property_is_one_key_with_and_without_quotes() {
+        for set in ["kafka.properties.fetch.wait.max.ms=7", "kafka.properties.\"fetch.wait.max.ms\"=7"] {
+            let loaded = load_text("defaults", DEFAULTS, &[], &[set.to_owned()]).unwrap();
+            assert_eq!(loaded.config.kafka.properties["fetch.wait.max.ms"], "7", "{set}");
+        }
+    }
 }

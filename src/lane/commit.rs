@@ -10,6 +10,9 @@ use crate::clock;
 use std::time::{Duration, Instant};
 use tracing::warn;
 
+/// Time given to the broker to answer the last commit.
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// A capture on its way to being committed.
 pub(super) struct Pending {
     offsets: Vec<(i32, i64)>,
@@ -42,7 +45,7 @@ impl Lane<'_> {
     pub(super) fn settle(&mut self) -> Result<(), LaneError> {
         if self.commits.pending.is_some() {
             if self.deliverer.sink.is_settled()? {
-                self.finish(false)?;
+                self.finish(None)?;
             }
             return Ok(());
         }
@@ -73,7 +76,7 @@ impl Lane<'_> {
         }
         let offsets = self.offsets();
         self.capture(offsets, true);
-        self.finish(true)
+        self.finish(Some(COMMIT_TIMEOUT))
     }
 
     fn offsets(&self) -> Vec<(i32, i64)> {
@@ -103,7 +106,7 @@ impl Lane<'_> {
         self.deliverer.sink.next_epoch();
     }
 
-    fn finish(&mut self, wait: bool) -> Result<(), LaneError> {
+    fn finish(&mut self, wait: Option<Duration>) -> Result<(), LaneError> {
         let Some(pending) = self.commits.pending.take() else { return Ok(()) };
         if let Some(state) = &pending.state {
             let written = self.snapshots.write(state);

@@ -90,11 +90,11 @@ pub trait Source {
     /// When the log refuses.
     fn set_paused(&mut self, partitions: &[i32], paused: bool) -> Result<(), SourceError>;
 
-    /// Commits next offsets for the group; `wait` for the answer, or send and go on.
+    /// Commits next offsets for the group; waits so long for the answer, or sends and goes on.
     ///
     /// # Errors
-    /// When the log refuses.
-    fn commit(&mut self, offsets: &[(i32, i64)], wait: bool) -> Result<(), SourceError>;
+    /// When the log refuses, or does not answer in time.
+    fn commit(&mut self, offsets: &[(i32, i64)], wait: Option<Duration>) -> Result<(), SourceError>;
 
     /// Ends of the partitions, as far as known.
     fn ends(&self) -> Vec<(i32, i64)>;

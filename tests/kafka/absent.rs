@@ -53,6 +53,14 @@ pub(crate) fn broker(world: &World) {
     service.terminate();
 }
 
+/// A setting that the client library does not know is said at once.
+pub(crate) fn setting(world: &World) {
+    let mut sets = sets(world, "misspelt", &world.boot);
+    sets.push("kafka.properties.fetch.wait.maximum.ms=1".into());
+    let said = world.refuse("config/bench.toml", &sets);
+    assert!(said.contains("kafka.properties") && said.contains("fetch.wait.maximum.ms"), "{said}");
+}
+
 /// A broker without the topic.
 pub(crate) fn topic(world: &World) {
     let service = world.serve("config/bench.toml", &sets(world, "later", &world.boot));

@@ -81,7 +81,7 @@ pub(crate) fn refused(world: &World) {
         assert_eq!(metrics.get(&name), Some(count), "{name}");
     }
     assert_eq!(metrics["fragility_lane_restarts_total"], 0.0);
-    assert_eq!(service.get("/readyz").status, 200);
+    service.await_ready();
     service.terminate();
 
     let mut letters: BTreeMap<usize, Value> = BTreeMap::new();

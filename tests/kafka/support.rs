@@ -177,8 +177,7 @@ impl World {
         partitions.iter().map(|p| (p["committed"].as_i64(), p["end"].as_i64().unwrap())).collect()
     }
 
-    /// Starts the service; `sets` are `section.key=value`.
-    pub(crate) fn serve(&self, config: &str, sets: &[String]) -> Service {
+    fn spawn_service(&self, config: &str, sets: &[String]) -> Running {
         let mut command = Command::new(env!("CARGO_BIN_EXE_fragility"));
         command.arg("run").arg("--config").arg(repo(config)).args([
             "--set",
@@ -192,6 +191,20 @@ impl World {
         let running = Running::spawn(&self.dir, &self.next_name("service"), &mut command);
         let mut orders = self.orders.as_ref().unwrap();
         writeln!(orders, "{}", running.child.id()).unwrap();
+        running
+    }
+
+    /// Starts the service with settings that it must refuse; what it says to that.
+    pub(crate) fn refuse(&self, config: &str, sets: &[String]) -> String {
+        let mut running = self.spawn_service(config, sets);
+        let status = until("refusal", LONG, || running.child.try_wait().unwrap());
+        assert_eq!(status.code(), Some(2), "{}", running.stderr());
+        running.stderr()
+    }
+
+    /// Starts the service; `sets` are `section.key=value`.
+    pub(crate) fn serve(&self, config: &str, sets: &[String]) -> Service {
+        let running = self.spawn_service(config, sets);
         let mut service = Service { running, address: String::new() };
         let address = until("HTTP is up", LONG, || {
             assert_eq!(

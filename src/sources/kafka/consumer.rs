@@ -18,6 +18,7 @@ use rdkafka::types::RDKafkaRespErr;
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tracing::{info, warn};
@@ -72,7 +73,7 @@ impl ConsumerContext for Context {
 
 /// A group member reading one topic.
 pub struct KafkaSource {
-    consumer: BaseConsumer<Context>,
+    consumer: Arc<BaseConsumer<Context>>,
     health: Arc<ClientHealth>,
     topic: String,
     brokers: String,
@@ -117,7 +118,14 @@ impl KafkaSource {
         let topic = kafka.topics.market.clone();
         consumer.subscribe(&[&topic]).map_err(|e| SourceError(format!("subscribe to {topic}: {e}")))?;
         info!(topic, group = kafka.group, brokers = kafka.brokers, "joining the consumer group");
-        Ok(Self { consumer, health, topic, brokers: kafka.brokers.clone(), assigned: Vec::new(), warned: None })
+        Ok(Self {
+            consumer: Arc::new(consumer),
+            health,
+            topic,
+            brokers: kafka.brokers.clone(),
+            assigned: Vec::new(),
+            warned: None,
+        })
     }
 
     fn list(&self, partitions: &[(i32, Offset)]) -> Result<TopicPartitionList, SourceError> {
@@ -229,13 +237,28 @@ impl Source for KafkaSource {
         done.map_err(|e| SourceError(format!("pause: {e}")))
     }
 
-    fn commit(&mut self, offsets: &[(i32, i64)], wait: bool) -> Result<(), SourceError> {
+    fn commit(&mut self, offsets: &[(i32, i64)], wait: Option<Duration>) -> Result<(), SourceError> {
         if offsets.is_empty() {
             return Ok(());
         }
         let list = self.list(&offsets.iter().map(|(p, o)| (*p, Offset::Offset(*o))).collect::<Vec<_>>())?;
-        let mode = if wait { CommitMode::Sync } else { CommitMode::Async };
-        self.consumer.commit(&list, mode).map_err(|e| SourceError(format!("commit: {e}")))
+        let failed = |e: KafkaError| SourceError(format!("commit: {e}"));
+        let Some(timeout) = wait else { return self.consumer.commit(&list, CommitMode::Async).map_err(failed) };
+        // Without a broker librdkafka waits for the answer for ever, so the wait is left to a thread that may be left.
+        let (tell, answer) = sync_channel(1);
+        let consumer = self.consumer.clone();
+        let wait = move || {
+            let answer = consumer.commit(&list, CommitMode::Sync);
+            // The group is left when the last owner goes; that must not be this thread if it can be helped.
+            drop((list, consumer));
+            let _ = tell.send(answer);
+        };
+        let spawned = std::thread::Builder::new().name("last-commit".into()).spawn(wait);
+        spawned.map_err(|e| SourceError(format!("commit: {e}")))?;
+        match answer.recv_timeout(timeout) {
+            Ok(answer) => answer.map_err(failed),
+            Err(_) => Err(SourceError(format!("commit: no answer within {timeout:?}"))),
+        }
     }
 
     fn ends(&self) -> Vec<(i32, i64)> {
