@@ -97,7 +97,7 @@ pub fn load_text(
     for set in sets {
         match set.split_once('=') {
             Some((key, value)) if !key.trim().is_empty() => {
-                merged.set(&unquoted(key.trim()), read_value(value), &Origin::Flag)
+                merged.set(&unquoted(key.trim()), read_value(value), &Origin::Flag);
             }
             _ => problems.push(Problem {
                 key: set.clone(),
