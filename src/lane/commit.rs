@@ -3,10 +3,13 @@
 //! A commit takes three steps: capture positions and state at one moment between records; wait until every
 //! alert sent up to there is acknowledged; write the snapshot, then commit the offsets. The input goes on
 //! meanwhile. A crash at any point leaves a snapshot that is not ahead of its acknowledged alerts.
+//!
+//! A partition without a snapshot commits nothing: a restart would go on behind records whose state is gone.
 
 use super::snapshots::{Captured, PartitionSnapshot};
 use super::{Lane, LaneError};
 use crate::clock;
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 use tracing::warn;
 
@@ -26,13 +29,21 @@ pub(super) struct Commits {
     committed: Vec<(i32, i64)>,
     last_commit: Option<Instant>,
     last_snapshot: Option<Instant>,
+    /// Partitions with a snapshot on disk.
+    kept: BTreeSet<i32>,
 }
 
 impl Commits {
     /// What was captured belongs to partitions that are gone.
-    pub(super) fn forget(&mut self) {
+    pub(super) fn forget(&mut self, partitions: &[i32]) {
+        self.kept.retain(|p| !partitions.contains(p));
         self.pending = None;
         self.committed.clear();
+    }
+
+    /// A partition's snapshot was found.
+    pub(super) fn has_snapshot(&mut self, partition: i32) {
+        self.kept.insert(partition);
     }
 }
 
@@ -113,12 +124,15 @@ impl Lane<'_> {
             let result = if written.is_ok() { "written" } else { "failed" };
             self.shared.metrics.snapshots.with_label_values(&[result]).inc();
             written.map_err(LaneError::Snapshot)?;
+            self.commits.kept.extend(state.partitions.iter().map(|s| s.partition));
         }
+        let kept = &self.commits.kept;
+        let offsets: Vec<(i32, i64)> = pending.offsets.iter().filter(|(p, _)| kept.contains(p)).copied().collect();
         // Without its broker a commit is only delayed: the snapshot already says where to continue.
-        if let Err(error) = self.source.commit(&pending.offsets, wait) {
+        if let Err(error) = self.source.commit(&offsets, wait) {
             warn!(%error, "offsets not committed; the snapshot has them");
         }
-        self.commits.committed = pending.offsets;
+        self.commits.committed = offsets;
         Ok(())
     }
 }

@@ -258,12 +258,12 @@ impl Lane<'_> {
                     self.commit_now(DRAIN_TIMEOUT)?;
                 }
                 self.source.release(&partitions)?;
-                for partition in partitions {
-                    self.positions.remove(&partition);
-                    self.engine.forget_partition(partition);
+                for partition in &partitions {
+                    self.positions.remove(partition);
+                    self.engine.forget_partition(*partition);
                 }
                 self.recount();
-                self.commits.forget();
+                self.commits.forget(&partitions);
             }
         }
         Ok(())
@@ -278,6 +278,7 @@ impl Lane<'_> {
         let mut position = Position::default();
         if let Some(snapshot) = restored {
             self.engine.restore_partition(clock::now(), partition, &snapshot.image);
+            self.commits.has_snapshot(partition);
             position.next = Some(snapshot.next_offset);
             position.outcomes = snapshot.outcomes;
             info!(partition, offset = snapshot.next_offset, "state restored from its snapshot");
