@@ -73,13 +73,12 @@ fn reference_lines(all: &BTreeMap<String, BTreeMap<String, Close>>) -> String {
     for (session, closes) in all.range(..=BEFORE.to_owned()) {
         for (symbol, close) in closes {
             line(format!("{symbol}|close|{session}|"), &close_record(symbol, session, &close.text));
-        }
-    }
-    for (symbol, close) in &all[BEFORE] {
-        if close.value > 0.0 {
-            let shares = (close.value / close.price).round();
-            let record = format!(r#"{{"type":"shares","symbol":"{symbol}","session":"{BEFORE}","shares_outstanding":{shares}}}"#);
-            line(format!("{symbol}|shares|{BEFORE}|"), &record);
+            // The weights of each session: without them the group's sigma is unknown.
+            if close.value > 0.0 {
+                let shares = (close.value / close.price).round();
+                let record = format!(r#"{{"type":"shares","symbol":"{symbol}","session":"{session}","shares_outstanding":{shares}}}"#);
+                line(format!("{symbol}|shares|{session}|"), &record);
+            }
         }
     }
     for record in fs::read_to_string(repo("data/us_top50_reference.ndjson")).unwrap().lines() {
@@ -163,7 +162,7 @@ pub(crate) fn day(world: &World) {
         let lags: Vec<f64> = lags.map(|(_, lag)| *lag).collect();
         let is_over = metrics["fragility_event_time_seconds"] == (CLOSE + 60) as f64;
         // Gauges follow within half a second.
-        (lags == [0.0; 4] && is_over && metrics["fragility_cluster_level{cluster=\"mag7\"}"] == 2.0).then_some(())
+            (lags == [0.0; 4] && is_over && metrics["fragility_cluster_level{cluster=\"mag7\"}"] == 2.0).then_some(())
     });
     service.await_ready();
     check_http(&service, references);
