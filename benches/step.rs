@@ -1,1 +1,75 @@
-fn main(){}
+//! One step of the engine on populated state: many quiet symbols, one hot symbol, members of a group, and the
+//! slow case where every tick opens or closes an episode.
+
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use fragility::config::load_text;
+use fragility::domain::{Observation, Price, Reference, Symbol, Tick, UnixNanos};
+use fragility::engine::{Channel, Effects, Engine, Origin};
+use std::borrow::Cow;
+
+const BENCH: &str = include_str!("../config/bench.toml");
+const TICKS: usize = 100_000;
+const START: i64 = 1_737_988_200_000_000_000;
+
+fn engine(symbols: usize, members: &str) -> Engine {
+    let set = [format!("groups.mag7.members={members}")];
+    let loaded = load_text("bench", BENCH, &[], &set);
+    let Ok(loaded) = loaded else { unreachable!("the shipped bench.toml loads") };
+    let mut engine = Engine::new(loaded.config.params);
+    let mut effects = Effects::default();
+    for n in 0..symbols {
+        let (Ok(symbol), Ok(prev_close)) = (Symbol::new(&format!("S{n:05}")), Price::new(100.0)) else { continue };
+        let record = Reference::Desk { symbol, session: None, prev_close, sigma_daily: 0.02 };
+        engine.apply_reference(Channel::Initial, &record, &mut effects);
+    }
+    engine
+}
+
+/// Ticks over `symbols` in a scattered, fixed order; `price` gives each its price.
+fn ticks(symbols: usize, price: impl Fn(usize) -> f64) -> Vec<Observation<'static>> {
+    let tick = |n: usize| {
+        let at = i64::try_from(n).unwrap_or(0) * 50_000;
+        Observation::Tick(Tick {
+            symbol: Cow::Owned(format!("S{:05}", n.wrapping_mul(7_919) % symbols)),
+            ts: UnixNanos(START + at),
+            price: Price::new(price(n)).unwrap_or_else(|_| unreachable!("a positive price")),
+            seq: Some(n as u64),
+            feed: None,
+        })
+    };
+    (0..TICKS).map(tick).collect()
+}
+
+fn bench(c: &mut Criterion) {
+    let quiet = |n: usize| 100.0 + (n % 97) as f64 * 0.01;
+    let wild = |n: usize| if (n / 1_000).is_multiple_of(2) { 107.0 } else { 100.0 };
+    let cases: [(&str, usize, &str, Vec<Observation<'static>>); 5] = [
+        ("1,000 quiet symbols", 1_000, "[]", ticks(1_000, quiet)),
+        ("10,000 quiet symbols", 10_000, "[]", ticks(10_000, quiet)),
+        ("100,000 quiet symbols", 100_000, "[]", ticks(100_000, quiet)),
+        ("one hot symbol in a group", 1, r#"["S00000"]"#, ticks(1, quiet)),
+        ("1,000 symbols, every thousandth tick turns all", 1_000, "[]", ticks(1_000, wild)),
+    ];
+    let mut group = c.benchmark_group("step");
+    group.sample_size(20);
+    group.throughput(Throughput::Elements(TICKS as u64));
+    for (name, symbols, members, ticks) in &cases {
+        group.bench_function(*name, |b| {
+            b.iter_batched_ref(
+                || (engine(*symbols, members), Effects::default()),
+                |(engine, effects)| {
+                    for (offset, tick) in (0..).zip(ticks) {
+                        let origin = Origin { partition: 0, offset, timestamp: None };
+                        engine.step(UnixNanos(0), &origin, tick, effects);
+                        effects.clear();
+                    }
+                },
+                BatchSize::LargeInput,
+            );
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, bench);
+criterion_main!(benches);

@@ -64,7 +64,9 @@ fn run(cli: Cli) -> Result<ExitCode, AppError> {
         Command::Run(args) => {
             let loaded = load(&args)?;
             init_log(loaded.config.log_format, &loaded.config.log_level);
-            Ok(ExitCode::from(runtime()?.block_on(app::run(loaded.config))?))
+            let environment = environment();
+            let reread = || Ok(config::load(&args.config, &environment, &args.set)?.config);
+            Ok(ExitCode::from(runtime()?.block_on(app::run(loaded.config, reread))?))
         }
         Command::Demo(args) => {
             init_log(config::LogFormat::Pretty, "warn");

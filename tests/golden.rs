@@ -5,7 +5,7 @@
 mod harness;
 
 use fragility::codec::encode_alert;
-use fragility::domain::{AlertKind, Reading, Unknown, UnixNanos};
+use fragility::domain::{AlertKind, Reading, UnixNanos, Unknown};
 use fragility::engine::{Effects, Engine, Origin, Params, Watermark};
 use fragility::market::{Measure, SIGMA_MIN};
 use fragility::sources::FileSource;
@@ -32,7 +32,8 @@ fn replay(params: Params, files: &[&str]) -> (Engine, Effects, BTreeMap<(String,
         }
     }
     engine.advance(Watermark::End, &[], &mut effects);
-    let key = |(symbol, m): &(fragility::domain::Symbol, Measure)| ((symbol.to_string(), m.session.to_string()), m.clone());
+    let key =
+        |(symbol, m): &(fragility::domain::Symbol, Measure)| ((symbol.to_string(), m.session.to_string()), m.clone());
     let measures = effects.measures.iter().map(key).collect();
     (engine, effects, measures)
 }
@@ -60,7 +61,8 @@ fn check_measures(measures: &BTreeMap<(String, String), Measure>, golden: &str) 
     for row in rows.lines() {
         let cells: Vec<&str> = row.split(',').collect();
         let [symbol, session, close, log_return, sigma, z, n] = cells[..] else { panic!("{row}") };
-        let got = measures.get(&(symbol.to_owned(), session.to_owned())).unwrap_or_else(|| panic!("no measure for {row}"));
+        let got =
+            measures.get(&(symbol.to_owned(), session.to_owned())).unwrap_or_else(|| panic!("no measure for {row}"));
         let what = |field: &str| format!("{symbol} {session} {field}");
         check(&what("close"), Some(got.close), number(close));
         check(&what("log_return"), got.log_return.ok(), number(log_return));
@@ -90,7 +92,9 @@ fn thirty_long_histories_are_those_of_pandas() {
 #[test]
 fn anchors_of_january_2025_stand_in_measures_and_alerts() {
     let (_, effects, measures) = replay(params(), &TOP50);
-    for (symbol, session, expected) in [("NVDA", "2025-01-27", "-6.2871"), ("AVGO", "2025-01-27", "-9.2183"), ("IBM", "2025-01-30", "13.8952")] {
+    for (symbol, session, expected) in
+        [("NVDA", "2025-01-27", "-6.2871"), ("AVGO", "2025-01-27", "-9.2183"), ("IBM", "2025-01-30", "13.8952")]
+    {
         let measure = &measures[&(symbol.to_owned(), session.to_owned())];
         assert_eq!(format!("{:.4}", measure.z.unwrap()), expected, "{symbol}");
         let mut alerts = effects.alerts.iter().filter(|a| id(a) == symbol && a.session == Some(date(session)));

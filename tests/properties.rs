@@ -1,6 +1,12 @@
 //! What must hold for any input: streaming equals batch, order and placement do not matter, a snapshot is
 //! invisible, a repeat changes nothing, every record has one outcome.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "counts of generated records, a few thousand at most"
+)]
 
 mod harness;
 
@@ -73,7 +79,13 @@ fn market(seed: u64) -> Vec<Record> {
         let mut at = UnixNanos(1);
         let mut push = |at: UnixNanos, json: String| records.push(Record { at, symbol: number, json });
         push(at, format!(r#"{{"type":"reference","symbol":"{symbol}","prev_close":100,"sigma_daily":0.01}}"#));
-        push(at, format!(r#"{{"type":"shares","symbol":"{symbol}","session":"2025-01-03","shares_outstanding":{}}}"#, 1000 * (number + 1)));
+        push(
+            at,
+            format!(
+                r#"{{"type":"shares","symbol":"{symbol}","session":"2025-01-03","shares_outstanding":{}}}"#,
+                1000 * (number + 1)
+            ),
+        );
         let mut seq = 0;
         for session in sessions(3) {
             at = session.pre;
@@ -122,7 +134,9 @@ fn by_entity(alerts: &[Alert]) -> BTreeMap<String, Vec<String>> {
     for alert in alerts {
         let mut bytes = Vec::new();
         encode_alert(&Alert { source: Vec::new(), ..alert.clone() }, &mut bytes);
-        all.entry(format!("{}:{}", alert.entity.type_name(), alert.entity.id())).or_default().push(String::from_utf8(bytes).unwrap());
+        all.entry(format!("{}:{}", alert.entity.type_name(), alert.entity.id()))
+            .or_default()
+            .push(String::from_utf8(bytes).unwrap());
     }
     all
 }
@@ -153,7 +167,11 @@ fn as_file(records: &[Record], every: usize) -> BTreeMap<String, Vec<String>> {
 }
 
 /// The live case: each partition in event-time order with heartbeats of its own, partitions in any order.
-fn as_partitions(records: &[Record], placement: &[usize; SYMBOLS.len()], random: &mut Random) -> BTreeMap<String, Vec<String>> {
+fn as_partitions(
+    records: &[Record],
+    placement: &[usize; SYMBOLS.len()],
+    random: &mut Random,
+) -> BTreeMap<String, Vec<String>> {
     let partitions = 3;
     let mut queues: Vec<Vec<&Record>> = vec![Vec::new(); partitions];
     for record in records {
@@ -177,7 +195,13 @@ fn as_partitions(records: &[Record], placement: &[usize; SYMBOLS.len()], random:
         // The producer's heartbeat: up to the next record nothing else will come.
         let upto = queues[p].get(next[p]).map_or(last, |r| r.at);
         if upto.0 > 1 {
-            step(&mut engine, p as i32, offsets[p], &format!(r#"{{"type":"heartbeat","ts":{}}}"#, upto.0), &mut effects);
+            step(
+                &mut engine,
+                p as i32,
+                offsets[p],
+                &format!(r#"{{"type":"heartbeat","ts":{}}}"#, upto.0),
+                &mut effects,
+            );
         }
         if random.below(3) == 0 {
             engine.advance(Watermark::Partitions, &assigned, &mut effects);

@@ -2,7 +2,9 @@
 
 use super::output::Output;
 use super::{AppError, load_history};
-use crate::codec::{encode_accounting, encode_alert, encode_compact_alert, encode_dead_letter, encode_measure, encode_summary};
+use crate::codec::{
+    encode_accounting, encode_alert, encode_compact_alert, encode_dead_letter, encode_measure, encode_summary,
+};
 use crate::config::{AlertFormat, Config};
 use crate::domain::{Entity, Outcome, SessionDate, Symbol, UnixNanos};
 use crate::engine::{Effects, Engine, Origin, Watermark};
@@ -115,7 +117,15 @@ pub fn replay(config: &Config, options: &ReplayOptions) -> Result<Replayed, AppE
                 debug!(file = %path.display(), line = line.number, reason, "record refused");
                 if let Some(out) = &mut dead_letters {
                     let mut bytes = Vec::new();
-                    encode_dead_letter(reason, &detail, &path.display().to_string(), &origin, None, line.raw, &mut bytes);
+                    encode_dead_letter(
+                        reason,
+                        &detail,
+                        &path.display().to_string(),
+                        &origin,
+                        None,
+                        line.raw,
+                        &mut bytes,
+                    );
                     out.line(&bytes)?;
                 }
             }

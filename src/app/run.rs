@@ -2,16 +2,16 @@
 
 use super::AppError;
 use crate::clock;
-use crate::config::Config;
+use crate::config::{Config, ConfigErrors};
 use crate::http;
-use crate::lane::{LaneOptions, Shared, run_lane};
+use crate::lane::{LaneOptions, Query, Shared, run_lane};
 use crate::telemetry::Metrics;
 use std::fs;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -30,6 +30,7 @@ pub struct Service {
     /// Where HTTP listens.
     pub address: SocketAddr,
     lane: JoinHandle<()>,
+    queries: SyncSender<Query>,
 }
 
 /// Starts HTTP and the lane.
@@ -50,10 +51,12 @@ pub async fn start(config: Config) -> Result<Service, AppError> {
     // The same for settings that librdkafka does not know.
     let client = crate::sources::client_config(&config.kafka, "check").create_native_config();
     client.map_err(|e| AppError::Usage(format!("kafka.properties: {e}")))?;
-    let listener = TcpListener::bind(config.listen).await.map_err(|e| AppError::Failed(format!("http.listen {}: {e}", config.listen)))?;
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .map_err(|e| AppError::Failed(format!("http.listen {}: {e}", config.listen)))?;
     let address = listener.local_addr().map_err(|e| AppError::Failed(e.to_string()))?;
     let (ask, queries) = sync_channel(QUERIES_MAX);
-    let router = http::router(shared.clone(), ask);
+    let router = http::router(shared.clone(), ask.clone());
     tokio::spawn(async move {
         if let Err(failure) = axum::serve(listener, router).await {
             error!(%failure, "HTTP server ended");
@@ -65,7 +68,7 @@ pub async fn start(config: Config) -> Result<Service, AppError> {
         .name("lane-0".into())
         .spawn(move || run_lane(&options))
         .map_err(|e| AppError::Failed(format!("lane thread: {e}")))?;
-    Ok(Service { shared, address, lane })
+    Ok(Service { shared, address, lane, queries: ask })
 }
 
 impl Service {
@@ -83,35 +86,73 @@ impl Service {
     }
 }
 
-/// Runs until a signal; the exit code that belongs to it.
+impl Service {
+    /// Takes the rules of a configuration read again; one that is wrong changes nothing.
+    fn reload(&self, read: Result<Config, ConfigErrors>) {
+        let ok = &self.shared.metrics.config_ok;
+        match read {
+            Ok(config) => {
+                let params = config.params;
+                self.shared.keep_reloaded(params.clone());
+                let handed = self.queries.try_send(Query::Reload(Box::new(params))).is_ok();
+                ok.set(i64::from(handed));
+                info!("configuration read again: rules, bounds and feeds change now, everything else at a restart");
+            }
+            Err(errors) => {
+                ok.set(0);
+                let problems: Vec<String> = errors.problems().map(|p| format!("{}: {}", p.key, p.message)).collect();
+                error!(?problems, "configuration is wrong and was not taken; the rules in force stay");
+            }
+        }
+    }
+}
+
+/// Runs until a signal; the exit code that belongs to it. SIGHUP reads the configuration again by `reread`.
 ///
 /// # Errors
 /// As [`start`], and when the lane did not end in time.
-pub async fn run(config: Config) -> Result<u8, AppError> {
-    let signals = Signals::new()?;
+pub async fn run(config: Config, reread: impl Fn() -> Result<Config, ConfigErrors>) -> Result<u8, AppError> {
+    let mut signals = Signals::new()?;
     let service = start(config).await?;
-    let code = signals.wait().await;
-    if service.stop().await { Ok(code) } else { Err(AppError::Failed("did not stop in time; what was not committed is read again".into())) }
+    let code = loop {
+        match signals.next().await {
+            Some(code) => break code,
+            None => service.reload(reread()),
+        }
+    };
+    if service.stop().await {
+        Ok(code)
+    } else {
+        Err(AppError::Failed("did not stop in time; what was not committed is read again".into()))
+    }
 }
 
-/// SIGTERM and SIGINT.
+/// SIGTERM, SIGINT and SIGHUP.
 pub(super) struct Signals {
     term: tokio::signal::unix::Signal,
     int: tokio::signal::unix::Signal,
+    hup: tokio::signal::unix::Signal,
 }
 
 impl Signals {
     pub(super) fn new() -> Result<Self, AppError> {
         let listen = |kind| signal(kind).map_err(|e| AppError::Failed(format!("signals: {e}")));
-        Ok(Self { term: listen(SignalKind::terminate())?, int: listen(SignalKind::interrupt())? })
+        let (term, int) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+        Ok(Self { term, int, hup: listen(SignalKind::hangup())? })
     }
 
-    /// Waits for either: 143 or 130.
-    pub(super) async fn wait(mut self) -> u8 {
+    /// The next signal: the exit code it asks for, 143 or 130, or `None` for SIGHUP.
+    async fn next(&mut self) -> Option<u8> {
         tokio::select! {
-            _ = self.term.recv() => 143,
-            _ = self.int.recv() => 130,
+            _ = self.term.recv() => Some(143),
+            _ = self.int.recv() => Some(130),
+            _ = self.hup.recv() => None,
         }
+    }
+
+    /// Waits for a signal that ends; a closed terminal ends too.
+    pub(super) async fn wait(mut self) -> u8 {
+        self.next().await.unwrap_or(129)
     }
 }
 

@@ -1,8 +1,8 @@
 //! One group: its members, its basket's history, and the episode it is in.
 
 use super::level::{GroupParams, Level, Membership};
+use super::member::{MemberClose, MemberUpdate};
 use super::reading::{self, GroupView, MemberReading, Reading};
-use super::stage::{MemberClose, MemberUpdate};
 use crate::domain::{self, Alert, AlertKind, AlertState, Direction, Phase, SessionDate, Symbol, UnixNanos, Unknown};
 use crate::estimators::{WINDOW, sample_sigma};
 use crate::market::{Calendar, Located};
@@ -93,6 +93,13 @@ impl Group {
             closes: BTreeMap::new(),
             last: None,
         }
+    }
+
+    /// Takes other bounds; members stay as they are.
+    pub(super) fn reload(&mut self, fresh: &GroupParams, config_hash: &Arc<str>) {
+        let members = std::mem::take(&mut self.params.members);
+        self.params = GroupParams { members, ..fresh.clone() };
+        self.config_hash = config_hash.clone();
     }
 
     pub(super) fn set_membership(&mut self, symbol: &Symbol, from: SessionDate, inside: bool) -> bool {
@@ -234,7 +241,13 @@ impl Group {
     }
 
     /// Moves the stay to `level`: what to send, if anything.
-    fn follow(&mut self, level: Level, at: UnixNanos, reading: &Reading, members: &[MemberReading]) -> Option<(AlertKind, Stay)> {
+    fn follow(
+        &mut self,
+        level: Level,
+        at: UnixNanos,
+        reading: &Reading,
+        members: &[MemberReading],
+    ) -> Option<(AlertKind, Stay)> {
         let Some(stay) = &mut self.current else {
             if level == Level::Calm {
                 return None;
@@ -316,7 +329,8 @@ impl Group {
             })
             .collect();
         let reading = reading::read(&self.params, &members, self.sigma(session));
-        let seen = Seen { session, at: close, phase: Phase::Close, reading: &reading, members: &members, topic: moment.topic };
+        let seen =
+            Seen { session, at: close, phase: Phase::Close, reading: &reading, members: &members, topic: moment.topic };
         if !is_history {
             self.verdicts(&seen, alerts);
         }

@@ -6,10 +6,12 @@
 
 mod group;
 mod level;
+mod member;
 mod reading;
 mod stage;
 
 pub use group::{Group, GroupImage};
 pub use level::{GroupParams, Level, LevelBounds};
+pub use member::{MemberClose, MemberUpdate};
 pub use reading::{GroupView, MemberReading, Reading};
-pub use stage::{MemberClose, MemberUpdate, Stage};
+pub use stage::Stage;

@@ -78,7 +78,8 @@ pub(super) fn read(params: &GroupParams, members: &[MemberReading], basket_sigma
         Ok(_) => Ok(known),
     };
     let basket_return = weights.map(|known| {
-        let gain: f64 = members.iter().filter_map(|m| Some(m.market_value? / known * m.log_return.ok()?.exp_m1())).sum();
+        let gain: f64 =
+            members.iter().filter_map(|m| Some(m.market_value? / known * m.log_return.ok()?.exp_m1())).sum();
         gain.ln_1p()
     });
     let basket_z = basket_return.and_then(|r| Ok(r / basket_sigma?));

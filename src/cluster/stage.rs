@@ -2,55 +2,12 @@
 
 use super::group::{Group, GroupImage, Moment};
 use super::level::GroupParams;
+use super::member::{MemberClose, MemberUpdate};
 use super::reading::GroupView;
-use crate::domain::{self, Alert, CloseBasis, SessionDate, Symbol, UnixNanos};
+use crate::domain::{Alert, SessionDate, Symbol, UnixNanos};
 use crate::market::Calendar;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
-
-/// A member's last price within a group interval.
-#[derive(Clone, PartialEq, Debug)]
-pub struct MemberUpdate {
-    /// Which.
-    pub symbol: Symbol,
-    /// End of the interval: the price stood before it.
-    pub at: UnixNanos,
-    /// Session it belongs to.
-    pub session: SessionDate,
-    /// Log return of the session so far.
-    pub log_return: domain::Reading,
-    /// Its multiple.
-    pub z: domain::Reading,
-    /// Market value before the session.
-    pub market_value: Option<f64>,
-    /// First breach of the session.
-    pub breached_at: Option<UnixNanos>,
-    /// Partition and offset of the price.
-    pub source: Option<(i32, i64)>,
-}
-
-/// What a member's session came to.
-#[derive(Clone, PartialEq, Debug)]
-pub struct MemberClose {
-    /// Which.
-    pub symbol: Symbol,
-    /// Session.
-    pub session: SessionDate,
-    /// Its daily log return.
-    pub log_return: domain::Reading,
-    /// Its multiple.
-    pub z: domain::Reading,
-    /// Market value before the session.
-    pub market_value: Option<f64>,
-    /// Where the close comes from.
-    pub basis: Option<CloseBasis>,
-    /// First breach of the session, where it was watched.
-    pub breached_at: Option<UnixNanos>,
-    /// Partition and offset of the close.
-    pub source: Option<(i32, i64)>,
-    /// Whether it only was history.
-    pub is_history: bool,
-}
 
 /// Every group, behind one watermark.
 pub struct Stage {
@@ -99,6 +56,15 @@ impl Stage {
         Some(changed)
     }
 
+    /// Puts other bounds on the groups there are, by name.
+    pub fn reload(&mut self, groups: &[GroupParams], config_hash: &Arc<str>) {
+        for group in &mut self.groups {
+            if let Some(fresh) = groups.iter().find(|g| g.name == group.params.name) {
+                group.reload(fresh, config_hash);
+            }
+        }
+    }
+
     /// Takes a member's price of an interval.
     pub fn update(&mut self, update: &MemberUpdate) {
         // Behind the watermark its interval has been judged: it counts from the next one on.
@@ -120,7 +86,14 @@ impl Stage {
     }
 
     /// Judges every moment up to `watermark`. At the end of the input a session with any close is over.
-    pub fn advance(&mut self, watermark: UnixNanos, is_end: bool, calendar: Option<&Calendar>, topic: &Arc<str>, alerts: &mut Vec<Alert>) {
+    pub fn advance(
+        &mut self,
+        watermark: UnixNanos,
+        is_end: bool,
+        calendar: Option<&Calendar>,
+        topic: &Arc<str>,
+        alerts: &mut Vec<Alert>,
+    ) {
         self.watermark = self.watermark.max(watermark);
         for group in &mut self.groups {
             group.advance(&Moment { watermark, is_end, calendar, topic }, alerts);

@@ -190,9 +190,9 @@ impl Serialize for AlertJson<'_> {
         map.serialize_entry("reference", &reference)?;
         let next = || a.next_tiers.iter().map(|n| NextTierJson { tier: Tier(n.tier), price: n.price });
         map.serialize_entry("next_tiers", &Each(next))?;
-        let evidence = reasons.any("evidence", &a.evidence).map(|list| {
-            Each(|| list.iter().map(|(s, r)| EvidenceJson { session: s.to_string(), log_return: *r }))
-        });
+        let evidence = reasons
+            .any("evidence", &a.evidence)
+            .map(|list| Each(|| list.iter().map(|(s, r)| EvidenceJson { session: s.to_string(), log_return: *r })));
         map.serialize_entry("evidence", &evidence)?;
         if let Some(cluster) = &a.cluster {
             reasons.field("cluster.coverage", cluster.coverage);
@@ -213,7 +213,8 @@ impl Serialize for AlertJson<'_> {
         }
         map.serialize_entry("usd", &usd)?;
         map.serialize_entry("quality", &a.quality)?;
-        let source = || a.source.iter().map(|s| SourceJson { topic: &s.topic, partition: s.partition, offset: s.offset });
+        let source =
+            || a.source.iter().map(|s| SourceJson { topic: &s.topic, partition: s.partition, offset: s.offset });
         map.serialize_entry("source", &Each(source))?;
         map.serialize_entry("summary", &a.summary)?;
         map.serialize_entry("unknown", &reasons)?;
@@ -306,7 +307,7 @@ mod tests {
 
     #[test]
     fn multiples_are_rounded_and_tiers_are_whole() {
-        assert_eq!(rounded(-6.287_111), -6.2871);
+        assert_eq!(rounded(-6.287_111).to_bits(), (-6.2871_f64).to_bits());
         assert_eq!(rounded(-0.000_01).to_bits(), 0.0_f64.to_bits());
         assert_eq!(serde_json::to_string(&Tier(3.0)).unwrap(), "3");
         assert_eq!(serde_json::to_string(&Tier(2.5)).unwrap(), "2.5");

@@ -101,7 +101,8 @@ fn daily(columns: &DailyColumns, row: &[&str]) -> Result<Observation<'static>, D
     let session: SessionDate = text(columns.session, "session")?
         .parse()
         .map_err(|()| DecodeError::malformed("wrong_type", "session is not a date YYYY-MM-DD"))?;
-    let symbol = Symbol::new(text(columns.symbol, "symbol")?).map_err(|e| DecodeError::rejected("symbol", e.to_string()))?;
+    let symbol =
+        Symbol::new(text(columns.symbol, "symbol")?).map_err(|e| DecodeError::rejected("symbol", e.to_string()))?;
     let close = Price::new(number("close", text(columns.close, "close")?)?)
         .map_err(|e| DecodeError::rejected("price", format!("close: {e}")))?;
     let split = optional(columns.split, "split_coefficient")?.filter(|r| (r - 1.0).abs() > f64::EPSILON);
@@ -141,7 +142,8 @@ fn set(wire: &mut Wire, name: &str, value: &str) -> Result<(), DecodeError> {
         "trades" => wire.trades = real()?,
         "session" => wire.session = text(),
         "final" => {
-            let flag = value.parse().map_err(|_| DecodeError::malformed("wrong_type", "final is neither true nor false"))?;
+            let flag =
+                value.parse().map_err(|_| DecodeError::malformed("wrong_type", "final is neither true nor false"))?;
             wire.is_final = Some(flag);
         }
         "basis" => wire.basis = text(),
@@ -179,7 +181,9 @@ mod tests {
     fn a_daily_row_is_a_close_with_what_came_with_it() {
         let d = decoder("date,symbol,close,pct_change,volume,market_cap");
         let got = d.decode("2025-01-27,NVDA,118.42,-16.97,818830916,2900105800000".split(','));
-        let Ok(Observation::Reference(Reference::Daily { symbol, close, split, shares, .. })) = got else { panic!("{got:?}") };
+        let Ok(Observation::Reference(Reference::Daily { symbol, close, split, shares, .. })) = got else {
+            panic!("{got:?}")
+        };
         assert_eq!((symbol.as_str(), close.get(), split), ("NVDA", 118.42, None));
         assert!((shares.unwrap() / 24.49e9 - 1.0).abs() < 1e-3);
     }

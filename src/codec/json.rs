@@ -34,7 +34,14 @@ fn decode_any(value: &[u8]) -> Result<Observation<'static>, DecodeError> {
         return Err(DecodeError { outcome: Outcome::Tombstone, reason: "tombstone", detail });
     }
     if value.len() > VALUE_LEN_MAX {
-        return Err(DecodeError::malformed("too_long", format!("value has {} bytes, at most {VALUE_LEN_MAX} are read", value.len())));
+        return Err(DecodeError::malformed(
+            "too_long",
+            format!("value has {} bytes, at most {VALUE_LEN_MAX} are read", value.len()),
+        ));
+    }
+    // A list would be read as the fields by position.
+    if value.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'[') {
+        return Err(DecodeError::malformed("wrong_type", "the record is a list, not an object"));
     }
     let wire: Wire = serde_json::from_slice(value).map_err(|_| explain(value))?;
     observation(&wire)
@@ -71,7 +78,9 @@ pub(super) fn observation(wire: &Wire) -> Result<Observation<'static>, DecodeErr
         }),
         "bar" => Observation::Bar(bar(wire)?),
         "heartbeat" => Observation::Heartbeat(time(wire)?),
-        "close" | "split" | "shares" | "reference" | "member" | "leave" => Observation::Reference(reference(kind, wire)?),
+        "close" | "split" | "shares" | "reference" | "member" | "leave" => {
+            Observation::Reference(reference(kind, wire)?)
+        }
         "cancel" | "correct" | "halt" | "resume" | "dividend" | "rename" | "event" => {
             Observation::Deferred(deferred(kind, wire)?)
         }
@@ -156,7 +165,11 @@ fn reference(kind: &str, wire: &Wire) -> Result<Reference, DecodeError> {
                 return Err(DecodeError::rejected("group", "group is empty or longer than 64 bytes"));
             }
             let from = date(wire.from.as_deref(), "from")?;
-            if kind == "member" { Reference::Member { group, symbol, from } } else { Reference::Leave { group, symbol, from } }
+            if kind == "member" {
+                Reference::Member { group, symbol, from }
+            } else {
+                Reference::Leave { group, symbol, from }
+            }
         }
     })
 }
@@ -186,7 +199,8 @@ fn missing(field: &'static str) -> DecodeError {
 }
 
 fn price(value: Option<f64>, field: &'static str) -> Result<Price, DecodeError> {
-    Price::new(value.ok_or_else(|| missing(field))?).map_err(|e| DecodeError::rejected("price", format!("{field}: {e}")))
+    Price::new(value.ok_or_else(|| missing(field))?)
+        .map_err(|e| DecodeError::rejected("price", format!("{field}: {e}")))
 }
 
 fn within(value: Option<f64>, field: &'static str, low: f64, high: f64) -> Result<f64, DecodeError> {
@@ -243,7 +257,8 @@ mod tests {
 
     fn check(text: &str, reason: &str) {
         let got = decode(text.as_bytes());
-        assert_eq!(got.as_ref().map_err(|e| e.reason).map(|_| "decoded").unwrap_or_else(|r| r), reason, "{text}: {got:?}");
+        let shown: String = text.chars().take(200).collect();
+        assert_eq!(got.as_ref().map_or_else(|e| e.reason, |_| "decoded"), reason, "{shown}: {got:?}");
     }
 
     #[test]
@@ -267,26 +282,42 @@ mod tests {
         check(r#"{"type":"tick","symbol":"A","ts":1,"ts":2,"price":1}"#, "wrong_type");
         check(r#"{"type":"tick","symbol":"A","ts":1,"price":1} x"#, "not_json");
         check(r#"{"type":"tock"}"#, "unknown_type");
-        check(r#"{"type":"bar","symbol":"A","ts":1,"interval":"1m","open":2,"high":1,"low":1,"close":1}"#, "crossed_bar");
+        check(
+            r#"{"type":"bar","symbol":"A","ts":1,"interval":"1m","open":2,"high":1,"low":1,"close":1}"#,
+            "crossed_bar",
+        );
         check(r#"{"type":"bar","symbol":"A","ts":1,"interval":"7m","open":1,"high":1,"low":1,"close":1}"#, "interval");
         check(r#"{"type":"split","symbol":"A","ex_date":"2025-01-27","ratio":0}"#, "out_of_bounds");
         check(r#"{"type":"close","symbol":"A","session":"2025-02-30","price":1}"#, "wrong_type");
         check(&format!("\"{}\"", "x".repeat(VALUE_LEN_MAX)), "too_long");
-        check(&"[".repeat(100_000), "not_json");
+        check(&"[".repeat(100_000), "wrong_type");
+        check(&format!(r#"{{"type":{}"#, "[".repeat(100_000)), "wrong_type");
+        check(&format!(r#"{{"other":{}"#, "[".repeat(100_000)), "not_json");
+        // Read by position this would be a tick.
+        check(r#"["tick","A",1738161000000000000,5.0]"#, "wrong_type");
     }
 
     #[test]
     fn the_fast_path_takes_plain_ticks_alone() {
-        let plain = br#"{"type":"tick","symbol":"S00042","ts":1738161000123456789,"price":101.2345,"size":100,"seq":17}"#;
+        let plain =
+            br#"{"type":"tick","symbol":"S00042","ts":1738161000123456789,"price":101.2345,"size":100,"seq":17}"#;
         assert!(scan::tick(plain).is_some());
-        for odd in [r#"{"type":"tick","symbol":"\u0041","ts":1,"price":1}"#, r#"{"type":"tick","symbol":"A","ts":1,"price":1,"x":{}}"#] {
+        for odd in [
+            r#"{"type":"tick","symbol":"\u0041","ts":1,"price":1}"#,
+            r#"{"type":"tick","symbol":"A","ts":1,"price":1,"x":{}}"#,
+        ] {
             assert!(scan::tick(odd.as_bytes()).is_none());
             assert!(matches!(decode(odd.as_bytes()), Ok(Observation::Tick(_))), "{odd}");
         }
     }
 
     fn tick_text() -> impl Strategy<Value = String> {
-        let number = prop_oneof!["-?[0-9]{1,18}", "-?[0-9]{1,6}\\.[0-9]{1,20}", "[0-9]\\.?[0-9]{0,3}[eE]-?[0-9]{1,3}", "nan|null|true|\"1\""];
+        let number = prop_oneof![
+            "-?[0-9]{1,18}",
+            "-?[0-9]{1,6}\\.[0-9]{1,20}",
+            "[0-9]\\.?[0-9]{0,3}[eE]-?[0-9]{1,3}",
+            "nan|null|true|\"1\""
+        ];
         let field = prop_oneof![
             Just(r#""type":"tick""#.to_owned()),
             "[A-Z.]{0,5}".prop_map(|s| format!(r#""symbol":"{s}""#)),

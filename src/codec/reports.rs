@@ -66,7 +66,8 @@ pub fn encode_summary(session: SessionDate, breadth: Option<&Breadth>, groups: &
 
 /// The accounting of an input: records in, and where each of them went.
 pub fn encode_accounting(outcomes: &[u64; Outcome::ALL.len()], out: &mut Vec<u8>) {
-    let counts: Map<String, Value> = Outcome::ALL.iter().zip(outcomes).map(|(o, n)| (o.name().to_owned(), (*n).into())).collect();
+    let counts: Map<String, Value> =
+        Outcome::ALL.iter().zip(outcomes).map(|(o, n)| (o.name().to_owned(), (*n).into())).collect();
     let records_in: u64 = outcomes.iter().sum();
     let _ = serde_json::to_writer(out, &json!({"records_in": records_in, "outcomes": counts, "quarantined": 0}));
 }
@@ -75,7 +76,15 @@ pub fn encode_accounting(outcomes: &[u64; Outcome::ALL.len()], out: &mut Vec<u8>
 const DEAD_LETTER_VALUE_MAX: usize = 16 * 1024;
 
 /// A refused record: why, where it stands, and what it said. Bytes that are not UTF-8 are replaced.
-pub fn encode_dead_letter(reason: &str, detail: &str, topic: &str, origin: &Origin, key: Option<&[u8]>, value: &[u8], out: &mut Vec<u8>) {
+pub fn encode_dead_letter(
+    reason: &str,
+    detail: &str,
+    topic: &str,
+    origin: &Origin,
+    key: Option<&[u8]>,
+    value: &[u8],
+    out: &mut Vec<u8>,
+) {
     let kept = &value[..value.len().min(DEAD_LETTER_VALUE_MAX)];
     let letter = json!({
         "schema": "fragility.dead_letter.v1",
@@ -92,10 +101,14 @@ pub fn encode_dead_letter(reason: &str, detail: &str, topic: &str, origin: &Orig
 }
 
 /// A sign of life on the alerts topic: the partitions spoken for and how far event time has come there.
-pub fn encode_heartbeat(instance: &str, sent_at: UnixNanos, topic: &str, inputs: &[(i32, i64, Option<UnixNanos>)], out: &mut Vec<u8>) {
-    let input = |(partition, next, at): &(i32, i64, Option<UnixNanos>)| {
-        json!({"topic": topic, "partition": partition, "next_offset": next, "event_time": at.map(|t| t.0)})
-    };
+pub fn encode_heartbeat(
+    instance: &str,
+    sent_at: UnixNanos,
+    topic: &str,
+    inputs: &[(i32, i64, Option<UnixNanos>)],
+    out: &mut Vec<u8>,
+) {
+    let input = |(partition, next, at): &(i32, i64, Option<UnixNanos>)| json!({"topic": topic, "partition": partition, "next_offset": next, "event_time": at.map(|t| t.0)});
     let beat = json!({
         "schema": "fragility.heartbeat.v1",
         "instance": instance,

@@ -1,7 +1,7 @@
 //! The input record as serde sees it: every field of every record type, each optional.
 
-use serde::de::{self, Deserializer, Visitor};
 use serde::Deserialize;
+use serde::de::{self, Deserializer, Visitor};
 use std::fmt;
 
 /// Event time: integer nanoseconds, or RFC 3339.

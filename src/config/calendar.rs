@@ -61,7 +61,8 @@ pub fn read_overlay(text: Option<&str>) -> Result<CalendarOverlay, CalendarFileE
     let raw: RawOverlay =
         toml::from_str(text.unwrap_or(BUILT_IN)).map_err(|e| CalendarFileError(e.message().to_owned()))?;
     let date = |text: &String| {
-        NaiveDate::parse_from_str(text, "%Y-%m-%d").map_err(|_| CalendarFileError(format!("{text:?} is not a date YYYY-MM-DD")))
+        NaiveDate::parse_from_str(text, "%Y-%m-%d")
+            .map_err(|_| CalendarFileError(format!("{text:?} is not a date YYYY-MM-DD")))
     };
     let time = |text: &String| {
         NaiveTime::parse_from_str(text, "%H:%M").map_err(|_| CalendarFileError(format!("{text:?} is not a time HH:MM")))
@@ -72,7 +73,11 @@ pub fn read_overlay(text: Option<&str>) -> Result<CalendarOverlay, CalendarFileE
         valid_until: raw.valid_until.as_ref().map(date).transpose()?,
         closed: raw.closed.iter().map(date).collect::<Result<_, _>>()?,
         open: raw.open.iter().map(date).collect::<Result<_, _>>()?,
-        early_closes: raw.early_closes.iter().map(|e| Ok((date(&e.session)?, time(&e.close)?))).collect::<Result<_, _>>()?,
+        early_closes: raw
+            .early_closes
+            .iter()
+            .map(|e| Ok((date(&e.session)?, time(&e.close)?)))
+            .collect::<Result<_, _>>()?,
         late_opens: raw.late_opens.iter().map(|e| Ok((date(&e.session)?, time(&e.open)?))).collect::<Result<_, _>>()?,
     })
 }

@@ -160,9 +160,11 @@ impl Config {
         }
         let millis = |v: i64| Duration::from_millis(u64::try_from(v).unwrap_or(0));
         let secs = |v: i64| Duration::from_secs(u64::try_from(v).unwrap_or(0));
-        let commit_interval = millis(c.whole("delivery.commit_interval_ms", raw.delivery.commit_interval_ms, 10, 60_000));
+        let commit_interval =
+            millis(c.whole("delivery.commit_interval_ms", raw.delivery.commit_interval_ms, 10, 60_000));
         let in_flight_max = c.whole("delivery.in_flight_max", raw.delivery.in_flight_max, 1, 1_000_000);
-        let snapshot_interval = secs(c.whole("state.snapshot_interval_secs", raw.state.snapshot_interval_secs, 1, 3_600));
+        let snapshot_interval =
+            secs(c.whole("state.snapshot_interval_secs", raw.state.snapshot_interval_secs, 1, 3_600));
         if raw.state.dir.is_empty() {
             c.refuse("state.dir", "is empty, must name a directory");
         }
@@ -170,7 +172,8 @@ impl Config {
             c.refuse("http.listen", format!("is {:?}, must be ADDRESS:PORT", raw.http.listen));
             SocketAddr::from(([127, 0, 0, 1], 0))
         });
-        let log_format = c.one_of("log.format", &raw.log.format, &[("pretty", LogFormat::Pretty), ("json", LogFormat::Json)]);
+        let log_format =
+            c.one_of("log.format", &raw.log.format, &[("pretty", LogFormat::Pretty), ("json", LogFormat::Json)]);
         let formats = [("full", AlertFormat::Full), ("compact", AlertFormat::Compact)];
         let alert_format = c.one_of("alerts.format", &raw.alerts.format, &formats);
         let heartbeat = secs(c.whole("alerts.heartbeat_secs", raw.alerts.heartbeat_secs, 0, 3_600));
@@ -182,6 +185,9 @@ impl Config {
         };
         note(!raw.history.legs.is_empty(), "history.legs", "legs have no percentiles in this build");
         note(!raw.history.index.is_empty(), "history.index", "the fragility index is not part of this build");
+        for (name, _) in raw.groups.iter().filter(|(_, g)| g.benchmark.is_some()) {
+            notes.push((format!("groups.{name}.benchmark"), "no measure of this build compares with it"));
+        }
         let params = check_params(&mut c, raw, hashed);
         if !c.problems.is_empty() {
             return Err(c.problems);
@@ -265,11 +271,13 @@ fn check_params(c: &mut Checker, raw: &Raw, hashed: &str) -> Params {
             c.refuse(format!("feeds.{name}.flag"), "is empty, must name a quality flag");
         }
     }
-    let feeds = raw.feeds.iter().map(|(name, feed)| (name.clone(), FeedParams { flag: feed.flag.as_str().into() })).collect();
+    let feeds =
+        raw.feeds.iter().map(|(name, feed)| (name.clone(), FeedParams { flag: feed.flag.as_str().into() })).collect();
     let groups = raw.groups.iter().map(|(name, group)| check_group(c, name, group, breach_at)).collect();
     let millis = |v: i64| v * (NANOS_PER_SEC / 1000);
     let overlay_version = calendar.as_ref().map_or_else(String::new, |k| k.version().to_owned());
-    let hash = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, format!("{hashed}\ncalendar={overlay_version}").as_bytes());
+    let hash =
+        uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, format!("{hashed}\ncalendar={overlay_version}").as_bytes());
     Params {
         topic: raw.kafka.topics.market.as_str().into(),
         calendar,
@@ -280,7 +288,8 @@ fn check_params(c: &mut Checker, raw: &Raw, hashed: &str) -> Params {
         ],
         lateness: millis(c.whole("market.lateness_ms", raw.market.lateness_ms, 0, 3_600_000)),
         lead_max: millis(c.whole("market.lead_ms_max", raw.market.lead_ms_max, 0, 3_600_000)),
-        symbols_max: usize::try_from(c.whole("universe.max_symbols", raw.universe.max_symbols, 1, 10_000_000)).unwrap_or(1),
+        symbols_max: usize::try_from(c.whole("universe.max_symbols", raw.universe.max_symbols, 1, 10_000_000))
+            .unwrap_or(1),
         universe,
         feeds,
         groups,
@@ -365,7 +374,11 @@ fn check_group(c: &mut Checker, name: &str, group: &RawGroup, breach_at: f64) ->
         members: c.whole(&key(&format!("levels.{which}.members")), raw.members, 0, 100_000) as f64,
         legs: usize::try_from(c.whole(&key(&format!("levels.{which}.legs")), raw.legs, 1, 3)).unwrap_or(1),
     };
-    let levels = [level("watch", &group.levels.watch), level("alert", &group.levels.alert), level("critical", &group.levels.critical)];
+    let levels = [
+        level("watch", &group.levels.watch),
+        level("alert", &group.levels.alert),
+        level("critical", &group.levels.critical),
+    ];
     let ease_after = c.whole(&key("ease_after_secs"), group.ease_after_secs, 0, 86_400) * NANOS_PER_SEC;
     let coverage_min = c.real(&key("coverage_min"), group.coverage_min, 0.0, 1.0);
     let members = group.members.clone();

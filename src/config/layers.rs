@@ -1,9 +1,9 @@
 //! Four layers into one table, with where each value came from.
 
+use super::DEFAULTS;
 use super::check::Config;
 use super::problem::{ConfigErrors, Problem};
 use super::raw::Raw;
-use super::DEFAULTS;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
@@ -68,7 +68,12 @@ pub fn load(file: &Path, environment: &[(String, String)], sets: &[String]) -> R
 ///
 /// # Errors
 /// Every problem at once.
-pub fn load_text(name: &str, text: &str, environment: &[(String, String)], sets: &[String]) -> Result<Loaded, ConfigErrors> {
+pub fn load_text(
+    name: &str,
+    text: &str,
+    environment: &[(String, String)],
+    sets: &[String],
+) -> Result<Loaded, ConfigErrors> {
     let fail = |problems| Err(ConfigErrors::new(name, text, problems));
     let defaults: Table = toml::from_str(DEFAULTS).unwrap_or_default();
     let file: Table = match toml::from_str(text) {
@@ -82,7 +87,8 @@ pub fn load_text(name: &str, text: &str, environment: &[(String, String)], sets:
     let mut problems = Vec::new();
     merged.lay(&defaults, &Origin::Defaults);
     merged.lay(&file, &Origin::File);
-    let mut variables: Vec<&(String, String)> = environment.iter().filter(|(k, _)| k.starts_with("FRAGILITY__")).collect();
+    let mut variables: Vec<&(String, String)> =
+        environment.iter().filter(|(k, _)| k.starts_with("FRAGILITY__")).collect();
     variables.sort();
     for (variable, value) in variables {
         let key = variable_key(variable);
@@ -90,7 +96,9 @@ pub fn load_text(name: &str, text: &str, environment: &[(String, String)], sets:
     }
     for set in sets {
         match set.split_once('=') {
-            Some((key, value)) if !key.trim().is_empty() => merged.set(&unquoted(key.trim()), read_value(value), &Origin::Flag),
+            Some((key, value)) if !key.trim().is_empty() => {
+                merged.set(&unquoted(key.trim()), read_value(value), &Origin::Flag);
+            }
             _ => problems.push(Problem {
                 key: set.clone(),
                 message: "is not section.key=value".into(),
@@ -145,12 +153,23 @@ fn read_value(text: &str) -> Value {
     read.and_then(|mut t| t.remove("value")).unwrap_or_else(|| Value::String(text.to_owned()))
 }
 
-/// Segments of a key; what follows `kafka.properties.` is one.
+/// Segments of a key; what follows `kafka.properties.` is one, and so is what stands in quotes.
 fn segments(key: &str) -> Vec<&str> {
-    match key.strip_prefix("kafka.properties.") {
-        Some(rest) => vec!["kafka", "properties", rest],
-        None => key.split('.').collect(),
+    if let Some(rest) = key.strip_prefix("kafka.properties.") {
+        return vec!["kafka", "properties", rest];
     }
+    let mut found = Vec::new();
+    let mut rest = Some(key);
+    while let Some(text) = rest {
+        let quoted = text.strip_prefix('"').and_then(|t| t.split_once('"'));
+        let (segment, after) = match quoted {
+            Some((name, after)) => (name, after.strip_prefix('.')),
+            None => text.split_once('.').map_or((text, None), |(name, after)| (name, Some(after))),
+        };
+        found.push(segment);
+        rest = after;
+    }
+    found
 }
 
 #[derive(Default)]
@@ -224,7 +243,9 @@ impl Merged {
             let message = message.lines().next().unwrap_or_default().to_owned();
             report(&key, message.clone(), origin.as_ref());
             match lookup(defaults, &key) {
-                Some(value) if !message.starts_with("unknown field") => self.set(&key, value.clone(), &Origin::Defaults),
+                Some(value) if !message.starts_with("unknown field") => {
+                    self.set(&key, value.clone(), &Origin::Defaults);
+                }
                 _ if lookup(&self.table, &key).is_some() => self.remove(&key),
                 // A group that lacks a key cannot be mended by taking something out of it.
                 _ => match key.rsplit_once('.') {
@@ -247,7 +268,8 @@ impl Merged {
         const DECIDES: [&str; 8] =
             ["rules.", "market.", "volatility.", "cluster.", "groups.", "feeds.", "universe.", "alerts.format"];
         let decides = |key: &str| DECIDES.iter().any(|d| key.starts_with(d)) && key != "market.calendar_overlay";
-        let mut lines: Vec<String> = self.leaves().into_iter().filter(|(k, _)| decides(k)).map(|(k, v)| format!("{k}={v}")).collect();
+        let mut lines: Vec<String> =
+            self.leaves().into_iter().filter(|(k, _)| decides(k)).map(|(k, v)| format!("{k}={v}")).collect();
         lines.sort();
         lines.join("\n")
     }
@@ -270,7 +292,9 @@ fn is_secret(key: &str) -> bool {
 
 fn collect(prefix: &str, table: &Table, leaves: &mut Vec<(String, Value)>) {
     for (key, value) in table {
-        let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+        // A name with a dot of its own stays one segment; properties are told apart by their prefix.
+        let key = if key.contains('.') && !prefix.starts_with(PROPERTIES) { format!("\"{key}\"") } else { key.clone() };
+        let path = if prefix.is_empty() { key } else { format!("{prefix}.{key}") };
         match value {
             // Properties are one level deep whatever their names look like.
             Value::Table(inner) if prefix == PROPERTIES => {

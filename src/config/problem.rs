@@ -67,7 +67,11 @@ impl Diagnostic for ConfigErrors {
 impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Problem { key, message, origin, .. } = &self.problem;
-        if key.is_empty() { f.write_str(message)? } else { write!(f, "{key}: {message}")? }
+        if key.is_empty() {
+            f.write_str(message)?;
+        } else {
+            write!(f, "{key}: {message}")?;
+        }
         if origin == "file" { Ok(()) } else { write!(f, " (from {origin})") }
     }
 }

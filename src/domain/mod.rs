@@ -10,13 +10,12 @@ mod time;
 mod unknown;
 
 pub use alert::{
-    Alert, AlertKind, AlertState, ClusterView, Direction, Entity, Leg, MemberZ, NextTier, Reading,
-    ReferencePrice, RuleRef, Source, UsdChange, WindowView,
+    Alert, AlertKind, AlertState, ClusterView, Direction, Entity, Leg, MemberZ, NextTier, Reading, ReferencePrice,
+    RuleRef, Source, UsdChange, WindowView,
 };
 pub use identity::{RULE_CLUSTER, RULE_SYMBOL, RULE_VERSION, alert_id};
 pub use observation::{
-    Bar, BarError, CloseBasis, Deferred, Interval, Observation, Outcome, Price, PriceError, Reference,
-    Tick,
+    Bar, BarError, CloseBasis, Deferred, Interval, Observation, Outcome, Price, PriceError, Reference, Tick,
 };
 pub use symbol::{Symbol, SymbolError};
 pub use time::{NANOS_PER_SEC, Phase, SessionDate, UnixNanos};

@@ -1,11 +1,10 @@
 //! Builds a symbol's alerts: the arithmetic, its evidence and one sentence about it.
 
-use super::state::{Ruler, SymbolState};
 use super::Engine;
+use super::state::{Ruler, SymbolState};
 use crate::domain::{
-    Alert, AlertKind, AlertState, Entity, NextTier, Phase, Reading, ReferencePrice, RuleRef,
-    SessionDate, Source, UnixNanos, Unknown, UsdChange, WindowView,
-    RULE_SYMBOL, RULE_VERSION, alert_id,
+    Alert, AlertKind, AlertState, Entity, NextTier, Phase, RULE_SYMBOL, RULE_VERSION, Reading, ReferencePrice, RuleRef,
+    SessionDate, Source, UnixNanos, Unknown, UsdChange, WindowView, alert_id,
 };
 use crate::estimators::threshold_price;
 use crate::market::{Measure, Sigma};
@@ -78,7 +77,14 @@ impl Engine {
     }
 
     /// A record about an episode of a session settled before.
-    pub(super) fn settled_alert(&mut self, id: u32, what: What, episode: &Episode, moment: &Moment, measure: &Measure) -> Alert {
+    pub(super) fn settled_alert(
+        &mut self,
+        id: u32,
+        what: What,
+        episode: &Episode,
+        moment: &Moment,
+        measure: &Measure,
+    ) -> Alert {
         let history = &self.states[id as usize].cold.history;
         let session = Some(measure.session);
         let reference = history.reference(self.params.calendar.as_deref(), session);
@@ -86,7 +92,15 @@ impl Engine {
         self.alert_of(id, what, episode, moment, session, &ruler)
     }
 
-    fn alert_of(&mut self, id: u32, what: What, episode: &Episode, moment: &Moment, session: Option<SessionDate>, ruler: &Ruler) -> Alert {
+    fn alert_of(
+        &mut self,
+        id: u32,
+        what: What,
+        episode: &Episode,
+        moment: &Moment,
+        session: Option<SessionDate>,
+        ruler: &Ruler,
+    ) -> Alert {
         let tiers = &self.params.rules;
         let topic = self.params.topic.clone();
         let state = &mut self.states[id as usize];
@@ -97,8 +111,16 @@ impl Engine {
         let log_return: Reading = reference.map(|r| (moment.price / r.price).ln());
         let kind = what.kind();
         let tier = tiers.at(episode.tier);
-        let window = if let Ok("desk") = reference.map(|r| r.basis) { Err(Unknown::DeskReference) } else { window_of(state, session) };
-        let phase = if matches!(kind, AlertKind::Confirm | AlertKind::Fade | AlertKind::Correct) { Phase::Close } else { state.cold.phase };
+        let window = if let Ok("desk") = reference.map(|r| r.basis) {
+            Err(Unknown::DeskReference)
+        } else {
+            window_of(state, session)
+        };
+        let phase = if matches!(kind, AlertKind::Confirm | AlertKind::Fade | AlertKind::Correct) {
+            Phase::Close
+        } else {
+            state.cold.phase
+        };
         let next_tiers = match (ruler.reference, ruler.sigma.usable()) {
             (Ok(r), Some(sigma)) => {
                 let above = tiers.tiers.iter().filter(|t| **t > tier);
@@ -110,7 +132,9 @@ impl Engine {
         let basis = close_basis(state, session, episode.state);
         let shares = session.and_then(|s| state.cold.history.shares_before(s));
         let usd = match (shares, reference) {
-            (Some(shares), Ok(r)) => Ok(UsdChange { market_value_change: shares * (moment.price - r.price), shares: Some(shares), basis }),
+            (Some(shares), Ok(r)) => {
+                Ok(UsdChange { market_value_change: shares * (moment.price - r.price), shares: Some(shares), basis })
+            }
             (None, _) => Err(Unknown::NoShares),
             (_, Err(gap)) => Err(gap),
         };
@@ -199,7 +223,8 @@ fn sentence(alert: &Alert) -> String {
     // Four decimals at most, none that say nothing.
     let shown = |price: f64| (price * 1e4).round() / 1e4;
     let price = alert.price.map_or_else(|_| "unknown".to_owned(), |p| shown(p).to_string());
-    let from = alert.reference.as_ref().map_or_else(|_| String::new(), |r| format!(", {price} against {}", shown(r.price)));
+    let from =
+        alert.reference.as_ref().map_or_else(|_| String::new(), |r| format!(", {price} against {}", shown(r.price)));
     let on = alert.session.map_or_else(String::new, |s| format!(" on {s}"));
     let verb = match (alert.kind, alert.state) {
         (AlertKind::Open, _) => "has moved".to_owned(),

@@ -46,7 +46,8 @@ impl Engine {
         }
         let at = ts.unwrap_or(session.close);
         if !closes_now {
-            return self.revise(id, date, at, effects, |history, calendar| history.set_close(calendar, date, price, basis));
+            return self
+                .revise(id, date, at, effects, |history, calendar| history.set_close(calendar, date, price, basis));
         }
         let calendar = self.params.calendar.clone();
         let changed = self.states[id as usize].cold.history.set_close(calendar.as_deref(), date, price, basis);
@@ -82,10 +83,20 @@ impl Engine {
 
     /// A final day bar: its extremes at the close, then its close.
     #[expect(clippy::too_many_arguments, reason = "a bar, where it stands and what it belongs to")]
-    pub(super) fn day_bar(&mut self, id: u32, origin: &Origin, feed: u16, date: SessionDate, ts: UnixNanos, bar: &Bar<'_>, effects: &mut Effects) -> Disposition {
+    pub(super) fn day_bar(
+        &mut self,
+        id: u32,
+        origin: &Origin,
+        feed: u16,
+        date: SessionDate,
+        ts: UnixNanos,
+        bar: &Bar<'_>,
+        effects: &mut Effects,
+    ) -> Disposition {
         let state = &self.states[id as usize];
         if ts >= state.last_ts && !(state.cold.closed && state.cold.session.is_some_and(|s| s.date >= date)) {
-            let path = if bar.close >= bar.open { [bar.low, bar.high, bar.close] } else { [bar.high, bar.low, bar.close] };
+            let path =
+                if bar.close >= bar.open { [bar.low, bar.high, bar.close] } else { [bar.high, bar.low, bar.close] };
             self.bar_path(id, origin, feed, ts, path, effects);
         }
         let symbol = self.states[id as usize].cold.symbol.clone();
@@ -93,7 +104,13 @@ impl Engine {
     }
 
     /// Takes a split.
-    pub(super) fn split_record(&mut self, symbol: &Symbol, ex_date: SessionDate, ratio: f64, effects: &mut Effects) -> Disposition {
+    pub(super) fn split_record(
+        &mut self,
+        symbol: &Symbol,
+        ex_date: SessionDate,
+        ratio: f64,
+        effects: &mut Effects,
+    ) -> Disposition {
         let id = match self.admit(symbol.as_str()) {
             Ok(id) => id,
             Err(refusal) => return refusal,
@@ -103,7 +120,14 @@ impl Engine {
     }
 
     /// Settles the session at hand by the close that its history holds.
-    pub(super) fn settle(&mut self, id: u32, session: Session, at: UnixNanos, source: Option<(i32, i64)>, effects: &mut Effects) {
+    pub(super) fn settle(
+        &mut self,
+        id: u32,
+        session: Session,
+        at: UnixNanos,
+        source: Option<(i32, i64)>,
+        effects: &mut Effects,
+    ) {
         self.flush_bucket(id);
         let calendar = self.params.calendar.clone();
         let state = &mut self.states[id as usize];
@@ -115,7 +139,9 @@ impl Engine {
         let state = &mut self.states[id as usize];
         let mut episodes = std::mem::take(&mut state.cold.episodes);
         let settled = match measure.z {
-            Some(z) => episodes.settle(&self.params.rules, at, z, &mut |verdict, episode| ended.push((verdict, *episode))),
+            Some(z) => {
+                episodes.settle(&self.params.rules, at, z, &mut |verdict, episode| ended.push((verdict, *episode)))
+            }
             None => episodes.expire(at, &mut |verdict, episode| ended.push((verdict, *episode))),
         };
         if measure.z.is_some_and(|z| z.abs() >= self.params.rules.at(0)) {
@@ -137,7 +163,14 @@ impl Engine {
     }
 
     /// Changes the history behind the clock, and measures and judges again what that moves.
-    fn revise(&mut self, id: u32, from: SessionDate, at: UnixNanos, effects: &mut Effects, change: impl FnOnce(&mut History, Option<&Calendar>) -> bool) -> Disposition {
+    fn revise(
+        &mut self,
+        id: u32,
+        from: SessionDate,
+        at: UnixNanos,
+        effects: &mut Effects,
+        change: impl FnOnce(&mut History, Option<&Calendar>) -> bool,
+    ) -> Disposition {
         let calendar = self.params.calendar.clone();
         let calendar = calendar.as_deref();
         let state = &mut self.states[id as usize];
@@ -183,20 +216,26 @@ impl Engine {
     fn rejudge(&mut self, id: u32, at: UnixNanos, measure: &Measure, effects: &mut Effects) {
         let state = &mut self.states[id as usize];
         // Of another session it stays where it is: that session may be next.
-        let Some((session, mut settled, count)) = state.cold.settled.take_if(|(s, ..)| *s == measure.session) else { return };
+        let Some((session, mut settled, count)) = state.cold.settled.take_if(|(s, ..)| *s == measure.session) else {
+            return;
+        };
         let Some(z) = measure.z else {
             state.cold.settled = Some((session, settled, count));
             return;
         };
         let mut changed = Vec::new();
-        Episodes::resettle(&self.params.rules, &mut settled, at, z, &mut |episode| changed.push((What::Correct, *episode)));
+        Episodes::resettle(&self.params.rules, &mut settled, at, z, &mut |episode| {
+            changed.push((What::Correct, *episode));
+        });
         let mut count = count;
         let breach_unseen = z.abs() >= self.params.rules.at(0)
             && !settled.iter().any(|e| e.state == crate::domain::AlertState::Confirmed);
         if breach_unseen {
             // The corrected close is the first to stand in breach.
             let mut late = Episodes { count, ..Episodes::default() };
-            settled.extend(late.settle(&self.params.rules, at, z, &mut |verdict, episode| changed.push((verdict.into(), *episode))));
+            settled.extend(late.settle(&self.params.rules, at, z, &mut |verdict, episode| {
+                changed.push((verdict.into(), *episode));
+            }));
             count = late.count;
         }
         state.cold.settled = Some((session, settled, count));

@@ -51,7 +51,7 @@ struct SymbolImage {
     awaits_close: bool,
     sequence: u64,
     regular_last: Option<f64>,
-    extremes: Option<(f64, f64)>,
+    range: (f64, f64),
     breached_at: Option<i64>,
     flags: Vec<String>,
     feeds: Vec<(u16, u64)>,
@@ -90,7 +90,8 @@ pub struct EngineImage {
     pub groups: GroupsImage,
 }
 
-const STATES: [AlertState; 4] = [AlertState::Provisional, AlertState::Confirmed, AlertState::Faded, AlertState::Expired];
+const STATES: [AlertState; 4] =
+    [AlertState::Provisional, AlertState::Confirmed, AlertState::Faded, AlertState::Expired];
 const PHASES: [Phase; 5] = [Phase::Overnight, Phase::Pre, Phase::Regular, Phase::Post, Phase::Close];
 const INTERVALS: [Interval; 4] = [Interval::Minute1, Interval::Minute5, Interval::Hour1, Interval::Day1];
 
@@ -157,13 +158,19 @@ impl From<HistoryImage> for HistoryRecords {
 impl HistoryRecords {
     fn restore(&self) -> HistoryImage {
         let desk = |price: f64, sigma: f64| Some(Desk { price: Price::new(price).ok()?, sigma });
-        let close = |(s, p, b, m): &(i32, f64, u8, bool)| Some((date(*s), Price::new(*p).ok()?, CloseBasis::from_number(*b)?, *m));
+        let close = |(s, p, b, m): &(i32, f64, u8, bool)| {
+            Some((date(*s), Price::new(*p).ok()?, CloseBasis::from_number(*b)?, *m))
+        };
         HistoryImage {
             closes: self.closes.iter().filter_map(close).collect(),
             splits: self.splits.iter().map(|(s, r)| (date(*s), *r)).collect(),
             shares: self.shares.iter().map(|(s, n)| (date(*s), *n)).collect(),
             desk: self.desk.and_then(|(p, s)| desk(p, s)),
-            desk_by_session: self.desk_by_session.iter().filter_map(|(d, p, s)| Some((date(*d), desk(*p, *s)?))).collect(),
+            desk_by_session: self
+                .desk_by_session
+                .iter()
+                .filter_map(|(d, p, s)| Some((date(*d), desk(*p, *s)?)))
+                .collect(),
         }
     }
 }
@@ -188,7 +195,7 @@ impl From<&SymbolState> for SymbolImage {
             awaits_close: cold.awaits_close,
             sequence: cold.sequence,
             regular_last: cold.regular_last,
-            extremes: cold.extremes,
+            range: state.range,
             breached_at: cold.breached_at.map(|t| t.0),
             flags: cold.flags.iter().map(ToString::to_string).collect(),
             feeds: cold.feeds.clone(),
@@ -219,7 +226,13 @@ impl Engine {
             groups: GroupsImage {
                 watermark: watermark.0,
                 groups: groups.into_iter().map(|(name, image)| (name.to_string(), image)).collect(),
-                breadth: self.breadth.iter().rev().take(8).map(|(s, b)| (s.days(), [b.count, b.valid, b.up, b.down])).collect(),
+                breadth: self
+                    .breadth
+                    .iter()
+                    .rev()
+                    .take(8)
+                    .map(|(s, b)| (s.days(), [b.count, b.valid, b.up, b.down]))
+                    .collect(),
             },
         }
     }
@@ -244,7 +257,8 @@ impl Engine {
     pub fn restore_partition(&mut self, now: UnixNanos, partition: i32, image: &PartitionImage) {
         let event_time = UnixNanos(image.event_time);
         self.partitions.insert(partition, PartitionClock { event_time, heard_at: now });
-        let feeds: Vec<Option<u16>> = image.feeds.iter().map(|f| if f.is_empty() { Some(0) } else { self.feed(f) }).collect();
+        let feeds: Vec<Option<u16>> =
+            image.feeds.iter().map(|f| if f.is_empty() { Some(0) } else { self.feed(f) }).collect();
         for symbol in &image.symbols {
             let Ok(id) = self.admit(&symbol.symbol) else { continue };
             self.restore_symbol(id, partition, symbol, &feeds);
@@ -273,6 +287,7 @@ impl Engine {
         state.last_ts = UnixNanos(image.last_ts);
         state.deadline = UnixNanos(image.deadline);
         state.next_seq = image.next_seq;
+        state.range = image.range;
         state.fast = DecayedSquares::from_value(image.fast);
         state.slow = DecayedSquares::from_value(image.slow);
         state.partition = partition;
@@ -290,17 +305,19 @@ impl Engine {
         cold.awaits_close = image.awaits_close;
         cold.sequence = image.sequence;
         cold.regular_last = image.regular_last;
-        cold.extremes = image.extremes;
         cold.breached_at = image.breached_at.map(UnixNanos);
         cold.flags = image.flags.iter().map(|f| f.as_str().into()).collect();
         cold.feeds = image.feeds.iter().filter_map(|(f, n)| Some(((*feeds.get(usize::from(*f))?)?, *n))).collect();
-        cold.bars = image.bars.iter().filter_map(|(i, t)| Some((*INTERVALS.get(usize::from(*i))?, UnixNanos(*t)))).collect();
+        cold.bars =
+            image.bars.iter().filter_map(|(i, t)| Some((*INTERVALS.get(usize::from(*i))?, UnixNanos(*t)))).collect();
         cold.source = image.source;
         let episodes = |list: &[EpisodeImage]| list.iter().map(|e| e.restore(tiers)).collect::<Vec<_>>();
         cold.episodes = Episodes {
             current: image.current.as_ref().map(|e| e.restore(tiers)),
             waiting: episodes(&image.waiting),
-            cooldowns: image.cooldowns.map(|c| c.map(|(until, peak)| Cooldown { until: UnixNanos(until), peak: usize::from(peak) })),
+            cooldowns: image
+                .cooldowns
+                .map(|c| c.map(|(until, peak)| Cooldown { until: UnixNanos(until), peak: usize::from(peak) })),
             count: image.episodes,
         };
         cold.settled = image.settled.as_ref().map(|(s, list, n)| (date(*s), episodes(list), *n));

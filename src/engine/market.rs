@@ -111,7 +111,14 @@ impl Engine {
         (ts, self.bar_at(origin, bar, ts, session_end, effects))
     }
 
-    fn bar_at(&mut self, origin: &Origin, bar: &Bar<'_>, ts: UnixNanos, day: Option<SessionDate>, effects: &mut Effects) -> Disposition {
+    fn bar_at(
+        &mut self,
+        origin: &Origin,
+        bar: &Bar<'_>,
+        ts: UnixNanos,
+        day: Option<SessionDate>,
+        effects: &mut Effects,
+    ) -> Disposition {
         if let Err(refusal) = self.check_time(origin, ts) {
             return refusal;
         }
@@ -144,7 +151,15 @@ impl Engine {
     }
 
     /// Walks a bar's extremes at its end; the close alone moves price and variance.
-    pub(super) fn bar_path(&mut self, id: u32, origin: &Origin, feed: u16, ts: UnixNanos, path: [Price; 3], effects: &mut Effects) {
+    pub(super) fn bar_path(
+        &mut self,
+        id: u32,
+        origin: &Origin,
+        feed: u16,
+        ts: UnixNanos,
+        path: [Price; 3],
+        effects: &mut Effects,
+    ) {
         // The end is exclusive: a bar up to the close of a phase lies in it.
         let inside = ts.plus(-1);
         if inside >= self.states[id as usize].deadline {
@@ -209,6 +224,7 @@ impl SymbolState {
             self.fast.update(dt, half_lives[0], x);
             self.slow.update(dt, half_lives[1], x);
         }
+        self.range = (self.range.0.min(price), self.range.1.max(price));
         self.last_price = price;
         self.last_ts = ts;
     }

@@ -155,11 +155,19 @@ impl Engine {
     ///
     /// `now` is wall time and reaches no result: it dates the partition's last sign of life. Effects are
     /// appended to `effects`.
-    pub fn step(&mut self, now: UnixNanos, origin: &Origin, observation: &Observation<'_>, effects: &mut Effects) -> Disposition {
+    pub fn step(
+        &mut self,
+        now: UnixNanos,
+        origin: &Origin,
+        observation: &Observation<'_>,
+        effects: &mut Effects,
+    ) -> Disposition {
         let (event_time, disposition) = match observation {
             Observation::Tick(tick) => (tick.ts, self.tick(origin, tick, effects)),
             Observation::Bar(bar) => self.bar(origin, bar, effects),
-            Observation::Reference(record) => (UnixNanos::MIN, self.reference(Channel::Market, Some(origin), record, effects)),
+            Observation::Reference(record) => {
+                (self.closing_time(record), self.reference(Channel::Market, Some(origin), record, effects))
+            }
             Observation::Heartbeat(ts) => (*ts, self.check_time(origin, *ts).err().unwrap_or(Disposition::APPLIED)),
             Observation::Deferred(_) => (UnixNanos::MIN, Disposition::DEFERRED),
         };
@@ -174,12 +182,29 @@ impl Engine {
         disposition
     }
 
+    /// When a close stands, so that a feed of closes alone moves event time; no other reference record does.
+    fn closing_time(&self, record: &Reference) -> UnixNanos {
+        let (session, ts) = match record {
+            Reference::Close { session, ts, .. } => (session, *ts),
+            Reference::Daily { session, .. } => (session, None),
+            _ => return UnixNanos::MIN,
+        };
+        let close = || self.params.calendar.as_deref()?.session(*session).map(|s| s.close);
+        ts.or_else(close).unwrap_or(UnixNanos::MIN)
+    }
+
     /// Takes one reference record from outside the market input.
     pub fn apply_reference(&mut self, channel: Channel, record: &Reference, effects: &mut Effects) -> Disposition {
         self.reference(channel, None, record, effects)
     }
 
-    fn reference(&mut self, channel: Channel, origin: Option<&Origin>, record: &Reference, effects: &mut Effects) -> Disposition {
+    fn reference(
+        &mut self,
+        channel: Channel,
+        origin: Option<&Origin>,
+        record: &Reference,
+        effects: &mut Effects,
+    ) -> Disposition {
         let disposition = self.reference_record(channel, origin, record, effects);
         // What a partition says about a symbol is in that partition's snapshot, ticks or not.
         if let Some(origin) = origin
@@ -190,7 +215,13 @@ impl Engine {
         disposition
     }
 
-    fn reference_record(&mut self, channel: Channel, origin: Option<&Origin>, record: &Reference, effects: &mut Effects) -> Disposition {
+    fn reference_record(
+        &mut self,
+        channel: Channel,
+        origin: Option<&Origin>,
+        record: &Reference,
+        effects: &mut Effects,
+    ) -> Disposition {
         match record {
             Reference::Close { symbol, session, price, ts, basis } => {
                 self.close_record(channel, origin, symbol, (*session, *price, *basis, *ts), effects)
@@ -232,7 +263,11 @@ impl Engine {
     }
 
     /// Changes a symbol's history and, when something changed, its ruler.
-    fn with_history(&mut self, symbol: &Symbol, change: impl FnOnce(&mut crate::market::History, Option<&Calendar>) -> bool) -> Disposition {
+    fn with_history(
+        &mut self,
+        symbol: &Symbol,
+        change: impl FnOnce(&mut crate::market::History, Option<&Calendar>) -> bool,
+    ) -> Disposition {
         let id = match self.admit(symbol.as_str()) {
             Ok(id) => id,
             Err(refusal) => return refusal,
@@ -290,6 +325,20 @@ impl Engine {
         if !self.tracked.contains(&id) {
             self.tracked.push(id);
             self.states[id as usize].start_tracking();
+        }
+    }
+
+    /// Goes on under other rules: tiers and their timing, half-lives, feeds, time bounds, universe, and the
+    /// bounds of the groups there are. Calendar, groups and their members stay until a restart.
+    pub fn reload(&mut self, fresh: Params) {
+        let Params { topic, calendar, groups, group_interval, .. } = self.params.clone();
+        self.stage.reload(&fresh.groups, &fresh.config_hash);
+        let old = std::mem::replace(&mut self.params, Params { topic, calendar, groups, group_interval, ..fresh });
+        for state in &mut self.states {
+            state.cold.episodes.retier(&old.rules, &self.params.rules);
+            // Records of a settled session were judged by the old tiers.
+            state.cold.settled = None;
+            state.set_ruler(&self.params);
         }
     }
 

@@ -1,6 +1,7 @@
 //! From one session, or phase, to the next.
 
 use super::alerts::Moment;
+use super::state::NO_RANGE;
 use super::{Effects, Engine};
 use crate::domain::{CloseBasis, Phase, Price, UnixNanos};
 use crate::market::{Located, Session};
@@ -49,9 +50,9 @@ impl Engine {
         cold.live = false;
         cold.episodes = Episodes::default();
         cold.regular_last = None;
-        cold.extremes = None;
         cold.breached_at = None;
         cold.flags.clear();
+        state.range = NO_RANGE;
         state.deadline = UnixNanos::MIN;
         state.set_ruler(&self.params);
     }

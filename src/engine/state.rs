@@ -44,8 +44,6 @@ pub(super) struct Cold {
     pub(super) awaits_close: bool,
     pub(super) sequence: u64,
     pub(super) regular_last: Option<f64>,
-    /// Lowest and highest price of the session, late ones included.
-    pub(super) extremes: Option<(f64, f64)>,
     /// First breach of the session, for the group's initiator.
     pub(super) breached_at: Option<UnixNanos>,
     /// Flags of the feeds that decided something in this session, sorted.
@@ -74,6 +72,8 @@ pub(super) struct SymbolState {
     pub(super) slow: DecayedSquares,
     /// End of the group interval that the newest price lies in; never reached when no group follows.
     pub(super) bucket_end: UnixNanos,
+    /// Lowest and highest price of the session, late ones included; crossed before the first.
+    pub(super) range: (f64, f64),
     pub(super) partition: i32,
     pub(super) is_tracked: bool,
     pub(super) cold: Box<Cold>,
@@ -116,6 +116,9 @@ pub struct SymbolView {
     pub volatility: [f64; 2],
 }
 
+/// No price in the session yet.
+pub(super) const NO_RANGE: (f64, f64) = (f64::INFINITY, f64::NEG_INFINITY);
+
 /// No partition yet.
 pub(super) const NO_PARTITION: i32 = -1;
 
@@ -137,6 +140,7 @@ impl SymbolState {
             fast: DecayedSquares::default(),
             slow: DecayedSquares::default(),
             bucket_end: UnixNanos::MAX,
+            range: NO_RANGE,
             partition: NO_PARTITION,
             is_tracked: false,
             cold: Box::new(Cold {
@@ -152,7 +156,6 @@ impl SymbolState {
                 awaits_close: false,
                 sequence: 0,
                 regular_last: None,
-                extremes: None,
                 breached_at: None,
                 flags: Vec::new(),
                 feeds: Vec::new(),
@@ -213,8 +216,7 @@ impl SymbolState {
 
     /// Widens the session's range by a price.
     pub(super) fn widen(&mut self, low: f64, high: f64) {
-        let range = self.cold.extremes.get_or_insert((low, high));
-        *range = (range.0.min(low), range.1.max(high));
+        self.range = (self.range.0.min(low), self.range.1.max(high));
     }
 
     pub(super) fn view(&self, params: &Params) -> SymbolView {
@@ -240,7 +242,7 @@ impl SymbolState {
             tier: current.map_or(0.0, |e| params.rules.at(e.tier)),
             direction: current.map(|e| e.direction),
             closed: cold.closed,
-            extremes: cold.extremes,
+            extremes: (self.range.0 <= self.range.1).then_some(self.range),
             tiers,
             sequence: cold.sequence,
             partition: (self.partition != NO_PARTITION).then_some(self.partition),

@@ -2,7 +2,7 @@
 
 use super::{Effects, Engine};
 use crate::cluster::MemberUpdate;
-use crate::domain::{UnixNanos, SessionDate};
+use crate::domain::{SessionDate, UnixNanos};
 
 /// How far event time is known to have come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -76,7 +76,9 @@ impl Engine {
             let newest = state.cold.history.last_session();
             let session = newest.and_then(|s| self.params.calendar.as_deref()?.session(s).copied());
             let Some(session) = session else { continue };
-            if !state.cold.awaits_close || state.cold.session.is_some_and(|s| s.closed_by(session.date, state.cold.closed)) {
+            if !state.cold.awaits_close
+                || state.cold.session.is_some_and(|s| s.closed_by(session.date, state.cold.closed))
+            {
                 continue;
             }
             if by != Watermark::End && clock < session.close {
@@ -113,7 +115,7 @@ impl Engine {
         let state = &self.states[id as usize];
         let Some(session) = state.cold.session else { return };
         // Groups decide when their members do: in the pre-market and the regular session.
-        if state.cold.closed || state.last_ts < session.pre || state.last_ts >= session.close {
+        if state.cold.closed || state.bucket_end <= session.pre || state.bucket_end > session.close {
             return;
         }
         let session = session.date;

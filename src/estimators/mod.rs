@@ -7,5 +7,5 @@ mod moments;
 mod threshold;
 
 pub use decay::DecayedSquares;
-pub use moments::{sample_sigma, WINDOW};
+pub use moments::{WINDOW, sample_sigma};
 pub use threshold::{log_multiple, threshold_price};

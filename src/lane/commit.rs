@@ -67,7 +67,10 @@ impl Lane<'_> {
     pub(super) fn commit_now(&mut self, timeout: Duration) -> Result<(), LaneError> {
         let is_acknowledged = self.deliverer.sink.drain(timeout)?;
         if !is_acknowledged {
-            warn!(in_flight = self.deliverer.sink.in_flight(), "alerts are not acknowledged; the records behind them are read again later");
+            warn!(
+                in_flight = self.deliverer.sink.in_flight(),
+                "alerts are not acknowledged; the records behind them are read again later"
+            );
             self.commits.pending = None;
             return Ok(());
         }

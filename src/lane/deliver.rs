@@ -61,34 +61,75 @@ impl Deliverer {
         ];
         let headers: &[(&str, &str)] = if self.format == AlertFormat::Full { &headers } else { &[] };
         let key = alert.entity.id().as_bytes();
-        self.sink.send(&Outgoing { stream: Stream::Alerts, partition: None, key, value: &self.buffer, headers, caused_at })?;
+        self.sink.send(&Outgoing {
+            stream: Stream::Alerts,
+            partition: None,
+            key,
+            value: &self.buffer,
+            headers,
+            caused_at,
+        })?;
         self.shared.alert(alert, &self.buffer, self.format == AlertFormat::Full);
         if self.has_state {
             self.buffer.clear();
             encode_state(alert, &mut self.buffer);
-            let state = Outgoing { stream: Stream::State, partition: None, key, value: &self.buffer, headers: &[], caused_at: None };
+            let state = Outgoing {
+                stream: Stream::State,
+                partition: None,
+                key,
+                value: &self.buffer,
+                headers: &[],
+                caused_at: None,
+            };
             self.sink.send(&state)?;
         }
         Ok(())
     }
 
     /// Sends a refused record with its reason and origin.
-    pub(super) fn dead_letter(&mut self, is_reference: bool, origin: &Origin, key: Option<&[u8]>, value: &[u8], reason: &'static str, detail: &str) -> Result<(), SinkError> {
+    pub(super) fn dead_letter(
+        &mut self,
+        is_reference: bool,
+        origin: &Origin,
+        key: Option<&[u8]>,
+        value: &[u8],
+        reason: &'static str,
+        detail: &str,
+    ) -> Result<(), SinkError> {
         self.shared.metrics.dead_letters.with_label_values(&[reason]).inc();
         let topic = if is_reference { &self.reference } else { &self.market };
         self.buffer.clear();
         encode_dead_letter(reason, detail, topic, origin, key, value, &mut self.buffer);
         let (partition, offset) = (origin.partition.to_string(), origin.offset.to_string());
-        let headers = [("reason", reason), ("topic", topic.as_str()), ("partition", partition.as_str()), ("offset", offset.as_str())];
+        let headers = [
+            ("reason", reason),
+            ("topic", topic.as_str()),
+            ("partition", partition.as_str()),
+            ("offset", offset.as_str()),
+        ];
         let key = key.unwrap_or_default();
-        self.sink.send(&Outgoing { stream: Stream::DeadLetters, partition: None, key, value: &self.buffer, headers: &headers, caused_at: None })
+        self.sink.send(&Outgoing {
+            stream: Stream::DeadLetters,
+            partition: None,
+            key,
+            value: &self.buffer,
+            headers: &headers,
+            caused_at: None,
+        })
     }
 
     /// Sends a heartbeat to every partition of the alerts topic.
     pub(super) fn heartbeat(&mut self, value: &[u8]) -> Result<(), SinkError> {
         let headers = [("ce_specversion", "1.0"), ("ce_type", "fragility.heartbeat.v1"), ("ce_source", "/fragility")];
         for partition in 0..self.sink.alert_partitions() {
-            self.sink.send(&Outgoing { stream: Stream::Alerts, partition: Some(partition), key: &[], value, headers: &headers, caused_at: None })?;
+            self.sink.send(&Outgoing {
+                stream: Stream::Alerts,
+                partition: Some(partition),
+                key: &[],
+                value,
+                headers: &headers,
+                caused_at: None,
+            })?;
         }
         Ok(())
     }

@@ -1,8 +1,8 @@
 //! One thread's life: assign, restore, consume, step, deliver, commit, snapshot, revoke.
 //!
 //! The lane owns a source, an engine and a sink, and shares nothing on the path of a tick. Offsets are
-//! committed in one place, [`commit`], and only for records whose alerts are acknowledged and whose state
-//! is in a snapshot: a restart continues from there, and what it repeats has the same ids and bytes.
+//! committed in one place, `lane::commit`, and only for records whose alerts are acknowledged. A restart continues
+//! from the last snapshot, which may be older; what it repeats has the same ids and bytes.
 
 mod commit;
 mod deliver;
@@ -211,7 +211,12 @@ impl Lane<'_> {
         Ok(())
     }
 
-    fn take_reference(&mut self, reader: &mut ReferenceReader, channel: Channel, wait: Duration) -> Result<usize, LaneError> {
+    fn take_reference(
+        &mut self,
+        reader: &mut ReferenceReader,
+        channel: Channel,
+        wait: Duration,
+    ) -> Result<usize, LaneError> {
         let Self { engine, effects, shared, deliverer, .. } = self;
         let mut failure = None;
         let taken = reader.poll(BATCH_MAX, wait, &mut |partition, offset, value| {
@@ -299,7 +304,11 @@ impl Lane<'_> {
     /// Stops taking records while too many alerts are in flight.
     fn back_pressure(&mut self) -> Result<(), LaneError> {
         let in_flight = self.deliverer.sink.in_flight();
-        let should_pause = if self.is_paused { in_flight > self.config.in_flight_max / 2 } else { in_flight > self.config.in_flight_max };
+        let should_pause = if self.is_paused {
+            in_flight > self.config.in_flight_max / 2
+        } else {
+            in_flight > self.config.in_flight_max
+        };
         if should_pause != self.is_paused {
             self.source.set_paused(&self.assigned(), should_pause)?;
             self.is_paused = should_pause;
@@ -322,7 +331,13 @@ impl Lane<'_> {
 }
 
 /// One record: decoded, decided, its alerts sent. Returns its one outcome.
-fn take_record(engine: &mut Engine, deliverer: &mut Deliverer, effects: &mut Effects, now: UnixNanos, record: &RawRecord<'_>) -> Result<Outcome, SinkError> {
+fn take_record(
+    engine: &mut Engine,
+    deliverer: &mut Deliverer,
+    effects: &mut Effects,
+    now: UnixNanos,
+    record: &RawRecord<'_>,
+) -> Result<Outcome, SinkError> {
     let origin = Origin { partition: record.partition, offset: record.offset, timestamp: record.timestamp };
     let value = record.value.unwrap_or_default();
     let (outcome, reason, detail) = match decode(value) {

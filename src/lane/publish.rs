@@ -6,9 +6,8 @@ use super::view::{state_json, symbol_json};
 use super::{Lane, LaneError};
 use crate::clock;
 use crate::codec::encode_heartbeat;
-use crate::config::Config;
 use crate::domain::{Alert, Phase};
-use crate::engine::Engine;
+use crate::engine::{Engine, Params};
 use crate::market::Located;
 use crate::sources::ClientHealth;
 use crate::telemetry::Metrics;
@@ -19,7 +18,7 @@ use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{broadcast, oneshot, watch};
-use tracing::warn;
+use tracing::{info, warn};
 
 /// Alerts kept for readers.
 const ALERTS_KEPT: usize = 200;
@@ -38,6 +37,8 @@ pub type ReadyState = Result<(), String>;
 pub enum Query {
     /// One symbol in full.
     Symbol(String, oneshot::Sender<Option<Value>>),
+    /// Go on under other rules.
+    Reload(Box<Params>),
 }
 
 /// What was last published.
@@ -58,6 +59,8 @@ pub struct Shared {
     alerts: Mutex<VecDeque<Arc<str>>>,
     live: broadcast::Sender<Arc<str>>,
     stopping: AtomicBool,
+    /// Rules loaded since the start, for a lane that starts over.
+    reloaded: Mutex<Option<Params>>,
 }
 
 impl Shared {
@@ -71,6 +74,7 @@ impl Shared {
             alerts: Mutex::default(),
             live: broadcast::Sender::new(1_024),
             stopping: AtomicBool::new(false),
+            reloaded: Mutex::default(),
         }
     }
 
@@ -103,6 +107,16 @@ impl Shared {
     /// Alerts as they come, as JSON text.
     pub fn live_alerts(&self) -> broadcast::Receiver<Arc<str>> {
         self.live.subscribe()
+    }
+
+    /// Rules loaded since the start, if any.
+    pub(super) fn reloaded(&self) -> Option<Params> {
+        self.reloaded.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Keeps rules loaded while running.
+    pub fn keep_reloaded(&self, params: Params) {
+        *self.reloaded.lock().unwrap_or_else(PoisonError::into_inner) = Some(params);
     }
 
     /// Asks the lane to drain, commit and end.
@@ -151,8 +165,17 @@ impl Lane<'_> {
 
     /// Answers questions; every so often refreshes readiness, view and gauges.
     pub(super) fn publish(&mut self, queries: &Receiver<Query>) {
-        while let Ok(Query::Symbol(symbol, reply)) = queries.try_recv() {
-            let _ = reply.send(self.engine.symbol(&symbol).map(|s| symbol_json(&s)));
+        while let Ok(query) = queries.try_recv() {
+            match query {
+                Query::Symbol(symbol, reply) => {
+                    let _ = reply.send(self.engine.symbol(&symbol).map(|s| symbol_json(&s)));
+                }
+                Query::Reload(params) => {
+                    fixed_gauges(&self.shared.metrics, &params);
+                    self.engine.reload(*params);
+                    info!("rules reloaded");
+                }
+            }
         }
         let now = clock::monotonic();
         let since = self.last_publish.map(|at| now - at);
@@ -222,7 +245,10 @@ impl Lane<'_> {
         let silent = self.engine.silent_partitions(&self.assigned(), before);
         if !silent.is_empty() && silent.len() < self.positions.len() {
             self.silence_warned = true;
-            warn!(?silent, "partitions without records for a minute: group results wait for them; producers should send a heartbeat to every partition");
+            warn!(
+                ?silent,
+                "partitions without records for a minute: group results wait for them; producers should send a heartbeat to every partition"
+            );
         }
     }
 
@@ -249,8 +275,9 @@ fn engine_is_quiet(engine: &Engine) -> bool {
 }
 
 /// Fixed facts shown as gauges once.
-pub(super) fn fixed_gauges(metrics: &Metrics, config: &Config) {
-    for tier in &config.params.rules.tiers {
+pub(super) fn fixed_gauges(metrics: &Metrics, params: &Params) {
+    metrics.threshold.reset();
+    for tier in &params.rules.tiers {
         metrics.threshold.with_label_values(&[crate::domain::RULE_SYMBOL, &tier.to_string()]).set(*tier);
     }
 }

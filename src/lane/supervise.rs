@@ -36,7 +36,7 @@ pub struct LaneOptions {
 /// Runs a lane until it is asked to stop; errors start it over.
 pub fn run_lane(options: &LaneOptions) {
     let LaneOptions { config, shared, queries, instance } = options;
-    fixed_gauges(&shared.metrics, config);
+    fixed_gauges(&shared.metrics, &config.params);
     let mut backoff = BACKOFF_MIN;
     while !shared.is_stopping() {
         let started = clock::monotonic();
@@ -56,10 +56,19 @@ pub fn run_lane(options: &LaneOptions) {
     }
 }
 
-fn live_once(config: &Config, shared: &Arc<Shared>, queries: &Receiver<Query>, instance: &str) -> Result<(), LaneError> {
+fn live_once(
+    config: &Config,
+    shared: &Arc<Shared>,
+    queries: &Receiver<Query>,
+    instance: &str,
+) -> Result<(), LaneError> {
     let kafka = &config.kafka;
-    let snapshots = Snapshots::open(&config.state_dir, &kafka.topics.market, &kafka.group).map_err(LaneError::Snapshot)?;
+    let snapshots =
+        Snapshots::open(&config.state_dir, &kafka.topics.market, &kafka.group).map_err(LaneError::Snapshot)?;
     let mut engine = Engine::new(config.params.clone());
+    if let Some(params) = shared.reloaded() {
+        engine.reload(params);
+    }
     if let Err(failure) = load_history(&mut engine, &config.history_files) {
         // The files were there when the configuration was checked; without them the reference prices are not.
         warn!(%failure, "history cannot be read");

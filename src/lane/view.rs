@@ -25,7 +25,13 @@ fn number(reading: Reading) -> Value {
 }
 
 /// The service as it stands.
-pub(super) fn state_json(engine: &Engine, metrics: &Metrics, ready: &ReadyState, since: Option<Duration>, memory: &mut ViewMemory) -> Value {
+pub(super) fn state_json(
+    engine: &Engine,
+    metrics: &Metrics,
+    ready: &ReadyState,
+    since: Option<Duration>,
+    memory: &mut ViewMemory,
+) -> Value {
     let taken = metrics.taken();
     if let Some(since) = since {
         let fresh = taken.saturating_sub(memory.taken) as f64 / since.as_secs_f64().max(1e-3);
@@ -87,7 +93,8 @@ pub(super) fn symbol_json(s: &SymbolView) -> Value {
         map.insert("sigma_daily".into(), s.sigma_daily.into());
         map.insert("low".into(), s.extremes.map(|e| e.0).into());
         map.insert("high".into(), s.extremes.map(|e| e.1).into());
-        let tiers: Vec<Value> = s.tiers.iter().map(|(t, down, up)| json!({"tier": t, "down": down, "up": up})).collect();
+        let tiers: Vec<Value> =
+            s.tiers.iter().map(|(t, down, up)| json!({"tier": t, "down": down, "up": up})).collect();
         map.insert("tiers".into(), tiers.into());
         map.insert("sequence".into(), s.sequence.into());
         map.insert("partition".into(), s.partition.into());
@@ -105,7 +112,7 @@ fn group_json(g: &GroupView) -> Value {
         "session": g.session.map(|s| s.to_string()),
         "level": g.level,
         "coverage": number(g.coverage),
-        "basket_return": number(g.basket_return),
+        "basket_return": number(g.basket_return.map(f64::exp_m1)),
         "legs": g.legs.iter().map(leg).collect::<Vec<_>>(),
         "members": members,
     })

@@ -173,7 +173,13 @@ impl History {
     }
 
     /// Records a close; false when nothing changes. A weaker basis never replaces a stronger one.
-    pub fn set_close(&mut self, calendar: Option<&Calendar>, session: SessionDate, price: Price, basis: CloseBasis) -> bool {
+    pub fn set_close(
+        &mut self,
+        calendar: Option<&Calendar>,
+        session: SessionDate,
+        price: Price,
+        basis: CloseBasis,
+    ) -> bool {
         let mut fresh = Close { session, price, basis, log_return: None, is_measured: false };
         match self.closes.binary_search_by_key(&session, |c| c.session) {
             Ok(at) => {

@@ -161,7 +161,13 @@ impl Episodes {
         self.open(rules, ts, z, emit);
     }
 
-    fn follow(rules: &EpisodeRules, ts: UnixNanos, s: f64, mut episode: Episode, emit: &mut impl FnMut(Step, &Episode)) -> Episode {
+    fn follow(
+        rules: &EpisodeRules,
+        ts: UnixNanos,
+        s: f64,
+        mut episode: Episode,
+        emit: &mut impl FnMut(Step, &Episode),
+    ) -> Episode {
         let reached = rules.tier(s);
         let step = if reached > Some(episode.peak) {
             episode.peak = reached.unwrap_or(episode.peak);
@@ -223,7 +229,13 @@ impl Episodes {
         self.current = Some(episode);
     }
 
-    fn close(&mut self, rules: &EpisodeRules, ts: UnixNanos, mut episode: Episode, emit: &mut impl FnMut(Step, &Episode)) {
+    fn close(
+        &mut self,
+        rules: &EpisodeRules,
+        ts: UnixNanos,
+        mut episode: Episode,
+        emit: &mut impl FnMut(Step, &Episode),
+    ) {
         emit(Step::Close, &episode);
         episode.revision += 1;
         episode.sent_at = ts;
@@ -233,6 +245,17 @@ impl Episodes {
             self.waiting.remove(0);
         }
         self.waiting.push(episode);
+    }
+
+    /// Goes on under other tiers: each tier held becomes the highest new one at or below its multiple.
+    pub fn retier(&mut self, old: &EpisodeRules, new: &EpisodeRules) {
+        let moved = |tier: usize| new.tier(old.at(tier)).unwrap_or(0);
+        for episode in self.current.iter_mut().chain(&mut self.waiting) {
+            (episode.tier, episode.peak) = (moved(episode.tier), moved(episode.peak));
+        }
+        for cooldown in self.cooldowns.iter_mut().flatten() {
+            cooldown.peak = moved(cooldown.peak);
+        }
     }
 
     /// The band of multiples in which the next observation can change nothing.
@@ -262,7 +285,13 @@ impl Episodes {
     ///
     /// The last episode in the direction of a breach at the close is confirmed and the others fade; a
     /// breach first seen at the close becomes an episode of one record. Returns the settled episodes.
-    pub fn settle(&mut self, rules: &EpisodeRules, ts: UnixNanos, z: f64, emit: &mut impl FnMut(Verdict, &Episode)) -> Vec<Episode> {
+    pub fn settle(
+        &mut self,
+        rules: &EpisodeRules,
+        ts: UnixNanos,
+        z: f64,
+        emit: &mut impl FnMut(Verdict, &Episode),
+    ) -> Vec<Episode> {
         let tier = rules.tier(z.abs());
         let direction = Direction::of(z);
         let mut all = std::mem::take(&mut self.waiting);
@@ -308,7 +337,13 @@ impl Episodes {
     }
 
     /// Judges settled episodes again after the close was corrected; only what changes is sent.
-    pub fn resettle(rules: &EpisodeRules, settled: &mut [Episode], ts: UnixNanos, z: f64, emit: &mut impl FnMut(&Episode)) {
+    pub fn resettle(
+        rules: &EpisodeRules,
+        settled: &mut [Episode],
+        ts: UnixNanos,
+        z: f64,
+        emit: &mut impl FnMut(&Episode),
+    ) {
         let tier = rules.tier(z.abs());
         let winner = tier.and_then(|_| settled.iter().rposition(|e| e.direction == Direction::of(z)));
         for (at, episode) in settled.iter_mut().enumerate() {

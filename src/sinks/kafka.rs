@@ -100,10 +100,17 @@ impl KafkaSink {
     pub fn new(kafka: &Kafka, health: Arc<ClientHealth>, metrics: Arc<Metrics>) -> Result<Self, SinkError> {
         let mut own = kafka.clone();
         // What only consumers know would be warned about at every start.
-        for key in ["group.protocol", "session.timeout.ms", "heartbeat.interval.ms", "group.instance.id", "partition.assignment.strategy"] {
+        for key in [
+            "group.protocol",
+            "session.timeout.ms",
+            "heartbeat.interval.ms",
+            "group.instance.id",
+            "partition.assignment.strategy",
+        ] {
             own.properties.remove(key);
         }
-        own.properties.retain(|key, _| !key.starts_with("fetch.") && !key.starts_with("queued.") && key != "auto.offset.reset");
+        own.properties
+            .retain(|key, _| !key.starts_with("fetch.") && !key.starts_with("queued.") && key != "auto.offset.reset");
         let mut config = client_config(&own, "producer");
         config
             .set("enable.idempotence", "true")
@@ -161,7 +168,9 @@ impl Sink for KafkaSink {
         loop {
             match self.producer.send(message) {
                 Ok(()) => return Ok(()),
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) if clock::monotonic() < until => {
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back))
+                    if clock::monotonic() < until =>
+                {
                     // The same record again, so that nothing overtakes it.
                     message = back;
                     self.producer.poll(Duration::from_millis(1));

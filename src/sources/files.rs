@@ -104,7 +104,10 @@ impl FileSource {
             decoder.window_log_max(ZSTD_WINDOW_LOG_MAX).map_err(io_error)?;
             Box::new(decoder)
         } else if &magic == b"PAR1" {
-            return Err(InputError::Form(path.to_owned(), "Parquet is not read by this build; NDJSON and CSV are".into()));
+            return Err(InputError::Form(
+                path.to_owned(),
+                "Parquet is not read by this build; NDJSON and CSV are".into(),
+            ));
         } else {
             Box::new(start)
         };
@@ -258,7 +261,9 @@ mod tests {
 
     #[test]
     fn csv_is_told_by_its_name() {
-        for (name, expected) in [("a.csv", true), ("a.CSV.gz", true), ("a.csv.zst", true), ("a.ndjson", false), ("-", false)] {
+        for (name, expected) in
+            [("a.csv", true), ("a.CSV.gz", true), ("a.csv.zst", true), ("a.ndjson", false), ("-", false)]
+        {
             assert_eq!(is_csv(Path::new(name)), expected, "{name}");
         }
     }

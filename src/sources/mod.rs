@@ -62,7 +62,12 @@ pub trait Source {
     ///
     /// # Errors
     /// When the source cannot go on. An unreachable broker is no error: it is waited for.
-    fn poll(&mut self, max: usize, wait: Duration, take: &mut dyn FnMut(RawRecord<'_>) -> ControlFlow<()>) -> Result<usize, SourceError>;
+    fn poll(
+        &mut self,
+        max: usize,
+        wait: Duration,
+        take: &mut dyn FnMut(RawRecord<'_>) -> ControlFlow<()>,
+    ) -> Result<usize, SourceError>;
 
     /// The next change of ownership, in order.
     fn ownership(&mut self) -> Option<Ownership>;

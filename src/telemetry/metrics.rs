@@ -3,8 +3,8 @@
 use super::HdrSummary;
 use crate::domain::Outcome;
 use prometheus::{
-    Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder,
+    Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -86,6 +86,7 @@ impl Metrics {
     ///
     /// # Errors
     /// When two metrics share a name: a mistake in this file.
+    #[expect(clippy::too_many_lines, reason = "a list: every metric once, with its help")]
     pub fn new() -> prometheus::Result<Self> {
         let registry = Registry::new();
         let r = Register(&registry);
@@ -104,29 +105,90 @@ impl Metrics {
             records_in: r.counter("fragility_records_in_total", "Market records taken.")?,
             records: Outcome::ALL.map(|o| outcomes.with_label_values(&[o.name()])),
             quarantined: r.gauge("fragility_records_quarantined", "Records awaiting confirmation.")?,
-            reference_records: r.counters("fragility_reference_records_total", "Reference topic records by outcome.", &["outcome"])?,
-            alerts: r.counters("fragility_alerts_total", "Alerts by entity type, kind and severity.", &["entity_type", "kind", "severity"])?,
-            symbol_z: r.gauges("fragility_symbol_z_sigmas", "Move of the session in daily sigmas, most stressed symbols.", &["symbol"])?,
-            symbol_sigma: r.gauges("fragility_symbol_sigma_daily_ratio", "Daily volatility before the session, most stressed symbols.", &["symbol"])?,
-            symbol_tier: r.gauges("fragility_symbol_tier", "Tier held, 0 for none, most stressed symbols.", &["symbol"])?,
-            cluster_level: r.gauges("fragility_cluster_level", "0 calm, 1 watch, 2 alert, 3 critical, -1 unknown.", &["cluster"])?,
-            breadth: r.gauges("fragility_breadth_ratio", "Share of symbols in breach at the last close.", &["universe", "direction"])?,
+            reference_records: r.counters(
+                "fragility_reference_records_total",
+                "Reference topic records by outcome.",
+                &["outcome"],
+            )?,
+            alerts: r.counters(
+                "fragility_alerts_total",
+                "Alerts by entity type, kind and severity.",
+                &["entity_type", "kind", "severity"],
+            )?,
+            symbol_z: r.gauges(
+                "fragility_symbol_z_sigmas",
+                "Move of the session in daily sigmas, most stressed symbols.",
+                &["symbol"],
+            )?,
+            symbol_sigma: r.gauges(
+                "fragility_symbol_sigma_daily_ratio",
+                "Daily volatility before the session, most stressed symbols.",
+                &["symbol"],
+            )?,
+            symbol_tier: r.gauges(
+                "fragility_symbol_tier",
+                "Tier held, 0 for none, most stressed symbols.",
+                &["symbol"],
+            )?,
+            cluster_level: r.gauges(
+                "fragility_cluster_level",
+                "0 calm, 1 watch, 2 alert, 3 critical, -1 unknown.",
+                &["cluster"],
+            )?,
+            breadth: r.gauges(
+                "fragility_breadth_ratio",
+                "Share of symbols in breach at the last close.",
+                &["universe", "direction"],
+            )?,
             threshold,
-            event_to_alert: r.histogram("fragility_event_to_alert_seconds", "From the record's Kafka timestamp to the acknowledged alert.")?,
-            event_to_alert_hdr: hdr("fragility_event_to_alert_hdr_seconds", "From the record's Kafka timestamp to the acknowledged alert.")?,
-            processing: r.histogram("fragility_processing_seconds", "From decoding a record to its decision, one in 64 records.")?,
-            processing_hdr: hdr("fragility_processing_hdr_seconds", "From decoding a record to its decision, one in 64 records.")?,
-            lag_messages: r.int_gauges("fragility_kafka_consumer_lag_messages", "Records behind the end of the partition.", &["topic", "partition"])?,
-            lag_seconds: r.gauges("fragility_kafka_consumer_lag_seconds", "Age of the last record read while records wait behind it, else 0.", &["topic", "partition"])?,
+            event_to_alert: r.histogram(
+                "fragility_event_to_alert_seconds",
+                "From the record's Kafka timestamp to the acknowledged alert.",
+            )?,
+            event_to_alert_hdr: hdr(
+                "fragility_event_to_alert_hdr_seconds",
+                "From the record's Kafka timestamp to the acknowledged alert.",
+            )?,
+            processing: r.histogram(
+                "fragility_processing_seconds",
+                "From decoding a record to its decision, one in 64 records.",
+            )?,
+            processing_hdr: hdr(
+                "fragility_processing_hdr_seconds",
+                "From decoding a record to its decision, one in 64 records.",
+            )?,
+            lag_messages: r.int_gauges(
+                "fragility_kafka_consumer_lag_messages",
+                "Records behind the end of the partition.",
+                &["topic", "partition"],
+            )?,
+            lag_seconds: r.gauges(
+                "fragility_kafka_consumer_lag_seconds",
+                "Age of the last record read while records wait behind it, else 0.",
+                &["topic", "partition"],
+            )?,
             rebalances: r.counter("fragility_kafka_rebalances_total", "Assignments and revocations.")?,
-            restore_progress: r.gauges("fragility_restore_progress_ratio", "Part of the partition's state that is restored.", &["partition"])?,
+            restore_progress: r.gauges(
+                "fragility_restore_progress_ratio",
+                "Part of the partition's state that is restored.",
+                &["partition"],
+            )?,
             event_time: r.real("fragility_event_time_seconds", "Newest event time, seconds since 1970.")?,
-            session_open: r.gauge("fragility_market_session_open", "1 while the newest event time lies in a regular session.")?,
+            session_open: r
+                .gauge("fragility_market_session_open", "1 while the newest event time lies in a regular session.")?,
             dead_letters: r.counters("fragility_dead_letters_total", "Refused records by reason.", &["reason"])?,
-            deliveries: r.counters("fragility_alert_deliveries_total", "Deliveries by sink and result.", &["sink", "result"])?,
-            config_ok: r.gauge("fragility_config_last_reload_successful", "Whether the last configuration load succeeded.")?,
+            deliveries: r.counters(
+                "fragility_alert_deliveries_total",
+                "Deliveries by sink and result.",
+                &["sink", "result"],
+            )?,
+            config_ok: r
+                .gauge("fragility_config_last_reload_successful", "Whether the last configuration load succeeded.")?,
             in_flight: r.gauge("fragility_alerts_in_flight", "Records sent and not acknowledged yet.")?,
-            pauses: r.counter("fragility_input_pauses_total", "Times the input was paused because too many alerts were in flight.")?,
+            pauses: r.counter(
+                "fragility_input_pauses_total",
+                "Times the input was paused because too many alerts were in flight.",
+            )?,
             symbols: r.gauge("fragility_symbols", "Symbols known.")?,
             snapshots: r.counters("fragility_snapshots_total", "Snapshots by result.", &["result"])?,
             lane_restarts: r.counter("fragility_lane_restarts_total", "Restarts of the lane after an error.")?,

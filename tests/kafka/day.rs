@@ -76,7 +76,9 @@ fn reference_lines(all: &BTreeMap<String, BTreeMap<String, Close>>) -> String {
             // The weights of each session: without them the group's sigma is unknown.
             if close.value > 0.0 {
                 let shares = (close.value / close.price).round();
-                let record = format!(r#"{{"type":"shares","symbol":"{symbol}","session":"{session}","shares_outstanding":{shares}}}"#);
+                let record = format!(
+                    r#"{{"type":"shares","symbol":"{symbol}","session":"{session}","shares_outstanding":{shares}}}"#
+                );
                 line(format!("{symbol}|shares|{session}|"), &record);
             }
         }
@@ -100,7 +102,8 @@ fn market_lines(all: &BTreeMap<String, BTreeMap<String, Close>>) -> String {
             let price = before + (close.price - before) * f64::from(step) / 8.0;
             let ts = (OPEN + (CLOSE - OPEN) * i64::from(step) / 8 - 60 + at) * 1_000_000_000;
             seq += 1;
-            let tick = format!(r#"{{"type":"tick","symbol":"{symbol}","ts":{ts},"price":{price:.4},"size":100,"seq":{seq}}}"#);
+            let tick =
+                format!(r#"{{"type":"tick","symbol":"{symbol}","ts":{ts},"price":{price:.4},"size":100,"seq":{seq}}}"#);
             writeln!(lines, "{symbol}\t{tick}").unwrap();
         }
     }
@@ -162,7 +165,7 @@ pub(crate) fn day(world: &World) {
         let lags: Vec<f64> = lags.map(|(_, lag)| *lag).collect();
         let is_over = metrics["fragility_event_time_seconds"] == (CLOSE + 60) as f64;
         // Gauges follow within half a second.
-            (lags == [0.0; 4] && is_over && metrics["fragility_cluster_level{cluster=\"mag7\"}"] == 2.0).then_some(())
+        (lags == [0.0; 4] && is_over && metrics["fragility_cluster_level{cluster=\"mag7\"}"] == 2.0).then_some(())
     });
     service.await_ready();
     check_http(&service, references);
@@ -209,7 +212,8 @@ fn check_alerts(records: &[Record]) -> BTreeMap<String, i64> {
     let beats: Vec<&Record> = records.iter().filter(is_heartbeat).collect();
     let heard: BTreeSet<i64> = beats.iter().map(|r| r.partition).collect();
     assert_eq!(heard, BTreeSet::from([0, 1, 2]), "partitions with heartbeats");
-    let spoken_for = |beat: &Value| beat["inputs"].as_array().unwrap().iter().filter_map(|i| i["partition"].as_i64()).collect();
+    let spoken_for =
+        |beat: &Value| beat["inputs"].as_array().unwrap().iter().filter_map(|i| i["partition"].as_i64()).collect();
     let spoken_for: Vec<BTreeSet<i64>> = beats.iter().map(|b| spoken_for(&b.json())).collect();
     assert!(spoken_for.contains(&(0..PARTITIONS).collect()), "{spoken_for:?}");
 

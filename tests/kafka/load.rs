@@ -8,7 +8,8 @@ use std::fmt::Write;
 use std::fs;
 
 const PARTITIONS: usize = 8;
-const OUTCOMES: [&str; 8] = ["applied", "duplicate", "late", "rejected", "malformed", "unknown_symbol", "tombstone", "ignored"];
+const OUTCOMES: [&str; 8] =
+    ["applied", "duplicate", "late", "rejected", "malformed", "unknown_symbol", "tombstone", "ignored"];
 
 /// Topics, files and names of one scenario.
 struct Load<'a> {
@@ -36,7 +37,17 @@ impl<'a> Load<'a> {
     /// Sends ticks in the background.
     fn generate(&self, count: usize, rate: usize) -> Running {
         let (count, rate) = (count.to_string(), rate.to_string());
-        let args = ["generate", &self.world.boot, &self.market, "--count", &count, "--rate", &rate, "--expected", &self.expected];
+        let args = [
+            "generate",
+            &self.world.boot,
+            &self.market,
+            "--count",
+            &count,
+            "--rate",
+            &rate,
+            "--expected",
+            &self.expected,
+        ];
         self.world.begin(&args)
     }
 

@@ -179,7 +179,12 @@ impl World {
 
     fn spawn_service(&self, config: &str, sets: &[String]) -> Running {
         let mut command = Command::new(env!("CARGO_BIN_EXE_fragility"));
-        command.arg("run").arg("--config").arg(repo(config)).args(["--set", "http.listen=127.0.0.1:0", "--set", "log.format=json"]);
+        command.arg("run").arg("--config").arg(repo(config)).args([
+            "--set",
+            "http.listen=127.0.0.1:0",
+            "--set",
+            "log.format=json",
+        ]);
         for set in sets {
             command.args(["--set", set]);
         }
@@ -202,7 +207,12 @@ impl World {
         let running = self.spawn_service(config, sets);
         let mut service = Service { running, address: String::new() };
         let address = until("HTTP is up", LONG, || {
-            assert_eq!(service.running.child.try_wait().unwrap(), None, "ended at its start: {}", service.running.stderr());
+            assert_eq!(
+                service.running.child.try_wait().unwrap(),
+                None,
+                "ended at its start: {}",
+                service.running.stderr()
+            );
             service.running.stderr().lines().find_map(|line| {
                 let line: Value = serde_json::from_str(line).ok()?;
                 Some(line["address"].as_str()?.to_owned())
@@ -303,7 +313,8 @@ impl Service {
         let text = self.get("/metrics").body;
         let samples = text.lines().filter(|l| !l.starts_with('#')).filter_map(|l| l.rsplit_once(' '));
         let samples: BTreeMap<String, f64> = samples.map(|(name, v)| (name.to_owned(), v.parse().unwrap())).collect();
-        let outcomes: f64 = samples.iter().filter(|(n, _)| n.starts_with("fragility_records_total{")).map(|(_, v)| v).sum();
+        let outcomes: f64 =
+            samples.iter().filter(|(n, _)| n.starts_with("fragility_records_total{")).map(|(_, v)| v).sum();
         let taken = samples["fragility_records_in_total"];
         assert_eq!(taken, outcomes + samples["fragility_records_quarantined"], "the accounts do not close:\n{text}");
         samples

@@ -156,7 +156,9 @@ fn correcting_history_measures_only_the_sessions_seen_here() {
     let history = &before[before.len() - 24..];
     for (at, session) in history.iter().enumerate() {
         let price = if at == 23 { 120.0 } else { 100.0 + f64::from(at % 2 == 0) };
-        let Ok(Observation::Reference(record)) = decode(crate::harness::close(SYMBOL, session, price).as_bytes()).map(own) else {
+        let Ok(Observation::Reference(record)) =
+            decode(crate::harness::close(SYMBOL, session, price).as_bytes()).map(own)
+        else {
             panic!("not a reference record");
         };
         run.engine.apply_reference(Channel::Initial, &record, &mut Effects::default());

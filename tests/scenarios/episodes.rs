@@ -1,5 +1,6 @@
 //! An episode from its first breach to its end within the session.
 
+use crate::harness::{Run, params_without_groups};
 use crate::scene::{DAY, Scene};
 use fragility::domain::AlertKind::{Close, Deescalate, Escalate, Open, Update};
 use fragility::domain::{AlertState, Direction};
@@ -138,4 +139,48 @@ fn a_change_of_sign_inside_the_first_tier_waits() {
     assert_eq!(scene.z(5, -2.9), []);
     assert_eq!(scene.z(604, -2.9), []);
     assert_eq!(scene.z(605, -2.9), [(Close, 3.0)]);
+}
+
+/// A multiple that is the tier to the last bit counts.
+#[test]
+fn exactly_three_counts() {
+    let mut exact = 0;
+    for cents in 101..140_u32 {
+        let price = f64::from(cents);
+        let sigma = (price / 100.0).ln() / 3.0;
+        if ((price / 100.0).ln() / sigma).to_bits() != 3.0_f64.to_bits() {
+            continue;
+        }
+        exact += 1;
+        let mut run = Run::new(params_without_groups());
+        run.applied(&format!(r#"{{"type":"reference","symbol":"X","prev_close":100,"sigma_daily":{sigma}}}"#));
+        let open = run.session(DAY).open;
+        run.tick("X", open, price);
+        assert_eq!(run.kinds(), [(Open, 3.0)], "{price}");
+        run.close("X", DAY, price);
+        assert_eq!(run.said()[0].state, AlertState::Confirmed, "{price}");
+    }
+    assert!(exact > 20, "{exact} prices have a multiple of exactly 3");
+}
+
+#[test]
+fn rules_can_change_while_an_episode_is_open() {
+    let mut scene = Scene::open_of(DAY);
+    assert_eq!(scene.z(10, 6.1), [(Open, 6.0)]);
+    let mut fresh = params_without_groups();
+    fresh.rules.tiers = vec![2.0, 5.0, 7.0];
+    fresh.rules.close_at = 1.5;
+    scene.run.engine.reload(fresh);
+    assert_eq!(scene.z(11, 6.2), [], "tier 6 has become tier 5");
+    assert_eq!(scene.z(12, 7.0), [(Escalate, 7.0)]);
+    assert_eq!(scene.z(13, 2.2), [(Deescalate, 2.0)]);
+}
+
+#[test]
+fn the_range_of_the_session_covers_every_price() {
+    let mut scene = Scene::open_of(DAY);
+    for (secs, price) in [(1, 100.2), (2, 99.7), (3, 100.1)] {
+        scene.price(scene.at(secs), price);
+    }
+    assert_eq!(scene.run.engine.symbol("ACME").unwrap().extremes, Some((99.7, 100.2)));
 }

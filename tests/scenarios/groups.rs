@@ -19,7 +19,9 @@ impl Seven {
         let mut run = Run::new(params());
         for symbol in SEVEN {
             run.applied(&format!(r#"{{"type":"reference","symbol":"{symbol}","prev_close":100,"sigma_daily":0.02}}"#));
-            run.applied(&format!(r#"{{"type":"shares","symbol":"{symbol}","session":"2025-02-11","shares_outstanding":1000000}}"#));
+            run.applied(&format!(
+                r#"{{"type":"shares","symbol":"{symbol}","session":"2025-02-11","shares_outstanding":1000000}}"#
+            ));
         }
         let open = run.session(DAY).open;
         let mut seven = Self { run, open };

@@ -184,7 +184,9 @@ fn a_time_ahead_of_the_log_is_refused() {
 #[test]
 fn without_a_log_time_only_the_far_future_is_refused() {
     let mut run = Run::new(params_without_groups());
-    for (ts, reason) in [(EVENT_TIME_MAX, "event_time"), (UnixNanos(-1), "event_time"), (EVENT_TIME_MAX.plus(-1), "applied")] {
+    for (ts, reason) in
+        [(EVENT_TIME_MAX, "event_time"), (UnixNanos(-1), "event_time"), (EVENT_TIME_MAX.plus(-1), "applied")]
+    {
         let got = run.json(&crate::harness::tick("X", ts, 10.0));
         assert_eq!(got.reason, reason, "{}", ts.0);
         let expected = if reason == "applied" { Outcome::Applied } else { Outcome::Rejected };
@@ -220,7 +222,10 @@ fn the_flag_of_a_feed_is_in_the_quality_of_what_it_decides() {
     for (feed, expected) in [("simulated", true), ("other", false)] {
         let mut scene = Scene::with(flagged.clone(), DAY);
         let (ts, price) = (scene.at(1), scene.at_z(3.2));
-        scene.run.applied(&format!(r#"{{"type":"tick","symbol":"{SYMBOL}","ts":{},"price":{price},"feed":"{feed}"}}"#, ts.0));
+        scene.run.applied(&format!(
+            r#"{{"type":"tick","symbol":"{SYMBOL}","ts":{},"price":{price},"feed":"{feed}"}}"#,
+            ts.0
+        ));
         let said = scene.said();
         assert_eq!(said[0].quality.iter().any(|f| &**f == "SIMULATED_PATH"), expected, "{feed}");
         let said = scene.close(price);

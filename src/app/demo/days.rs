@@ -51,7 +51,8 @@ impl Days {
                 let [date, symbol, close] = columns.map(|c| fields.get(c).copied().unwrap_or_default());
                 let session: SessionDate = date.parse().map_err(|()| bad())?;
                 let close: f64 = close.parse().map_err(|_| bad())?;
-                let shares = value.and_then(|c| fields.get(c)?.parse::<f64>().ok()).map(|v| v / close).filter(|s| *s >= 1.0);
+                let shares =
+                    value.and_then(|c| fields.get(c)?.parse::<f64>().ok()).map(|v| v / close).filter(|s| *s >= 1.0);
                 // The index is shown where the companies have a day.
                 if value.is_some() || closes.contains_key(&session) {
                     closes.entry(session).or_default().insert(symbol.to_owned(), DayClose { close, shares });
@@ -119,7 +120,8 @@ impl Days {
     fn sigma(&self, symbol: &str, session: SessionDate) -> Option<f64> {
         let past = self.closes.range(..session).rev().take(WINDOW + 1);
         let closes: Vec<(SessionDate, f64)> = past.filter_map(|(s, c)| Some((*s, c.get(symbol)?.close))).collect();
-        let returns: Vec<f64> = closes.windows(2).map(|w| (w[0].1 * split_ratio(symbol, w[0].0) / w[1].1).ln()).collect();
+        let returns: Vec<f64> =
+            closes.windows(2).map(|w| (w[0].1 * split_ratio(symbol, w[0].0) / w[1].1).ln()).collect();
         sample_sigma(&returns)
     }
 }

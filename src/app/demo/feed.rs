@@ -73,7 +73,15 @@ pub(super) struct Feed {
 }
 
 impl Feed {
-    pub(super) fn new(days: Days, calendar: Arc<Calendar>, brokers: &str, partitions: i32, pace: Pace, shared: Arc<Shared>, stop: Arc<AtomicBool>) -> Result<Self, String> {
+    pub(super) fn new(
+        days: Days,
+        calendar: Arc<Calendar>,
+        brokers: &str,
+        partitions: i32,
+        pace: Pace,
+        shared: Arc<Shared>,
+        stop: Arc<AtomicBool>,
+    ) -> Result<Self, String> {
         let producer = ClientConfig::new()
             .set("bootstrap.servers", brokers)
             .set("linger.ms", "5")
@@ -125,13 +133,17 @@ impl Feed {
             );
             self.send(Some(&tick.symbol), None, &value)?;
         }
-        let closes: Vec<(String, super::days::DayClose)> = self.days.closes(session.date).map(|(s, d)| (s.clone(), *d)).collect();
+        let closes: Vec<(String, super::days::DayClose)> =
+            self.days.closes(session.date).map(|(s, d)| (s.clone(), *d)).collect();
         for (symbol, day) in closes {
-            let value = format!(r#"{{"type":"close","symbol":"{symbol}","session":"{}","price":{}}}"#, session.date, day.close);
+            let value =
+                format!(r#"{{"type":"close","symbol":"{symbol}","session":"{}","price":{}}}"#, session.date, day.close);
             self.send(Some(&symbol), None, &value)?;
             if let Some(shares) = day.shares {
-                let value =
-                    format!(r#"{{"type":"shares","symbol":"{symbol}","session":"{}","shares_outstanding":{shares}}}"#, session.date);
+                let value = format!(
+                    r#"{{"type":"shares","symbol":"{symbol}","session":"{}","shares_outstanding":{shares}}}"#,
+                    session.date
+                );
                 self.send(Some(&symbol), None, &value)?;
             }
         }

@@ -80,7 +80,8 @@ pub async fn demo(options: &DemoOptions) -> Result<u8, AppError> {
     let service = start(config).await?;
     let story = Story::begin(service.address, service.shared.live_alerts());
     let stop = Arc::new(AtomicBool::new(false));
-    let feed = Feed::new(days, calendar, &brokers, PARTITIONS, pace, service.shared.clone(), stop.clone()).map_err(AppError::Failed)?;
+    let feed = Feed::new(days, calendar, &brokers, PARTITIONS, pace, service.shared.clone(), stop.clone())
+        .map_err(AppError::Failed)?;
     let thread = std::thread::Builder::new()
         .name("demo-feed".into())
         .spawn(move || feed.play())
@@ -113,7 +114,12 @@ pub async fn demo(options: &DemoOptions) -> Result<u8, AppError> {
     if stopped { Ok(code) } else { Err(AppError::Failed("the demo did not stop in time".into())) }
 }
 
-fn settings(scratch: &Scratch, days: &Days, brokers: &str, options: &DemoOptions) -> Result<crate::config::Config, AppError> {
+fn settings(
+    scratch: &Scratch,
+    days: &Days,
+    brokers: &str,
+    options: &DemoOptions,
+) -> Result<crate::config::Config, AppError> {
     let closes = scratch.file("history.csv", &days.history_csv())?;
     let reference = scratch.file("reference.ndjson", days::REFERENCE)?;
     let state = Path::new(&scratch.0).join("state");

@@ -27,7 +27,7 @@ fn say(text: &str) {
 
 impl Story {
     pub(super) fn begin(address: SocketAddr, mut alerts: broadcast::Receiver<Arc<str>>) -> Self {
-        say("fragility demo: real closes of the 51 largest US companies, October 2024 to March 2025.");
+        say("fragility demo: real closes of 52 large US companies and of SPY, October 2024 to March 2025.");
         say("Between two closes the path is simulated, and every alert on it says SIMULATED_PATH.");
         say(&format!("Board: http://{address}/   Metrics: http://{address}/metrics"));
         let of_the_day = Arc::new(Mutex::new(Vec::new()));
@@ -57,17 +57,27 @@ impl Story {
         let size = |a: &Value| a["z"].as_f64().unwrap_or(0.0).abs();
         confirmed.sort_by(|a, b| size(b).total_cmp(&size(a)));
         for alert in &confirmed {
-            let billions = alert["usd"]["market_value_change"].as_f64().map_or_else(String::new, |v| format!("  USD {:+.0} bn", v / 1e9));
+            let billions = alert["usd"]["market_value_change"]
+                .as_f64()
+                .map_or_else(String::new, |v| format!("  USD {:+.0} bn", v / 1e9));
             say(&format!("  {:<8} {}{billions}", text(alert, "severity"), text(alert, "summary")));
         }
         let outcomes = shared.metrics.outcomes();
         let total: u64 = outcomes.iter().sum();
-        let parts: Vec<String> =
-            Outcome::ALL.iter().zip(outcomes).filter(|(_, n)| *n > 0).map(|(o, n)| format!("{n} {}", o.name())).collect();
+        let parts: Vec<String> = Outcome::ALL
+            .iter()
+            .zip(outcomes)
+            .filter(|(_, n)| *n > 0)
+            .map(|(o, n)| format!("{n} {}", o.name()))
+            .collect();
         say(&format!("\n{total} records in: {}.", parts.join(", ")));
         let latency = &shared.metrics.event_to_alert_hdr;
         if let (Some(p50), Some(p99)) = (latency.quantile(0.5), latency.quantile(0.99)) {
-            say(&format!("From a record in Kafka to its acknowledged alert: p50 {:.1} ms, p99 {:.1} ms.", p50 * 1e3, p99 * 1e3));
+            say(&format!(
+                "From a record in Kafka to its acknowledged alert: p50 {:.1} ms, p99 {:.1} ms.",
+                p50 * 1e3,
+                p99 * 1e3
+            ));
         }
     }
 }

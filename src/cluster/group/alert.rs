@@ -88,7 +88,11 @@ impl Group {
                 followers: breached.collect(),
             }),
             usd: reading.basket_return.map(|_| UsdChange { market_value_change: change, shares: None, basis }),
-            quality: if reading.coverage.is_ok_and(|c| c >= 1.0) { Vec::new() } else { vec!["PARTIAL_COVERAGE".into()] },
+            quality: if reading.coverage.is_ok_and(|c| c >= 1.0) {
+                Vec::new()
+            } else {
+                vec!["PARTIAL_COVERAGE".into()]
+            },
             source,
             summary,
             fast_volatility: 0.0,
@@ -110,7 +114,14 @@ fn in_order_of_breach(members: &[MemberReading], breach_at: f64) -> Vec<Symbol> 
 }
 
 /// One English sentence for people; every number in it stands in its own field too.
-fn sentence(params: &GroupParams, kind: AlertKind, state: AlertState, stay: &Stay, seen: &Seen<'_>, first: Option<&Symbol>) -> String {
+fn sentence(
+    params: &GroupParams,
+    kind: AlertKind,
+    state: AlertState,
+    stay: &Stay,
+    seen: &Seen<'_>,
+    first: Option<&Symbol>,
+) -> String {
     let reading = seen.reading;
     let (name, session) = (&params.name, seen.session);
     let now = reading.level.map_or("UNKNOWN", Level::name);
@@ -122,7 +133,8 @@ fn sentence(params: &GroupParams, kind: AlertKind, state: AlertState, stay: &Sta
         (AlertKind::Fade, _) => format!("did not hold {held} and closed {session} at {now}"),
         _ => format!("is at {held} on {session}"),
     };
-    let basket = reading.basket_return.map_or_else(|_| "unknown".to_owned(), |r| format!("{:+.2} %", r.exp_m1() * 100.0));
+    let basket =
+        reading.basket_return.map_or_else(|_| "unknown".to_owned(), |r| format!("{:+.2} %", r.exp_m1() * 100.0));
     let count = reading.members_in_breach.map_or_else(|_| "an unknown number".to_owned(), |n| n.to_string());
     let by = first.map_or_else(String::new, |s| format!(", first {s}"));
     let of = seen.members.len();

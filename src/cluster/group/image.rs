@@ -2,8 +2,8 @@
 
 use super::{Group, Stay};
 use crate::cluster::level::{Level, Membership};
+use crate::cluster::member::{MemberClose, MemberUpdate};
 use crate::cluster::reading::MemberReading;
-use crate::cluster::stage::{MemberClose, MemberUpdate};
 use crate::domain::{self, CloseBasis, Direction, SessionDate, Symbol, UnixNanos, Unknown};
 use serde::{Deserialize, Serialize};
 
@@ -153,7 +153,12 @@ impl Group {
             session: self.session.map(SessionDate::days),
             now: self.now.values().map(ReadingImage::from).collect(),
             values: self.values.iter().map(|(s, v)| (s.to_string(), *v)).collect(),
-            scheduled: self.scheduled.iter().flat_map(|(at, list)| list.iter().map(move |u| (at, u))).map(update).collect(),
+            scheduled: self
+                .scheduled
+                .iter()
+                .flat_map(|(at, list)| list.iter().map(move |u| (at, u)))
+                .map(update)
+                .collect(),
             pending: self.pending.values().flat_map(|c| c.values()).map(close).collect(),
             settled_until: self.settled_until.map(SessionDate::days),
             returns: self.returns.iter().map(|(s, r)| (s.days(), *r)).collect(),

@@ -104,7 +104,9 @@ impl ClientHealth {
 impl ClientContext for ClientHealth {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         match level {
-            RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => error!(facility, "kafka client: {message}"),
+            RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
+                error!(facility, "kafka client: {message}");
+            }
             // Connection trouble repeats itself; readiness and one warning a state say it better.
             RDKafkaLogLevel::Error | RDKafkaLogLevel::Warning => debug!(facility, "kafka client: {message}"),
             RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => info!(facility, "kafka client: {message}"),

@@ -53,7 +53,8 @@ impl ConsumerContext for Context {
             };
             return;
         }
-        let partitions: Vec<i32> = list.elements().iter().map(rdkafka::topic_partition_list::TopicPartitionListElem::partition).collect();
+        let partitions: Vec<i32> =
+            list.elements().iter().map(rdkafka::topic_partition_list::TopicPartitionListElem::partition).collect();
         let change = match err {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => Ownership::Assigned(partitions),
             _ => Ownership::Revoked { partitions, lost: consumer.assignment_lost() },
@@ -112,11 +113,19 @@ impl KafkaSource {
             .set("enable.auto.offset.store", "false")
             .set_log_level(RDKafkaLogLevel::Warning);
         let context = Context { health: health.clone(), pending: Mutex::default(), is_closing: AtomicBool::new(false) };
-        let consumer: BaseConsumer<Context> = config.create_with_context(context).map_err(|e| SourceError(format!("kafka consumer: {e}")))?;
+        let consumer: BaseConsumer<Context> =
+            config.create_with_context(context).map_err(|e| SourceError(format!("kafka consumer: {e}")))?;
         let topic = kafka.topics.market.clone();
         consumer.subscribe(&[&topic]).map_err(|e| SourceError(format!("subscribe to {topic}: {e}")))?;
         info!(topic, group = kafka.group, brokers = kafka.brokers, "joining the consumer group");
-        Ok(Self { consumer: Arc::new(consumer), health, topic, brokers: kafka.brokers.clone(), assigned: Vec::new(), warned: None })
+        Ok(Self {
+            consumer: Arc::new(consumer),
+            health,
+            topic,
+            brokers: kafka.brokers.clone(),
+            assigned: Vec::new(),
+            warned: None,
+        })
     }
 
     fn list(&self, partitions: &[(i32, Offset)]) -> Result<TopicPartitionList, SourceError> {
@@ -149,7 +158,12 @@ impl KafkaSource {
 }
 
 impl Source for KafkaSource {
-    fn poll(&mut self, max: usize, wait: Duration, take: &mut dyn FnMut(RawRecord<'_>) -> ControlFlow<()>) -> Result<usize, SourceError> {
+    fn poll(
+        &mut self,
+        max: usize,
+        wait: Duration,
+        take: &mut dyn FnMut(RawRecord<'_>) -> ControlFlow<()>,
+    ) -> Result<usize, SourceError> {
         let mut count = 0;
         let mut wait = wait;
         while count < max {
@@ -157,7 +171,9 @@ impl Source for KafkaSource {
                 None => break,
                 Some(Ok(message)) => {
                     let timestamp = match message.timestamp() {
-                        Timestamp::CreateTime(ms) | Timestamp::LogAppendTime(ms) if ms >= 0 => Some(UnixNanos(ms.saturating_mul(1_000_000))),
+                        Timestamp::CreateTime(ms) | Timestamp::LogAppendTime(ms) if ms >= 0 => {
+                            Some(UnixNanos(ms.saturating_mul(1_000_000)))
+                        }
                         _ => None,
                     };
                     let record = RawRecord {

@@ -46,7 +46,9 @@ impl ReferenceReader {
         for key in ["group.protocol", "group.instance.id"] {
             config.remove(key);
         }
-        let consumer = config.create_with_context(ClientHealth::default()).map_err(|e| SourceError(format!("reference consumer: {e}")))?;
+        let consumer = config
+            .create_with_context(ClientHealth::default())
+            .map_err(|e| SourceError(format!("reference consumer: {e}")))?;
         Ok(Self { consumer, topic: topic.to_owned(), awaited: None })
     }
 
@@ -104,7 +106,8 @@ impl ReferenceReader {
                 return Ok(false);
             }
         };
-        let partitions: Vec<i32> = metadata.topics().iter().flat_map(MetadataTopic::partitions).map(MetadataPartition::id).collect();
+        let partitions: Vec<i32> =
+            metadata.topics().iter().flat_map(MetadataTopic::partitions).map(MetadataPartition::id).collect();
         if partitions.is_empty() {
             self.consumer.context().report(format!("reference topic {} does not exist", self.topic));
             return Ok(false);
@@ -122,7 +125,8 @@ impl ReferenceReader {
                     return Ok(false);
                 }
             }
-            list.add_partition_offset(&self.topic, partition, Offset::Beginning).map_err(|e| SourceError(e.to_string()))?;
+            list.add_partition_offset(&self.topic, partition, Offset::Beginning)
+                .map_err(|e| SourceError(e.to_string()))?;
         }
         self.consumer.assign(&list).map_err(|e| SourceError(format!("assign {}: {e}", self.topic)))?;
         self.consumer.context().heard();

@@ -1,0 +1,374 @@
+//! The binary from outside: bytes out for bytes in, exit codes, and where each bad record goes.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod harness;
+
+use harness::repo;
+use serde_json::Value;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// A directory of its own, gone at the end.
+struct Dir(PathBuf);
+
+impl Dir {
+    fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("fragility-cli-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(name);
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.file(name);
+        fs::write(&path, bytes).unwrap();
+        path
+    }
+}
+
+impl Drop for Dir {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn run(args: &[&str], stdin: &[u8]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fragility"));
+    // Nothing of the surroundings but what a test sets.
+    command.env_clear().args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let bytes = stdin.to_vec();
+    let writer = std::thread::spawn(move || input.write_all(&bytes));
+    let output = child.wait_with_output().unwrap();
+    // A command that does not read its input closes it.
+    let _ = writer.join().unwrap();
+    output
+}
+
+fn ok(args: &[&str], stdin: &[u8]) -> Vec<u8> {
+    let output = run(args, stdin);
+    assert_eq!(output.status.code(), Some(0), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    output.stdout
+}
+
+fn config() -> String {
+    repo("config/fragility.toml").display().to_string()
+}
+
+fn text(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// Alerts, measures, summary and accounting of a replay.
+#[derive(PartialEq, Debug)]
+struct Replayed {
+    alerts: String,
+    measures: String,
+    summary: String,
+    accounting: Value,
+}
+
+fn replay(inputs: &[&str], stdin: &[u8]) -> Replayed {
+    let dir = Dir::new();
+    let (measures, summary, accounting) = (dir.file("m"), dir.file("s"), dir.file("a"));
+    let (config, m, s, a) = (config(), text(&measures), text(&summary), text(&accounting));
+    let mut args =
+        vec!["replay", "--config", &config, "--measures", &m, "--summary", &s, "--accounting", &a, "--input"];
+    args.extend(inputs);
+    let alerts = ok(&args, stdin);
+    Replayed {
+        alerts: String::from_utf8(alerts).unwrap(),
+        measures: fs::read_to_string(measures).unwrap(),
+        summary: fs::read_to_string(summary).unwrap(),
+        accounting: serde_json::from_str(&fs::read_to_string(accounting).unwrap()).unwrap(),
+    }
+}
+
+fn shipped() -> [String; 2] {
+    ["data/us_top50_reference.ndjson", "data/us_top50_daily_2024q4_2025q1.csv"].map(|f| text(&repo(f)))
+}
+
+/// Alerts with their source taken out.
+fn without_source(alerts: &str) -> Vec<Value> {
+    let strip = |line: &str| {
+        let mut alert: Value = serde_json::from_str(line).unwrap();
+        alert.as_object_mut().unwrap().remove("source").unwrap();
+        alert
+    };
+    alerts.lines().map(strip).collect()
+}
+
+#[test]
+fn the_same_input_gives_the_same_bytes() {
+    let [reference, daily] = shipped();
+    let first = replay(&[&reference, &daily], b"");
+    assert_eq!(replay(&[&reference, &daily], b""), first);
+    assert!(first.alerts.lines().count() > 100);
+    assert_eq!(first.measures.lines().count(), 6_396);
+    assert_eq!(first.summary.lines().count(), 123);
+    assert_eq!(first.accounting["records_in"], 6_396 + 8);
+    assert_eq!(first.accounting["outcomes"]["applied"], 6_396 + 8);
+    let nvda = first.measures.lines().find(|l| l.contains("\"NVDA\"") && l.contains("2025-01-27")).unwrap();
+    let nvda: Value = serde_json::from_str(nvda).unwrap();
+    assert_eq!(format!("{:.4}", nvda["z"].as_f64().unwrap()), "-6.2871");
+}
+
+#[test]
+fn the_order_of_symbols_changes_nothing_but_the_source() {
+    let [reference, daily] = shipped();
+    let first = replay(&[&reference, &daily], b"");
+    let rows = fs::read_to_string(&daily).unwrap();
+    let (header, rows) = rows.split_once('\n').unwrap();
+    let mut by_symbol: Vec<&str> = rows.lines().collect();
+    // One symbol after another, last name first; each symbol's own rows stay in order.
+    by_symbol.sort_by_key(|row| std::cmp::Reverse(row.split(',').nth(1).unwrap()));
+    let dir = Dir::new();
+    let reordered = dir.write("daily.csv", format!("{header}\n{}\n", by_symbol.join("\n")).as_bytes());
+    let second = replay(&[&reference, &text(&reordered)], b"");
+    assert_eq!(second.measures, first.measures);
+    assert_eq!(second.summary, first.summary);
+    assert_eq!(second.accounting, first.accounting);
+    assert_ne!(second.alerts, first.alerts, "the sources differ");
+    assert_eq!(without_source(&second.alerts), without_source(&first.alerts));
+}
+
+/// A few sessions of one symbol as NDJSON, with a breach at the end.
+fn story() -> Vec<u8> {
+    let params = harness::params();
+    let sessions = params.calendar.as_deref().unwrap().sessions();
+    let days = sessions.iter().filter(|s| s.date >= harness::date("2025-01-02")).take(23);
+    let line = |(at, day): (usize, &fragility::market::Session)| {
+        let price = if at == 22 { 90.0 } else { 100.0 + (at % 2) as f64 };
+        harness::close("ACME", &day.date.to_string(), price) + "\n"
+    };
+    days.enumerate().map(line).collect::<String>().into_bytes()
+}
+
+#[test]
+fn input_comes_from_files_pipes_and_compressed() {
+    let dir = Dir::new();
+    let story = story();
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(&story).unwrap();
+    let expected = replay(&["-"], &story);
+    assert_eq!(expected.alerts.lines().count(), 1);
+    let gzip = gzip.finish().unwrap();
+    let zstd = zstd::encode_all(&story[..], 1).unwrap();
+    // The form is told by its first bytes, whatever the name says.
+    for (name, bytes) in [("plain.ndjson", &story), ("packed.gz", &gzip), ("packed.zst", &zstd), ("odd.name", &zstd)] {
+        let path = dir.write(name, bytes);
+        assert_eq!(replay(&[&text(&path)], b""), expected, "{name}");
+    }
+    assert_eq!(replay(&["-"], &gzip), expected, "gzip on standard input");
+    // Without a line end behind the last record, and with those of another system.
+    assert_eq!(replay(&["-"], story.strip_suffix(b"\n").unwrap()), expected);
+    let crlf = String::from_utf8(story).unwrap().replace('\n', "\r\n");
+    assert_eq!(replay(&["-"], crlf.as_bytes()), expected);
+}
+
+#[test]
+fn exit_codes_say_what_went_wrong() {
+    let dir = Dir::new();
+    let config = config();
+    let good = text(&dir.write("good.ndjson", &story()));
+    let bad = text(&dir.write("bad.ndjson", b"not json\n"));
+    let broken = text(&dir.write("broken.gz", &[0x1f, 0x8b, 8, 0, 1, 2, 3]));
+    let headless = text(&dir.write("headless.csv", b"a,b\n1,2\n"));
+    let missing = text(&dir.file("missing"));
+    let wrong = text(&dir.write("wrong.toml", b"[market]\ncolour = 1\n"));
+    let check = |args: &[&str], expected: i32| {
+        let output = run(args, b"");
+        assert_eq!(output.status.code(), Some(expected), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        if expected != 0 && expected != 3 {
+            assert!(!output.stderr.is_empty(), "{args:?} says nothing");
+            assert!(output.stdout.is_empty(), "{args:?} mixes its output with its troubles");
+        }
+    };
+    check(&["replay", "--config", &config, "--input", &good], 0);
+    check(&["replay", "--config", &config, "--strict", "--input", &good], 0);
+    check(&["replay", "--config", &config, "--input", &bad], 0);
+    check(&["replay", "--config", &config, "--strict", "--input", &bad], 3);
+    check(&["replay", "--config", &config, "--input", &missing], 2);
+    check(&["replay", "--config", &config, "--input", &good, &missing], 2);
+    check(&["replay", "--config", &config, "--input", &broken], 2);
+    check(&["replay", "--config", &config, "--input", &headless], 2);
+    check(&["replay", "--config", &wrong, "--input", &good], 2);
+    check(&["replay", "--config", &missing, "--input", &good], 2);
+    check(&["replay", "--config", &config], 2);
+    check(&["replay", "--config", &config, "--set", "market.lateness_ms=soon", "--input", &good], 2);
+    check(&["replay", "--config", &config, "--alerts", "/nowhere/at/all", "--input", &good], 1);
+    check(&["no-such-command"], 2);
+    check(&["--version"], 0);
+}
+
+/// A line and the outcome and reason that it must have.
+fn bad_lines() -> Vec<(Vec<u8>, &'static str, &'static str)> {
+    let tick =
+        |fields: &str| format!(r#"{{"type":"tick","symbol":"NEW","ts":1738161000000000000{fields}}}"#).into_bytes();
+    vec![
+        (b"not json".to_vec(), "malformed", "not_json"),
+        (br#"{"type":"tick""#.to_vec(), "malformed", "not_json"),
+        (br#"[{"type":"tick"}]"#.to_vec(), "malformed", "wrong_type"),
+        (br#"["tick","OK",1738161000000000000,5]"#.to_vec(), "malformed", "wrong_type"),
+        (vec![0xff, 0xfe, 0x00], "malformed", "not_json"),
+        (tick(r#","price":"12""#), "malformed", "wrong_type"),
+        (tick(""), "malformed", "missing_field"),
+        (tick(r#","price":NaN"#), "malformed", "not_json"),
+        (tick(r#","price":1e400"#), "malformed", "not_json"),
+        (tick(r#","price":-1"#), "rejected", "price"),
+        (tick(r#","price":0"#), "rejected", "price"),
+        (tick(r#","price":5,"size":0"#), "rejected", "size"),
+        (br#"{"type":"tock","symbol":"NEW"}"#.to_vec(), "malformed", "unknown_type"),
+        (Vec::new(), "tombstone", ""),
+        (format!(r#"{{"type":"tick","pad":"{}"}}"#, "x".repeat(1 << 20)).into_bytes(), "malformed", "too_long"),
+        (br#"{"type":"tick","symbol":"OK","ts":"2200-01-01T00:00:00Z","price":5}"#.to_vec(), "rejected", "event_time"),
+        (br#"{"type":"tick","symbol":"OK","ts":9000000000000000000,"price":5}"#.to_vec(), "rejected", "event_time"),
+        (tick(r#","price":5"#), "unknown_symbol", "unknown_symbol"),
+        (br#"{"type":"tick","symbol":"OK","ts":1738161000000000000,"price":5,"seq":1}"#.to_vec(), "applied", ""),
+        (br#"{"type":"tick","symbol":"OK","ts":1738161000000000000,"price":5,"seq":1}"#.to_vec(), "duplicate", ""),
+        (br#"{"type":"tick","symbol":"OK","ts":1738160000000000000,"price":5}"#.to_vec(), "late", "late"),
+        (br#"{"type":"close","symbol":"OK","session":"2025-01-09","price":5}"#.to_vec(), "rejected", "not_a_session"),
+        (br#"{"type":"close","symbol":"OK","session":"2025-02-30","price":5}"#.to_vec(), "malformed", "wrong_type"),
+        (br#"{"type":"halt","symbol":"OK","ts":1738161000000000000}"#.to_vec(), "ignored", ""),
+        (br#"{"type":"heartbeat","ts":1738161000000000000}"#.to_vec(), "applied", ""),
+    ]
+}
+
+#[test]
+fn every_bad_line_has_one_outcome_and_its_dead_letter() {
+    let dir = Dir::new();
+    let lines = bad_lines();
+    let mut bytes = Vec::new();
+    for (line, ..) in &lines {
+        bytes.extend_from_slice(line);
+        bytes.push(b'\n');
+    }
+    let input = text(&dir.write("bad.ndjson", &bytes));
+    let (accounting, letters) = (dir.file("a"), dir.file("d"));
+    let config = config();
+    let (a, d) = (text(&accounting), text(&letters));
+    let set = ["--set", "universe.mode=listed", "--set", "universe.symbols=[\"OK\"]"];
+    let mut args =
+        vec!["replay", "--config", &config, "--input", &input, "--accounting", &a, "--dead-letters", &d, "--strict"];
+    args.extend(set);
+    assert_eq!(run(&args, b"").status.code(), Some(3));
+
+    let accounting: Value = serde_json::from_str(&fs::read_to_string(accounting).unwrap()).unwrap();
+    assert_eq!(accounting["records_in"], lines.len());
+    let outcomes = accounting["outcomes"].as_object().unwrap();
+    assert_eq!(outcomes.len(), 8, "every outcome is there, at 0 too");
+    for (outcome, count) in outcomes {
+        let expected = lines.iter().filter(|(_, o, _)| o == outcome).count();
+        assert_eq!(count, expected, "{outcome}");
+    }
+
+    let letters = fs::read_to_string(letters).unwrap();
+    let mut letters = letters.lines().map(|l| serde_json::from_str::<Value>(l).unwrap());
+    for (offset, (line, outcome, reason)) in lines.iter().enumerate() {
+        if !["late", "rejected", "malformed", "unknown_symbol"].contains(outcome) {
+            continue;
+        }
+        let letter = letters.next().unwrap_or_else(|| panic!("no dead letter for line {offset}"));
+        assert_eq!(letter["offset"], offset);
+        assert_eq!(letter["topic"], input);
+        assert!(letter["partition"].is_i64(), "{letter}");
+        let said = letter["reason"].as_str().unwrap();
+        assert_eq!(said.split(':').next(), Some(*reason), "line {offset}: {said}");
+        let value = letter["value"].as_str().unwrap();
+        assert!(String::from_utf8_lossy(line).starts_with(value), "line {offset}");
+    }
+    assert_eq!(letters.next(), None);
+}
+
+#[test]
+fn csv_rows_have_outcomes_too() {
+    let dir = Dir::new();
+    let csv = "session,symbol,close\n2025-01-27,A,5\n2025-01-27,A,x\n2025-01-27,A\n2025-01-26,A,5\n2025-01-28,A,-1\n2025-01-28,A,6\n";
+    let path = text(&dir.write("x.csv", csv.as_bytes()));
+    let got = replay(&[&path], b"");
+    assert_eq!(got.accounting["records_in"], 6);
+    let count = |outcome: &str| got.accounting["outcomes"][outcome].as_u64().unwrap();
+    assert_eq!((count("applied"), count("malformed"), count("rejected")), (2, 2, 2));
+}
+
+#[test]
+fn check_names_every_mistake_and_masks_secrets() {
+    let dir = Dir::new();
+    let good = ok(&["check", "--config", &config()], b"");
+    assert!(!good.is_empty());
+    let wrong = dir.write(
+        "wrong.toml",
+        b"[market]\ncolour = 1\nlateness_ms = -1\n[log]\nformat = \"loud\"\n[http]\nlisten = \"x\"\n",
+    );
+    let output = run(&["check", "--config", &text(&wrong), "--set", "alerts.heartbeat_secs=-5"], b"");
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&output.stderr);
+    for key in ["market.colour", "market.lateness_ms", "log.format", "http.listen", "alerts.heartbeat_secs", "--set"] {
+        assert!(said.contains(key), "{key} is not in {said}");
+    }
+    let set = ["check", "--effective", "--config", &config(), "--set", "kafka.properties.sasl.password=hunter2"];
+    let effective = String::from_utf8(ok(&set, b"")).unwrap();
+    assert!(effective.contains("kafka.properties.sasl.password") && !effective.contains("hunter2"), "{effective}");
+}
+
+#[test]
+fn the_calendar_is_one_line_a_session() {
+    let lines = |from: &str, to: &str| String::from_utf8(ok(&["calendar", "--from", from, "--to", to], b"")).unwrap();
+    let expected = concat!(
+        r#"{"session":"2025-01-08","open":"2025-01-08T14:30:00Z","close":"2025-01-08T21:00:00Z","early":false}"#,
+        "\n",
+        r#"{"session":"2025-01-10","open":"2025-01-10T14:30:00Z","close":"2025-01-10T21:00:00Z","early":false}"#,
+        "\n",
+    );
+    assert_eq!(lines("2025-01-08", "2025-01-12"), expected);
+    assert!(lines("2024-12-24", "2024-12-24").contains(r#""close":"2024-12-24T18:00:00Z","early":true"#));
+    assert_eq!(lines("2025-01-11", "2025-01-12"), "");
+    let unknown = lines("2028-12-29", "2029-01-05");
+    assert!(
+        unknown.lines().last().unwrap().contains(r#"{"unknown":{"from":"2029-01-01","to":"2029-01-05"}}"#),
+        "{unknown}"
+    );
+    assert_eq!(run(&["calendar", "--from", "2025-01-12", "--to", "2025-01-08"], b"").status.code(), Some(2));
+    assert_eq!(run(&["calendar", "--from", "2025-02-30", "--to", "2025-03-08"], b"").status.code(), Some(2));
+}
+
+#[test]
+fn every_schema_is_json_and_other_names_are_refused() {
+    for name in ["alert", "heartbeat", "state", "input", "config"] {
+        let schema: Value = serde_json::from_slice(&ok(&["schema", name], b"")).unwrap();
+        assert!(schema["$schema"].is_string(), "{name}");
+    }
+    let output = run(&["schema", "nothing"], b"");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("heartbeat"), "it names those there are");
+}
+
+/// Every field of the alert contract is in every alert, and what is null has its reason.
+#[test]
+fn a_null_in_an_alert_has_its_reason() {
+    let [reference, daily] = shipped();
+    let schema: Value = serde_json::from_slice(&ok(&["schema", "alert"], b"")).unwrap();
+    let required: Vec<&str> = schema["required"].as_array().unwrap().iter().map(|f| f.as_str().unwrap()).collect();
+    assert!(required.len() > 20, "{required:?}");
+    for line in replay(&[&reference, &daily], b"").alerts.lines() {
+        let alert: Value = serde_json::from_str(line).unwrap();
+        for field in &required {
+            assert!(alert.get(field).is_some(), "{field} is missing in {line}");
+        }
+        let fields = alert.as_object().unwrap();
+        let nulls = fields.iter().filter(|(name, value)| value.is_null() && *name != "cluster");
+        for (name, _) in nulls {
+            assert!(alert["unknown"][name].is_string(), "{name} is null without a reason in {line}");
+        }
+        assert!(alert["z"].is_number() || alert["entity"]["type"] == "cluster", "{line}");
+    }
+}
