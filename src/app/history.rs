@@ -6,7 +6,8 @@ use crate::sources::{FileSource, InputError};
 use std::path::PathBuf;
 use tracing::{info, warn};
 
-/// Loads every file of `history.files`; lines that are no reference records are named and left out.
+/// Loads every file of `history.files`; lines that are no reference records are named and left out. When all
+/// other history has come too, [`Engine::history_loaded`] has to be told.
 ///
 /// # Errors
 /// When a file cannot be read.
@@ -39,6 +40,5 @@ pub fn load_history(engine: &mut Engine, files: &[PathBuf]) -> Result<(), InputE
         effects.clear();
         info!(file = %path.display(), taken, refused, "history loaded");
     }
-    engine.history_loaded();
     Ok(())
 }

@@ -94,6 +94,7 @@ pub fn replay(config: &Config, options: &ReplayOptions) -> Result<Replayed, AppE
     let mut dead_letters = open(&options.dead_letters)?;
     let mut engine = Engine::new(config.params.clone());
     load_history(&mut engine, &config.history_files)?;
+    engine.history_loaded();
     let mut held = Held::default();
     let mut effects = Effects::default();
     let mut outcomes = [0_u64; Outcome::ALL.len()];

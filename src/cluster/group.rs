@@ -149,7 +149,12 @@ impl Group {
         if self.settled_until.is_some_and(|s| close.session <= s) {
             return;
         }
-        self.pending.entry(close.session).or_default().insert(close.symbol.clone(), close.clone());
+        let closes = self.pending.entry(close.session).or_default();
+        // History, read again after a restart, knows less than the market records did.
+        if close.is_history && closes.get(&close.symbol).is_some_and(|c| !c.is_history) {
+            return;
+        }
+        closes.insert(close.symbol.clone(), close.clone());
         if self.pending.len() > SESSIONS_MAX {
             self.pending.pop_first();
         }

@@ -2,7 +2,7 @@
 
 use super::{Effects, Engine};
 use crate::cluster::MemberUpdate;
-use crate::domain::{SessionDate, UnixNanos};
+use crate::domain::{CloseBasis, SessionDate, UnixNanos};
 
 /// How far event time is known to have come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,8 +43,20 @@ impl Engine {
         self.stage.advance(watermark, is_end, calendar.as_deref(), &self.params.topic, &mut effects.alerts);
     }
 
-    /// Finalises, without a word, every session that history alone has closed.
+    /// Finalises, without a word, every session that history alone has closed. History comes in any order, and
+    /// what a close is worth hangs on the close and the shares before it: groups are told again, now that all is
+    /// known.
     pub fn history_loaded(&mut self) {
+        for at in 0..self.tracked.len() {
+            let id = self.tracked[at];
+            let cold = &self.states[id as usize].cold;
+            let reached = cold.session.map_or(SessionDate::MIN, |s| s.date);
+            let ahead = cold.history.closes().iter().filter(|c| c.session > reached && c.basis != CloseBasis::Inferred);
+            let ahead = ahead.map(|c| c.session).filter(|s| cold.history.is_whole(*s));
+            for session in ahead.collect::<Vec<_>>() {
+                self.close_for_groups(id, session, true);
+            }
+        }
         let calendar = self.params.calendar.clone();
         self.stage.settle_history(calendar.as_deref());
     }

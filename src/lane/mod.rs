@@ -185,7 +185,10 @@ impl Lane<'_> {
 
     /// Reads the reference topic whole before the first market record.
     fn read_reference(&mut self) -> Result<(), LaneError> {
-        let Some(mut reader) = self.reference.take() else { return Ok(()) };
+        let Some(mut reader) = self.reference.take() else {
+            self.engine.history_loaded();
+            return Ok(());
+        };
         let mut said = None;
         while !reader.is_whole() && !self.shared.is_stopping() {
             self.take_reference(&mut reader, Channel::Initial, Duration::from_millis(100))?;

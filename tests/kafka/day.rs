@@ -73,15 +73,14 @@ fn reference_lines(all: &BTreeMap<String, BTreeMap<String, Close>>) -> String {
     for (session, closes) in all.range(..=BEFORE.to_owned()) {
         for (symbol, close) in closes {
             line(format!("{symbol}|close|{session}|"), &close_record(symbol, session, &close.text));
-        }
-    }
-    for (symbol, close) in &all[BEFORE] {
-        if close.value > 0.0 {
-            let shares = (close.value / close.price).round();
-            let record = format!(
-                r#"{{"type":"shares","symbol":"{symbol}","session":"{BEFORE}","shares_outstanding":{shares}}}"#
-            );
-            line(format!("{symbol}|shares|{BEFORE}|"), &record);
+            // The weights of each session: without them the group's sigma is unknown.
+            if close.value > 0.0 {
+                let shares = (close.value / close.price).round();
+                let record = format!(
+                    r#"{{"type":"shares","symbol":"{symbol}","session":"{session}","shares_outstanding":{shares}}}"#
+                );
+                line(format!("{symbol}|shares|{session}|"), &record);
+            }
         }
     }
     for record in fs::read_to_string(repo("data/us_top50_reference.ndjson")).unwrap().lines() {

@@ -1,10 +1,12 @@
 //! The seven as a group, tick by tick: levels, order of breach, and the watermark they wait for.
 
-use crate::harness::{MIN, Run, SEC, close, params, tick};
+use crate::harness::{MIN, Run, SEC, close, date, params, tick};
 use crate::scene::{DAY, check_identity};
+use fragility::codec::decode;
 use fragility::domain::AlertKind::{Close, Confirm, Deescalate, Escalate, Fade, Open};
+use fragility::domain::Observation;
 use fragility::domain::{Alert, AlertState, Direction, Entity, UnixNanos};
-use fragility::engine::Watermark;
+use fragility::engine::{Channel, Effects, Watermark};
 
 const SEVEN: [&str; 7] = ["AAPL", "AMZN", "GOOGL", "META", "MSFT", "NVDA", "TSLA"];
 
@@ -193,4 +195,41 @@ fn the_last_price_before_a_close_or_a_night_counts() {
         assert_eq!(with[0].0, Open, "closes: {closes}");
         assert_eq!(story(false, closes), with, "closes: {closes}");
     }
+}
+
+/// A reference topic has partitions, so its records come in any order: the group's past is the same.
+#[test]
+fn history_in_any_order_gives_the_same_group() {
+    let confirmed = |order: fn(&mut Vec<String>)| {
+        let mut run = Run::new(params());
+        let past: Vec<String> =
+            run.calendar.sessions().iter().filter(|s| s.date < date(DAY)).map(|s| s.date.to_string()).collect();
+        let mut records = Vec::new();
+        for (at, session) in (0_i32..).zip(&past[past.len() - 30..]) {
+            for (member, symbol) in (0_i32..).zip(SEVEN) {
+                records.push(close(symbol, session, 100.0 + f64::from((at * 7 + member * 3) % 5)));
+                let shares = 1_000_000 + 10_000 * (at + member);
+                records.push(format!(
+                    r#"{{"type":"shares","symbol":"{symbol}","session":"{session}","shares_outstanding":{shares}}}"#
+                ));
+            }
+        }
+        order(&mut records);
+        for record in &records {
+            let Ok(Observation::Reference(record)) = decode(record.as_bytes()) else { panic!("{record}") };
+            run.engine.apply_reference(Channel::Initial, &record, &mut Effects::default());
+        }
+        run.engine.history_loaded();
+        for symbol in SEVEN {
+            run.close(symbol, DAY, 80.0);
+        }
+        run.engine.advance(Watermark::End, &[], &mut run.effects);
+        let said = run.said();
+        let group = said.into_iter().find(|a| matches!(a.entity, Entity::Cluster(_))).unwrap();
+        assert!(group.cluster.as_ref().unwrap().legs.iter().all(|l| l.value.is_ok()), "{group:?}");
+        format!("{group:?}")
+    };
+    let in_order = confirmed(|_| {});
+    assert_eq!(confirmed(|records| records.reverse()), in_order);
+    assert_eq!(confirmed(|records| records.sort()), in_order);
 }
