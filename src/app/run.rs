@@ -82,7 +82,7 @@ impl Service {
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        self.lane.join().is_ok()
+        self.lane.join().is_ok() && self.shared.is_clean()
     }
 }
 
@@ -123,7 +123,7 @@ pub async fn run(config: Config, reread: impl Fn() -> Result<Config, ConfigError
     if service.stop().await {
         Ok(code)
     } else {
-        Err(AppError::Failed("did not stop in time; what was not committed is read again".into()))
+        Err(AppError::Failed("did not drain in time; what was not committed is read again".into()))
     }
 }
 

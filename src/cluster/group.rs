@@ -18,6 +18,8 @@ pub use image::GroupImage;
 
 /// Basket returns kept: the window, and room for sessions that are not known.
 const RETURNS_KEPT: usize = 64;
+/// Times one symbol may join and leave.
+const CHANGES_MAX: usize = 256;
 /// Settled sessions kept for the summary.
 const CLOSES_KEPT: usize = 16_384;
 /// Sessions that may wait for their closes.
@@ -110,6 +112,7 @@ impl Group {
                 changes[at].inside = inside;
                 true
             }
+            Err(_) if changes.len() >= CHANGES_MAX => false,
             Err(at) => {
                 changes.insert(at, Membership { from, inside });
                 true

@@ -75,6 +75,11 @@ pub fn encode_accounting(outcomes: &[u64; Outcome::ALL.len()], out: &mut Vec<u8>
 /// Bytes of a refused value that its dead letter carries; the whole still stands at its origin.
 const DEAD_LETTER_VALUE_MAX: usize = 16 * 1024;
 
+/// Bytes of its key.
+const DEAD_LETTER_KEY_MAX: usize = 256;
+/// Characters of the detail, which may quote the record.
+const DEAD_LETTER_DETAIL_MAX: usize = 512;
+
 /// A refused record: why, where it stands, and what it said. Bytes that are not UTF-8 are replaced.
 pub fn encode_dead_letter(
     reason: &str,
@@ -86,6 +91,8 @@ pub fn encode_dead_letter(
     out: &mut Vec<u8>,
 ) {
     let kept = &value[..value.len().min(DEAD_LETTER_VALUE_MAX)];
+    let key = key.map(|k| &k[..k.len().min(DEAD_LETTER_KEY_MAX)]);
+    let detail: String = detail.chars().take(DEAD_LETTER_DETAIL_MAX).collect();
     let letter = json!({
         "schema": "fragility.dead_letter.v1",
         "reason": reason,

@@ -29,6 +29,10 @@ impl Engine {
         {
             return refusal;
         }
+        // A close that stands before its session is about another one.
+        if ts.is_some_and(|ts| ts < session.begin) {
+            return Disposition::NOT_A_SESSION;
+        }
         let id = match self.admit(symbol.as_str()) {
             Ok(id) => id,
             Err(refusal) => return refusal,
@@ -55,7 +59,10 @@ impl Engine {
         let is_live = state.cold.live && at_hand == Some(date);
         match channel {
             // History alone: what it closes is settled when the market records get there.
-            Channel::Initial if !is_live => {
+            // So is a close on the reference topic for a symbol that is read elsewhere, or not yet.
+            Channel::Initial | Channel::Reference
+                if !is_live && (channel == Channel::Initial || state.partition == NO_PARTITION) =>
+            {
                 if state.is_tracked {
                     self.close_for_groups(id, date, true);
                 }

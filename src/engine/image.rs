@@ -69,6 +69,8 @@ struct SymbolImage {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct PartitionImage {
     event_time: i64,
+    /// Tiers in force when it was taken.
+    tiers: Vec<f64>,
     feeds: Vec<String>,
     symbols: Vec<SymbolImage>,
 }
@@ -218,7 +220,7 @@ impl Engine {
         let partition = |p: &i32| {
             let symbols = self.states.iter().filter(|s| s.partition == *p).map(SymbolImage::from).collect();
             let event_time = self.partitions.get(p).map_or(i64::MIN, |c| c.event_time.0);
-            (*p, PartitionImage { event_time, feeds: feeds.clone(), symbols })
+            (*p, PartitionImage { event_time, tiers: self.params.rules.tiers.clone(), feeds: feeds.clone(), symbols })
         };
         let (watermark, groups) = self.stage.image();
         EngineImage {
@@ -261,7 +263,7 @@ impl Engine {
             image.feeds.iter().map(|f| if f.is_empty() { Some(0) } else { self.feed(f) }).collect();
         for symbol in &image.symbols {
             let Ok(id) = self.admit(&symbol.symbol) else { continue };
-            self.restore_symbol(id, partition, symbol, &feeds);
+            self.restore_symbol(id, partition, symbol, &image.tiers, &feeds);
             // A close that came on the reference topic meanwhile waits for the partition's clock.
             let state = &mut self.states[id as usize];
             let has_close = |s: &crate::market::Session| state.cold.history.close(s.date).is_some();
@@ -274,15 +276,23 @@ impl Engine {
         }
     }
 
-    fn restore_symbol(&mut self, id: u32, partition: i32, image: &SymbolImage, feeds: &[Option<u16>]) {
+    fn restore_symbol(
+        &mut self,
+        id: u32,
+        partition: i32,
+        image: &SymbolImage,
+        old_tiers: &[f64],
+        feeds: &[Option<u16>],
+    ) {
         let params = &self.params;
         let calendar = params.calendar.as_deref();
-        let tiers = params.rules.tiers.len();
+        let tiers = old_tiers.len();
         let state = &mut self.states[id as usize];
         let since = state.cold.history.image();
         let mut history = crate::market::History::default();
-        history.absorb(calendar, &image.history.restore());
+        // The image has the last word on what both know: a correction among the market records stays one.
         history.absorb(calendar, &since);
+        history.absorb(calendar, &image.history.restore());
         state.last_price = image.last_price;
         state.last_ts = UnixNanos(image.last_ts);
         state.deadline = UnixNanos(image.deadline);
@@ -315,12 +325,20 @@ impl Engine {
         cold.episodes = Episodes {
             current: image.current.as_ref().map(|e| e.restore(tiers)),
             waiting: episodes(&image.waiting),
-            cooldowns: image
-                .cooldowns
-                .map(|c| c.map(|(until, peak)| Cooldown { until: UnixNanos(until), peak: usize::from(peak) })),
+            cooldowns: image.cooldowns.map(|c| {
+                c.map(|(until, peak)| Cooldown {
+                    until: UnixNanos(until),
+                    peak: usize::from(peak).min(tiers.saturating_sub(1)),
+                })
+            }),
             count: image.episodes,
         };
         cold.settled = image.settled.as_ref().map(|(s, list, n)| (date(*s), episodes(list), *n));
+        if old_tiers != params.rules.tiers && !old_tiers.is_empty() {
+            let old = crate::rules::EpisodeRules { tiers: old_tiers.to_vec(), ..params.rules.clone() };
+            cold.episodes.retier(&old, &params.rules);
+            cold.settled = None;
+        }
         state.set_ruler(params);
     }
 

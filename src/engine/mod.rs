@@ -250,11 +250,13 @@ impl Engine {
     }
 
     fn membership(&mut self, group: &str, symbol: &Symbol, from: SessionDate, inside: bool) -> Disposition {
+        let id = match self.admit(symbol.as_str()) {
+            Ok(id) => id,
+            Err(refusal) => return refusal,
+        };
         match self.stage.membership(group, symbol, from, inside) {
             Some(true) => {
-                if let Ok(id) = self.admit(symbol.as_str()) {
-                    self.track(id);
-                }
+                self.track(id);
                 Disposition::APPLIED
             }
             Some(false) => Disposition::DUPLICATE,

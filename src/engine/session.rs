@@ -41,6 +41,7 @@ impl Engine {
         if self.states[id as usize].cold.session.is_some_and(|s| s.date >= session.date) {
             return;
         }
+        self.settle_passed_over(id, session, effects);
         self.finish_session(id, effects);
         let state = &mut self.states[id as usize];
         let cold = &mut state.cold;
@@ -55,6 +56,24 @@ impl Engine {
         state.range = NO_RANGE;
         state.deadline = UnixNanos::MIN;
         state.set_ruler(&self.params);
+    }
+
+    /// Settles a session that has a close and no market record, before `next` is entered: the close came on
+    /// the reference topic and still waits for the partition's clock.
+    fn settle_passed_over(&mut self, id: u32, next: Session, effects: &mut Effects) {
+        let cold = &mut self.states[id as usize].cold;
+        let awaited = cold.history.last_session().filter(|d| cold.awaits_close && *d < next.date);
+        let Some(awaited) = awaited else { return };
+        cold.awaits_close = false;
+        // The close of the session at hand is found when that one is finished.
+        if cold.session.is_some_and(|s| s.date >= awaited) {
+            return;
+        }
+        let session = self.params.calendar.as_deref().and_then(|c| c.session(awaited)).copied();
+        if let Some(session) = session {
+            self.enter_session(id, session, effects);
+            self.settle(id, session, session.close, None, effects);
+        }
     }
 
     /// Ends the session at hand: by its close if one is known, else its episodes expire and the last

@@ -91,6 +91,7 @@ impl Engine {
             if !state.cold.awaits_close
                 || state.cold.session.is_some_and(|s| s.closed_by(session.date, state.cold.closed))
             {
+                self.states[id as usize].cold.awaits_close = false;
                 continue;
             }
             if by != Watermark::End && clock < session.close {

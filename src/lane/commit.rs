@@ -60,8 +60,11 @@ impl Lane<'_> {
             }
             return Ok(());
         }
-        // A failure shows even when nothing is due.
-        self.deliverer.sink.is_settled()?;
+        // A failure shows even when nothing is due. What an abandoned capture left unacknowledged is waited
+        // for, or the next one would pass it.
+        if !self.deliverer.sink.is_settled()? {
+            return Ok(());
+        }
         if !is_due(self.commits.last_commit, self.config.commit_interval) {
             return Ok(());
         }
@@ -74,8 +77,9 @@ impl Lane<'_> {
         Ok(())
     }
 
-    /// Commits everything taken so far, waiting at most `timeout` for acknowledgements.
-    pub(super) fn commit_now(&mut self, timeout: Duration) -> Result<(), LaneError> {
+    /// Commits everything taken so far, waiting at most `timeout` for acknowledgements; false when they did
+    /// not come.
+    pub(super) fn commit_now(&mut self, timeout: Duration) -> Result<bool, LaneError> {
         let is_acknowledged = self.deliverer.sink.drain(timeout)?;
         if !is_acknowledged {
             warn!(
@@ -83,11 +87,12 @@ impl Lane<'_> {
                 "alerts are not acknowledged; the records behind them are read again later"
             );
             self.commits.pending = None;
-            return Ok(());
+            return Ok(false);
         }
         let offsets = self.offsets();
         self.capture(offsets, true);
-        self.finish(Some(COMMIT_TIMEOUT))
+        self.finish(Some(COMMIT_TIMEOUT))?;
+        Ok(true)
     }
 
     fn offsets(&self) -> Vec<(i32, i64)> {
@@ -129,10 +134,10 @@ impl Lane<'_> {
         let kept = &self.commits.kept;
         let offsets: Vec<(i32, i64)> = pending.offsets.iter().filter(|(p, _)| kept.contains(p)).copied().collect();
         // Without its broker a commit is only delayed: the snapshot already says where to continue.
-        if let Err(error) = self.source.commit(&offsets, wait) {
-            warn!(%error, "offsets not committed; the snapshot has them");
+        match self.source.commit(&offsets, wait) {
+            Ok(()) => self.commits.committed = offsets,
+            Err(error) => warn!(%error, "offsets not committed; the snapshot has them"),
         }
-        self.commits.committed = offsets;
         Ok(())
     }
 }

@@ -8,6 +8,9 @@ use crate::engine::{Effects, Origin};
 use crate::sinks::{Outgoing, Sink, SinkError, Stream};
 use std::sync::Arc;
 
+/// Bytes of a refused record's key that its dead letter keeps.
+const KEY_MAX: usize = 256;
+
 /// Encodes and sends.
 pub(super) struct Deliverer {
     pub(super) sink: Box<dyn Sink>,
@@ -108,6 +111,7 @@ impl Deliverer {
             ("offset", offset.as_str()),
         ];
         let key = key.unwrap_or_default();
+        let key = &key[..key.len().min(KEY_MAX)];
         self.sink.send(&Outgoing {
             stream: Stream::DeadLetters,
             partition: None,

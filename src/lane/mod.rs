@@ -20,10 +20,10 @@ use crate::config::Config;
 use crate::domain::{Outcome, UnixNanos};
 use crate::engine::{Channel, Effects, Engine, Origin, Watermark};
 use crate::sinks::SinkError;
-use crate::sources::{Ownership, RawRecord, ReferenceReader, Source, SourceError};
+use crate::sources::{InputError, Ownership, RawRecord, ReferenceReader, Source, SourceError};
 use commit::Commits;
 use deliver::Deliverer;
-use snapshots::Snapshots;
+use snapshots::{PartitionSnapshot, Snapshots};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::ControlFlow;
@@ -51,6 +51,10 @@ pub enum LaneError {
     Sink(SinkError),
     /// A snapshot cannot be written.
     Snapshot(std::io::Error),
+    /// A history file cannot be read any more.
+    History(InputError),
+    /// An invariant broke; the log has its message.
+    Panic,
 }
 
 impl fmt::Display for LaneError {
@@ -59,6 +63,8 @@ impl fmt::Display for LaneError {
             Self::Source(e) => write!(f, "{e}"),
             Self::Sink(e) => write!(f, "{e}"),
             Self::Snapshot(e) => write!(f, "snapshot: {e}"),
+            Self::History(e) => write!(f, "history: {e}"),
+            Self::Panic => f.write_str("the lane broke off at a broken invariant"),
         }
     }
 }
@@ -88,6 +94,8 @@ struct Position {
     outcomes: Outcomes,
     /// The log's timestamp of the last record.
     timestamp: Option<UnixNanos>,
+    /// Whether nothing was taken since the partition was assigned.
+    is_fresh: bool,
 }
 
 struct Lane<'a> {
@@ -115,6 +123,7 @@ impl Lane<'_> {
     /// Runs until asked to stop.
     fn run(&mut self, queries: &Receiver<Query>) -> Result<(), LaneError> {
         self.read_reference()?;
+        self.source.join()?;
         while !self.shared.is_stopping() {
             let taken = self.take_batch()?;
             while let Some(change) = self.source.ownership() {
@@ -140,14 +149,26 @@ impl Lane<'_> {
         let Self { source, engine, deliverer, positions, effects, shared, sampled, config, .. } = self;
         let now = clock::now();
         let mut batch: Outcomes = [0; Outcome::ALL.len()];
-        let mut failure = None;
+        let (mut failure, mut is_recount_due) = (None, false);
         let bound = config.in_flight_max;
         let taken = source.poll(BATCH_MAX, wait, &mut |record| {
             let Some(position) = positions.get_mut(&record.partition) else { return ControlFlow::Continue(()) };
-            // A record before the position was taken before: librdkafka may repeat some after a seek.
             if position.next.is_some_and(|next| record.offset < next) {
-                return ControlFlow::Continue(());
+                if !position.is_fresh {
+                    // Taken before.
+                    return ControlFlow::Continue(());
+                }
+                // The log does not reach where the snapshot stood: it was made anew, and so is the state.
+                let (partition, offset, expected) = (record.partition, record.offset, position.next);
+                warn!(
+                    partition,
+                    offset, expected, "the log begins before its snapshot: it is another log; its state starts over"
+                );
+                engine.forget_partition(partition);
+                *position = Position::default();
+                is_recount_due = true;
             }
+            position.is_fresh = false;
             position.next = Some(record.offset + 1);
             position.timestamp = record.timestamp;
             *sampled += 1;
@@ -169,6 +190,9 @@ impl Lane<'_> {
             if deliverer.sink.in_flight() > bound { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
         shared.metrics.count(&batch);
+        if is_recount_due {
+            self.recount();
+        }
         failure.map_or(Ok(taken), |error| Err(LaneError::Sink(error)))
     }
 
@@ -210,6 +234,7 @@ impl Lane<'_> {
         self.reference = Some(reader);
         if taken? > 0 {
             self.deliverer.alerts(&mut self.effects, None)?;
+            self.advance(1)?;
         }
         Ok(())
     }
@@ -253,13 +278,14 @@ impl Lane<'_> {
                 }
                 info!(?starts, "partitions assigned");
                 self.source.start(&starts)?;
-                self.is_paused = false;
+                if self.is_paused {
+                    self.source.set_paused(&self.assigned(), true)?;
+                }
             }
             Ownership::Revoked { partitions, lost } => {
                 info!(?partitions, lost, "partitions revoked");
-                if !lost {
-                    self.commit_now(DRAIN_TIMEOUT)?;
-                }
+                // Given up in any case: a partition that is not let go holds up the whole group.
+                let committed = if lost { Ok(true) } else { self.commit_now(DRAIN_TIMEOUT) };
                 self.source.release(&partitions)?;
                 for partition in &partitions {
                     self.positions.remove(partition);
@@ -267,6 +293,7 @@ impl Lane<'_> {
                 }
                 self.recount();
                 self.commits.forget(&partitions);
+                committed?;
             }
         }
         Ok(())
@@ -277,11 +304,12 @@ impl Lane<'_> {
         let label = partition.to_string();
         let progress = self.shared.metrics.restore_progress.with_label_values(&[&label]);
         progress.set(0.0);
-        let restored = self.snapshots.partition(partition);
+        let restored = self.snapshots.partition(partition).filter(|s| !self.is_stale(s));
         let mut position = Position::default();
         if let Some(snapshot) = restored {
             self.engine.restore_partition(clock::now(), partition, &snapshot.image);
             self.commits.has_snapshot(partition);
+            position.is_fresh = true;
             position.next = Some(snapshot.next_offset);
             position.outcomes = snapshot.outcomes;
             info!(partition, offset = snapshot.next_offset, "state restored from its snapshot");
@@ -291,6 +319,17 @@ impl Lane<'_> {
         self.positions.insert(partition, position);
         self.recount();
         next
+    }
+
+    /// Whether another instance has gone on where a snapshot ends: what it committed is beyond, and not ours.
+    fn is_stale(&self, snapshot: &PartitionSnapshot) -> bool {
+        let Ok(Some((offset, by))) = self.source.committed(snapshot.partition) else { return false };
+        let is_stale = offset > snapshot.next_offset && !by.is_empty() && by != self.instance;
+        if is_stale {
+            let (partition, next) = (snapshot.partition, snapshot.next_offset);
+            warn!(partition, next, offset, "another instance has gone on beyond this snapshot; not used");
+        }
+        is_stale
     }
 
     /// Makes the counters say what the partitions at hand add up to: what another instance reads is its to
@@ -328,8 +367,11 @@ impl Lane<'_> {
 
     fn stop(&mut self) -> Result<(), LaneError> {
         info!("stopping: waiting for acknowledgements");
-        self.commit_now(DRAIN_TIMEOUT)?;
-        info!("stopped: every record taken is accounted for in the snapshot");
+        if self.commit_now(DRAIN_TIMEOUT)? {
+            info!("stopped: every record taken is accounted for in the snapshot");
+        } else {
+            self.shared.stopped_uncleanly();
+        }
         Ok(())
     }
 }

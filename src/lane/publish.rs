@@ -26,6 +26,8 @@ const ALERTS_KEPT: usize = 200;
 const VIEW_INTERVAL: Duration = Duration::from_millis(400);
 /// A partition without records for so long, while others move, is said to hold the groups back.
 const SILENCE: Duration = Duration::from_mins(1);
+/// Questions answered between two batches.
+const QUERIES_MAX: usize = 64;
 /// Symbols with metrics of their own.
 const SYMBOLS_SHOWN: usize = 20;
 
@@ -59,6 +61,7 @@ pub struct Shared {
     alerts: Mutex<VecDeque<Arc<str>>>,
     live: broadcast::Sender<Arc<str>>,
     stopping: AtomicBool,
+    unclean: AtomicBool,
     /// Rules loaded since the start, for a lane that starts over.
     reloaded: Mutex<Option<Params>>,
 }
@@ -74,6 +77,7 @@ impl Shared {
             alerts: Mutex::default(),
             live: broadcast::Sender::new(1_024),
             stopping: AtomicBool::new(false),
+            unclean: AtomicBool::new(false),
             reloaded: Mutex::default(),
         }
     }
@@ -124,6 +128,15 @@ impl Shared {
         self.stopping.store(true, Ordering::Release);
     }
 
+    pub(super) fn stopped_uncleanly(&self) {
+        self.unclean.store(true, Ordering::Release);
+    }
+
+    /// Whether the lane ended with everything acknowledged and kept.
+    pub fn is_clean(&self) -> bool {
+        !self.unclean.load(Ordering::Acquire)
+    }
+
     /// Whether that was asked.
     pub fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Acquire)
@@ -165,7 +178,7 @@ impl Lane<'_> {
 
     /// Answers questions; every so often refreshes readiness, view and gauges.
     pub(super) fn publish(&mut self, queries: &Receiver<Query>) {
-        while let Ok(query) = queries.try_recv() {
+        for query in queries.try_iter().take(QUERIES_MAX) {
             match query {
                 Query::Symbol(symbol, reply) => {
                     let _ = reply.send(self.engine.symbol(&symbol).map(|s| symbol_json(&s)));

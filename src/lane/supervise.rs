@@ -11,10 +11,11 @@ use crate::engine::{Effects, Engine};
 use crate::sinks::KafkaSink;
 use crate::sources::{KafkaSource, ReferenceReader};
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
-use tracing::{error, warn};
+use tracing::error;
 
 const BACKOFF_MIN: Duration = Duration::from_millis(200);
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
@@ -40,12 +41,17 @@ pub fn run_lane(options: &LaneOptions) {
     let mut backoff = BACKOFF_MIN;
     while !shared.is_stopping() {
         let started = clock::monotonic();
-        match live_once(config, shared, queries, instance) {
+        // A broken invariant ends the attempt, not the service: it would go on looking ready without a lane.
+        let lived = catch_unwind(AssertUnwindSafe(|| live_once(config, shared, queries, instance)));
+        match lived.unwrap_or(Err(LaneError::Panic)) {
             Ok(()) => return,
             Err(failure) => {
                 error!(%failure, "the lane starts over from its last snapshot");
                 shared.set_ready(Err(failure.to_string()));
                 shared.metrics.lane_restarts.inc();
+                if shared.is_stopping() {
+                    shared.stopped_uncleanly();
+                }
             }
         }
         if clock::monotonic() - started > STEADY {
@@ -70,9 +76,8 @@ fn live_once(
         engine.reload(params);
     }
     if let Err(failure) = load_history(&mut engine, &config.history_files) {
-        // The files were there when the configuration was checked; without them the reference prices are not.
-        warn!(%failure, "history cannot be read");
-        return Err(LaneError::Snapshot(std::io::Error::other(failure.to_string())));
+        // The files were there when the service started; without them the reference prices are not.
+        return Err(LaneError::History(failure));
     }
     if let Some(groups) = snapshots.groups() {
         engine.restore_groups(groups.image);

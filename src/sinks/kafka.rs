@@ -192,8 +192,10 @@ impl Sink for KafkaSink {
     }
 
     fn is_settled(&self) -> Result<bool, SinkError> {
+        // The count first: a failure is noted before its record is taken off.
+        let is_settled = self.outstanding(self.epoch ^ 1) == 0;
         self.deliveries.failure()?;
-        Ok(self.outstanding(self.epoch ^ 1) == 0)
+        Ok(is_settled)
     }
 
     fn drain(&mut self, timeout: Duration) -> Result<bool, SinkError> {

@@ -69,6 +69,18 @@ pub trait Source {
         take: &mut dyn FnMut(RawRecord<'_>) -> ControlFlow<()>,
     ) -> Result<usize, SourceError>;
 
+    /// Joins the group; nothing is assigned before.
+    ///
+    /// # Errors
+    /// When the log refuses.
+    fn join(&mut self) -> Result<(), SourceError>;
+
+    /// The group's committed offset of a partition and the instance that committed it; `None` for none.
+    ///
+    /// # Errors
+    /// When no broker answers in time.
+    fn committed(&self, partition: i32) -> Result<Option<(i64, String)>, SourceError>;
+
     /// The next change of ownership, in order.
     fn ownership(&mut self) -> Option<Ownership>;
 
