@@ -46,14 +46,18 @@ impl Stage {
         inside.map(|g| g.params.name.clone()).collect()
     }
 
-    /// Records a membership: whether it is news, or `None` for a group that is not configured.
-    pub fn membership(&mut self, group: &str, symbol: &Symbol, from: SessionDate, inside: bool) -> Option<bool> {
-        let group = self.groups.iter_mut().find(|g| *g.params.name == *group)?;
-        let changed = group.set_membership(symbol, from, inside);
+    /// Whether a group of that name is configured.
+    pub fn has(&self, group: &str) -> bool {
+        self.groups.iter().any(|g| *g.params.name == *group)
+    }
+
+    /// Records a membership in a group that is configured: whether it is news.
+    pub fn membership(&mut self, group: &str, symbol: &Symbol, from: SessionDate, inside: bool) -> bool {
+        let Some(group) = self.groups.iter_mut().find(|g| *g.params.name == *group) else { return false };
         if inside {
             self.followed.insert(symbol.clone());
         }
-        Some(changed)
+        group.set_membership(symbol, from, inside)
     }
 
     /// Puts other bounds on the groups there are, by name.

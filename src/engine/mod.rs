@@ -250,17 +250,18 @@ impl Engine {
     }
 
     fn membership(&mut self, group: &str, symbol: &Symbol, from: SessionDate, inside: bool) -> Disposition {
+        if !self.stage.has(group) {
+            return Disposition { outcome: Outcome::Ignored, reason: "unknown_group" };
+        }
         let id = match self.admit(symbol.as_str()) {
             Ok(id) => id,
             Err(refusal) => return refusal,
         };
-        match self.stage.membership(group, symbol, from, inside) {
-            Some(true) => {
-                self.track(id);
-                Disposition::APPLIED
-            }
-            Some(false) => Disposition::DUPLICATE,
-            None => Disposition { outcome: Outcome::Ignored, reason: "unknown_group" },
+        if self.stage.membership(group, symbol, from, inside) {
+            self.track(id);
+            Disposition::APPLIED
+        } else {
+            Disposition::DUPLICATE
         }
     }
 

@@ -23,7 +23,7 @@ use crate::sinks::SinkError;
 use crate::sources::{InputError, Ownership, RawRecord, ReferenceReader, Source, SourceError};
 use commit::Commits;
 use deliver::Deliverer;
-use snapshots::{PartitionSnapshot, Snapshots};
+use snapshots::Snapshots;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::ControlFlow;
@@ -304,7 +304,7 @@ impl Lane<'_> {
         let label = partition.to_string();
         let progress = self.shared.metrics.restore_progress.with_label_values(&[&label]);
         progress.set(0.0);
-        let restored = self.snapshots.partition(partition).filter(|s| !self.is_stale(s));
+        let restored = self.snapshots.partition(partition);
         let mut position = Position::default();
         if let Some(snapshot) = restored {
             self.engine.restore_partition(clock::now(), partition, &snapshot.image);
@@ -319,17 +319,6 @@ impl Lane<'_> {
         self.positions.insert(partition, position);
         self.recount();
         next
-    }
-
-    /// Whether another instance has gone on where a snapshot ends: what it committed is beyond, and not ours.
-    fn is_stale(&self, snapshot: &PartitionSnapshot) -> bool {
-        let Ok(Some((offset, by))) = self.source.committed(snapshot.partition) else { return false };
-        let is_stale = offset > snapshot.next_offset && !by.is_empty() && by != self.instance;
-        if is_stale {
-            let (partition, next) = (snapshot.partition, snapshot.next_offset);
-            warn!(partition, next, offset, "another instance has gone on beyond this snapshot; not used");
-        }
-        is_stale
     }
 
     /// Makes the counters say what the partitions at hand add up to: what another instance reads is its to

@@ -75,12 +75,6 @@ pub trait Source {
     /// When the log refuses.
     fn join(&mut self) -> Result<(), SourceError>;
 
-    /// The group's committed offset of a partition and the instance that committed it; `None` for none.
-    ///
-    /// # Errors
-    /// When no broker answers in time.
-    fn committed(&self, partition: i32) -> Result<Option<(i64, String)>, SourceError>;
-
     /// The next change of ownership, in order.
     fn ownership(&mut self) -> Option<Ownership>;
 

@@ -23,9 +23,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tracing::{info, warn};
 
-/// Longest wait for the group's committed offset of a partition.
-const COMMITTED_TIMEOUT: Duration = Duration::from_secs(5);
-
 struct Context {
     health: Arc<ClientHealth>,
     pending: Mutex<VecDeque<Ownership>>,
@@ -81,8 +78,6 @@ pub struct KafkaSource {
     topic: String,
     group: String,
     brokers: String,
-    /// Written beside each commit: whose it is.
-    instance: String,
     assigned: Vec<i32>,
     warned: Option<String>,
 }
@@ -128,7 +123,6 @@ impl KafkaSource {
             topic,
             group: kafka.group.clone(),
             brokers: kafka.brokers.clone(),
-            instance: instance_id.to_owned(),
             assigned: Vec::new(),
             warned: None,
         })
@@ -215,17 +209,6 @@ impl Source for KafkaSource {
         Ok(())
     }
 
-    fn committed(&self, partition: i32) -> Result<Option<(i64, String)>, SourceError> {
-        let asked = self.list(&[(partition, Offset::Invalid)])?;
-        let answer = self.consumer.committed_offsets(asked, COMMITTED_TIMEOUT);
-        let answer = answer.map_err(|e| SourceError(format!("committed offsets: {e}")))?;
-        let found = answer.elements().first().and_then(|e| match e.offset() {
-            Offset::Offset(offset) => Some((offset, e.metadata().to_owned())),
-            _ => None,
-        });
-        Ok(found)
-    }
-
     fn ownership(&mut self) -> Option<Ownership> {
         self.consumer.context().pending.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
     }
@@ -266,9 +249,6 @@ impl Source for KafkaSource {
             return Ok(());
         }
         let list = self.list(&offsets.iter().map(|(p, o)| (*p, Offset::Offset(*o))).collect::<Vec<_>>())?;
-        for mut element in list.elements() {
-            element.set_metadata(&self.instance);
-        }
         let failed = |e: KafkaError| SourceError(format!("commit: {e}"));
         let Some(timeout) = wait else { return self.consumer.commit(&list, CommitMode::Async).map_err(failed) };
         // Without a broker librdkafka waits for the answer for ever, so the wait is left to a thread that may be left.
