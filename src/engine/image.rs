@@ -353,6 +353,8 @@ impl Engine {
                 fresh.start_tracking();
             }
             fresh.partition = NO_PARTITION;
+            // Its history stays, so does what that says of the session without end.
+            fresh.set_ruler(params);
             *state = fresh;
         }
         let states = &self.states;

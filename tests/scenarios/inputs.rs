@@ -246,3 +246,16 @@ fn kinds_that_this_build_reads_past_are_ignored() {
     }
     assert_eq!(run.engine.symbols_len(), 0);
 }
+
+/// A partition may be lost before its first snapshot: what is known of its symbols from elsewhere still rules.
+#[test]
+fn a_forgotten_partition_keeps_its_references() {
+    let mut run = Run::new(params_with("[market]\ncalendar = \"none\""));
+    run.applied(&desk("A", 100.0, 0.01, ""));
+    let at = UnixNanos(1_737_988_200_000_000_000);
+    run.tick("A", at, 100.5);
+    run.engine.forget_partition(0);
+    run.tick("A", at, 105.0);
+    let said = run.said();
+    assert_eq!(said.iter().map(|a| (a.kind, a.revision)).collect::<Vec<_>>(), [(Open, 0)]);
+}
