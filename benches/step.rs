@@ -5,7 +5,6 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use fragility::config::load_text;
 use fragility::domain::{Observation, Price, Reference, Symbol, Tick, UnixNanos};
 use fragility::engine::{Channel, Effects, Engine, Origin};
-use std::borrow::Cow;
 
 const BENCH: &str = include_str!("../config/bench.toml");
 const TICKS: usize = 100_000;
@@ -29,13 +28,9 @@ fn engine(symbols: usize, members: &str) -> Engine {
 fn ticks(symbols: usize, price: impl Fn(usize) -> f64) -> Vec<Observation<'static>> {
     let tick = |n: usize| {
         let at = i64::try_from(n).unwrap_or(0) * 50_000;
-        Observation::Tick(Tick {
-            symbol: Cow::Owned(format!("S{:05}", n.wrapping_mul(7_919) % symbols)),
-            ts: UnixNanos(START + at),
-            price: Price::new(price(n)).unwrap_or_else(|_| unreachable!("a positive price")),
-            seq: Some(n as u64),
-            feed: None,
-        })
+        let price = Price::new(price(n)).unwrap_or_else(|_| unreachable!("a positive price"));
+        let symbol = format!("S{:05}", n.wrapping_mul(7_919) % symbols);
+        Observation::Tick(Tick { seq: Some(n as u64), ..Tick::new(symbol, UnixNanos(START + at), price) })
     };
     (0..TICKS).map(tick).collect()
 }

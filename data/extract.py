@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Cut closes and split coefficients out of the raw OHLCV file of 30 large caps.
+"""Put the raw OHLCV file of 30 large caps in order of session and symbol.
 
     python data/extract.py path/to/megacaps30_ohlcv_raw_1999_2021.csv.zst
 
-Writes megacaps30_close_split_1999_2021.csv.zst beside this script. The number
+Writes megacaps30_ohlcv_1999_2021.csv.zst beside this script. The number
 texts are copied as they stand in the source: nothing is parsed or rounded.
 Needs the `zstandard` module. Output is ordinary zstd (level 19, default
 window), so any decoder reads it without special options.
@@ -17,8 +17,9 @@ import sys
 
 import zstandard
 
+COLUMNS = ["symbol", "open", "high", "low", "close", "volume", "dividend_amount", "split_coefficient"]
 HERE = pathlib.Path(__file__).resolve().parent
-TARGET = HERE / "megacaps30_close_split_1999_2021.csv.zst"
+TARGET = HERE / "megacaps30_ohlcv_1999_2021.csv.zst"
 
 
 def main() -> int:
@@ -30,18 +31,16 @@ def main() -> int:
     decoder = zstandard.ZstdDecompressor(max_window_size=1 << 27)
     with open(sys.argv[1], "rb") as file:
         text = decoder.stream_reader(file).read().decode("ascii")
-    rows = [
-        (r["date"], r["symbol"], r["close"], r["split_coefficient"])
-        for r in csv.DictReader(io.StringIO(text))
-    ]
+    source = csv.DictReader(io.StringIO(text))
+    rows = [(r["date"], *(r[name] for name in COLUMNS)) for r in source]
     rows.sort(key=lambda r: r[:2])
     if len({r[:2] for r in rows}) != len(rows):
         print("a (session, symbol) pair occurs twice", file=sys.stderr)
         return 1
-    if any(not r[2] or not r[3] for r in rows):
-        print("a close or split coefficient is empty", file=sys.stderr)
+    if any(not value for r in rows for value in r):
+        print("a value is empty", file=sys.stderr)
         return 1
-    out = "session,symbol,close,split_coefficient\n"
+    out = "session," + ",".join(COLUMNS) + "\n"
     out += "".join(",".join(r) + "\n" for r in rows)
     TARGET.write_bytes(zstandard.ZstdCompressor(level=19).compress(out.encode("ascii")))
     print(

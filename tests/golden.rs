@@ -85,7 +85,7 @@ fn top_50_measures_are_those_of_pandas() {
 
 #[test]
 fn thirty_long_histories_are_those_of_pandas() {
-    let (.., measures) = replay(params_without_groups(), &["data/megacaps30_close_split_1999_2021.csv.zst"]);
+    let (.., measures) = replay(params_without_groups(), &["data/megacaps30_ohlcv_1999_2021.csv.zst"]);
     assert!(check_measures(&measures, "tests/golden/megacaps30_daily_z.csv.zst") > 148_000);
 }
 

@@ -1,8 +1,8 @@
 //! CSV input: rows with a header.
 //!
 //! With a column `type`, the other columns are the fields of the JSON records. Without it, a row is a day of
-//! a daily history: `session` (or `date`), `symbol`, `close`, and where present `split_coefficient` and
-//! `market_cap` (shares outstanding follow as `market_cap / close`).
+//! a daily history: `session` (or `date`), `symbol`, `close`, and where present `open`, `high` and `low`,
+//! `split_coefficient`, `dividend_amount` and `market_cap` (shares outstanding follow as `market_cap / close`).
 
 use super::error::DecodeError;
 use super::json::observation;
@@ -30,7 +30,10 @@ struct DailyColumns {
     symbol: usize,
     close: usize,
     split: Option<usize>,
+    dividend: Option<usize>,
     market_cap: Option<usize>,
+    /// Open, high and low.
+    range: [Option<usize>; 3],
 }
 
 #[derive(Clone, Debug)]
@@ -61,6 +64,8 @@ impl CsvDecoder {
             symbol: find(&["symbol"]).ok_or(CsvError { missing: "symbol" })?,
             close: find(&["close"]).ok_or(CsvError { missing: "close" })?,
             split: find(&["split_coefficient"]),
+            dividend: find(&["dividend_amount"]),
+            range: [find(&["open"]), find(&["high"]), find(&["low"])],
             market_cap: find(&["market_cap"]),
         };
         Ok(Self { shape: Shape::Daily(columns) })
@@ -110,7 +115,21 @@ fn daily(columns: &DailyColumns, row: &[&str]) -> Result<Observation<'static>, D
         return Err(DecodeError::rejected("out_of_bounds", "split_coefficient is not between 1e-6 and 1e6"));
     }
     let shares = optional(columns.market_cap, "market_cap")?.map(|cap| cap / close.get()).filter(|s| *s >= 1.0);
-    Ok(Observation::Reference(Reference::Daily { symbol, session, close, split, shares }))
+    let dividend = optional(columns.dividend, "dividend_amount")?.filter(|d| *d != 0.0);
+    if dividend.is_some_and(|d| !(0.0..=1e9).contains(&d)) {
+        return Err(DecodeError::rejected("out_of_bounds", "dividend_amount is not between 0 and 1e9"));
+    }
+    // A range that contradicts itself says nothing; the close still does.
+    let [open, high, low] = columns.range;
+    let price = |at, field| Ok(optional(at, field)?.and_then(|v| Price::new(v).ok()));
+    let range = match (price(open, "open")?, price(high, "high")?, price(low, "low")?) {
+        (Some(open), Some(high), Some(low)) => {
+            let within = |p: Price| low <= p && p <= high;
+            (within(open) && within(close)).then_some([open, high, low])
+        }
+        _ => None,
+    };
+    Ok(Observation::Reference(Reference::Daily { symbol, session, close, range, split, dividend, shares }))
 }
 
 /// Sets one field of a record from its text.
@@ -127,7 +146,7 @@ fn set(wire: &mut Wire, name: &str, value: &str) -> Result<(), DecodeError> {
             let seq = value.parse().map_err(|_| DecodeError::malformed("wrong_type", "seq is not a whole number"))?;
             wire.seq = Some(seq);
         }
-        "id" => wire.id = Some(WireId),
+        "id" => wire.id = Some(WireId(value.to_owned())),
         "tape" => wire.tape = text(),
         "venue" => wire.venue = text(),
         "cond" => wire.cond = Some(value.split_whitespace().map(str::to_owned).collect()),
@@ -164,6 +183,8 @@ fn set(wire: &mut Wire, name: &str, value: &str) -> Result<(), DecodeError> {
         "source" => wire.source = text(),
         "text" => wire.text = text(),
         "url" => wire.url = text(),
+        "lower" => wire.lower = real()?,
+        "upper" => wire.upper = real()?,
         _ => {}
     }
     Ok(())

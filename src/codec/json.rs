@@ -4,15 +4,21 @@ use super::error::DecodeError;
 use super::scan;
 use super::wire::{Wire, WireTime};
 use crate::domain::{
-    Bar, CloseBasis, Deferred, Interval, Observation, Outcome, Price, Reference, SessionDate, Symbol, Tick, UnixNanos,
+    Amendment, Bar, CloseBasis, ConditionCode, Conditions, DividendKind, Event, EventAt, Heartbeat, Interval,
+    Observation, Outcome, Price, PrintRef, Reference, SessionDate, Status, Symbol, Tape, Tick, TradingStatus,
+    UnixNanos,
 };
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// Longest value that is read; longer ones are malformed without a look inside.
 pub const VALUE_LEN_MAX: usize = 256 * 1024;
 
-/// Longest accepted feed or group name.
-const NAME_LEN_MAX: usize = 64;
+/// Longest accepted name or id: feed, group, venue, trade id.
+pub(super) const NAME_LEN_MAX: usize = 64;
+
+/// Longest accepted text of an event.
+const TEXT_LEN_MAX: usize = 1_024;
 
 /// Decodes one record value.
 ///
@@ -69,21 +75,14 @@ pub(super) fn observation(wire: &Wire) -> Result<Observation<'static>, DecodeErr
         return Err(DecodeError::rejected("volume", "volume is negative"));
     }
     Ok(match kind {
-        "tick" => Observation::Tick(Tick {
-            symbol: Cow::Owned(symbol_text(wire)?),
-            ts: time(wire)?,
-            price: price(wire.price, "price")?,
-            seq: wire.seq,
-            feed: feed(wire)?,
-        }),
+        "tick" => Observation::Tick(tick(wire)?),
         "bar" => Observation::Bar(bar(wire)?),
-        "heartbeat" => Observation::Heartbeat(time(wire)?),
-        "close" | "split" | "shares" | "reference" | "member" | "leave" => {
+        "heartbeat" => Observation::Heartbeat(Heartbeat { ts: time(wire)?, feed: feed(wire)? }),
+        "close" | "split" | "dividend" | "shares" | "reference" | "member" | "leave" | "rename" | "event" => {
             Observation::Reference(reference(kind, wire)?)
         }
-        "cancel" | "correct" | "halt" | "resume" | "dividend" | "rename" | "event" => {
-            Observation::Deferred(deferred(kind, wire)?)
-        }
+        "cancel" | "correct" => Observation::Amendment(amendment(kind, wire)?),
+        "halt" | "resume" | "limits" => Observation::Status(status(kind, wire)?),
         other => {
             let shown: String = other.chars().take(32).collect();
             return Err(DecodeError::malformed("unknown_type", format!("type {shown:?} is not known")));
@@ -91,42 +90,58 @@ pub(super) fn observation(wire: &Wire) -> Result<Observation<'static>, DecodeErr
     })
 }
 
-/// Record types that are checked like the others and then read past.
-fn deferred(kind: &str, wire: &Wire) -> Result<Deferred, DecodeError> {
-    symbol_text(wire)?;
-    let has_print = || wire.id.is_some() || wire.seq.is_some();
-    let named = |field: &Option<String>, name| field.as_ref().map(drop).ok_or_else(|| missing(name));
-    Ok(match kind {
-        "cancel" | "correct" => {
-            time(wire)?;
-            if !has_print() {
-                return Err(missing("id or seq"));
-            }
-            if kind == "cancel" { Deferred::Cancel } else { Deferred::Correct }
-        }
-        "halt" | "resume" => {
-            time(wire)?;
-            if kind == "halt" { Deferred::Halt } else { Deferred::Resume }
-        }
-        "dividend" => {
-            date(wire.ex_date.as_deref(), "ex_date")?;
-            within(wire.amount, "amount", 0.0, 1e9)?;
-            Deferred::Dividend
-        }
-        "rename" => {
-            named(&wire.to, "to")?;
-            date(wire.from.as_deref(), "from")?;
-            Deferred::Rename
-        }
-        _ => {
-            if wire.ts.is_none() {
-                date(wire.session.as_deref(), "session")?;
-            }
-            named(&wire.event_kind, "kind")?;
-            named(&wire.source, "source")?;
-            Deferred::Event
-        }
+/// A print taken back (`cancel`) or replaced (`correct`).
+fn amendment(kind: &str, wire: &Wire) -> Result<Amendment<'static>, DecodeError> {
+    let print = match (&wire.id, wire.seq) {
+        (Some(id), _) => PrintRef::Id(Cow::Owned(bounded(&id.0, "id")?)),
+        (None, Some(seq)) => PrintRef::Seq(seq),
+        (None, None) => return Err(missing("id or seq")),
+    };
+    Ok(Amendment {
+        symbol: Cow::Owned(symbol_text(wire)?),
+        ts: time(wire)?,
+        print,
+        price: if kind == "correct" { Some(price(wire.price, "price")?) } else { None },
+        size: wire.size,
+        feed: feed(wire)?,
     })
+}
+
+fn status(kind: &str, wire: &Wire) -> Result<Status<'static>, DecodeError> {
+    let status = match kind {
+        "halt" => TradingStatus::Halted,
+        "resume" => TradingStatus::Resumed,
+        _ => {
+            let (lower, upper) = (price(wire.lower, "lower")?, price(wire.upper, "upper")?);
+            if lower > upper {
+                return Err(DecodeError::rejected("crossed_limits", "lower is above upper"));
+            }
+            TradingStatus::Limits { lower, upper }
+        }
+    };
+    let reason = wire.reason.as_ref().map(|r| bounded(r, "reason").map(Cow::Owned)).transpose()?;
+    Ok(Status { symbol: Cow::Owned(symbol_text(wire)?), ts: time(wire)?, status, reason })
+}
+
+fn event(symbol: Symbol, wire: &Wire) -> Result<Reference, DecodeError> {
+    let at = match &wire.ts {
+        Some(ts) => EventAt::Time(instant(ts)?),
+        None => EventAt::Session(date(wire.session.as_deref(), "session")?),
+    };
+    let named = |field: &Option<String>, name| bounded(field.as_ref().ok_or_else(|| missing(name))?, name);
+    let told = |field: &Option<String>, name| match field {
+        Some(text) if text.len() > TEXT_LEN_MAX => {
+            Err(DecodeError::rejected(name, format!("{name} is longer than {TEXT_LEN_MAX} bytes")))
+        }
+        other => Ok(other.clone()),
+    };
+    let event = Event {
+        kind: named(&wire.event_kind, "kind")?,
+        source: named(&wire.source, "source")?,
+        text: told(&wire.text, "text")?,
+        url: told(&wire.url, "url")?,
+    };
+    Ok(Reference::Event { symbol, at, event: Arc::new(event) })
 }
 
 fn reference(kind: &str, wire: &Wire) -> Result<Reference, DecodeError> {
@@ -153,6 +168,22 @@ fn reference(kind: &str, wire: &Wire) -> Result<Reference, DecodeError> {
             session: date(wire.session.as_deref(), "session")?,
             shares: within(wire.shares_outstanding, "shares_outstanding", 1.0, 1e15)?,
         },
+        "dividend" => Reference::Dividend {
+            symbol,
+            ex_date: date(wire.ex_date.as_deref(), "ex_date")?,
+            amount: within(wire.amount, "amount", 0.0, 1e9)?,
+            kind: match wire.event_kind.as_deref() {
+                None | Some("cash") => DividendKind::Cash,
+                Some("spin_off") => DividendKind::SpinOff,
+                Some(_) => return Err(DecodeError::rejected("kind", "kind is neither cash nor spin_off")),
+            },
+        },
+        "rename" => {
+            let to = wire.to.as_deref().ok_or_else(|| missing("to"))?;
+            let to = Symbol::new(to).map_err(|e| DecodeError::rejected("symbol", format!("to: {e}")))?;
+            Reference::Rename { symbol, to, from: date(wire.from.as_deref(), "from")? }
+        }
+        "event" => event(symbol, wire)?,
         "reference" => Reference::Desk {
             symbol,
             session: wire.session.as_deref().map(|s| date(Some(s), "session")).transpose()?,
@@ -160,17 +191,39 @@ fn reference(kind: &str, wire: &Wire) -> Result<Reference, DecodeError> {
             sigma_daily: within(wire.sigma_daily, "sigma_daily", 1e-9, 100.0)?,
         },
         _ => {
-            let group = wire.group.clone().ok_or_else(|| missing("group"))?;
-            if group.is_empty() || group.len() > NAME_LEN_MAX {
-                return Err(DecodeError::rejected("group", "group is empty or longer than 64 bytes"));
-            }
+            let group = bounded(wire.group.as_ref().ok_or_else(|| missing("group"))?, "group")?;
             let from = date(wire.from.as_deref(), "from")?;
             if kind == "member" {
-                Reference::Member { group, symbol, from }
+                let company = wire.company.as_ref().map(|c| bounded(c, "company")).transpose()?;
+                Reference::Member { group, symbol, from, company }
             } else {
                 Reference::Leave { group, symbol, from }
             }
         }
+    })
+}
+
+fn tick(wire: &Wire) -> Result<Tick<'static>, DecodeError> {
+    let mut cond = Conditions::NONE;
+    for text in wire.cond.iter().flatten() {
+        let code = ConditionCode::new(text)
+            .ok_or_else(|| DecodeError::rejected("cond", "a condition is not 1 to 4 printable ASCII characters"))?;
+        if !cond.push(code) {
+            return Err(DecodeError::rejected("cond", format!("more than {} conditions", Conditions::MAX)));
+        }
+    }
+    let owned = |field: &Option<String>, name| field.as_ref().map(|v| bounded(v, name).map(Cow::Owned)).transpose();
+    Ok(Tick {
+        symbol: Cow::Owned(symbol_text(wire)?),
+        ts: time(wire)?,
+        price: price(wire.price, "price")?,
+        size: wire.size,
+        seq: wire.seq,
+        id: wire.id.as_ref().map(|id| bounded(&id.0, "id").map(Cow::Owned)).transpose()?,
+        feed: feed(wire)?,
+        venue: owned(&wire.venue, "venue")?,
+        tape: wire.tape.as_deref().map(Tape::parse),
+        cond,
     })
 }
 
@@ -224,13 +277,15 @@ fn symbol(wire: &Wire) -> Result<Symbol, DecodeError> {
 }
 
 fn feed(wire: &Wire) -> Result<Option<Cow<'static, str>>, DecodeError> {
-    match &wire.feed {
-        Some(name) if name.is_empty() || name.len() > NAME_LEN_MAX => {
-            Err(DecodeError::rejected("feed", "feed is empty or longer than 64 bytes"))
-        }
-        Some(name) => Ok(Some(Cow::Owned(name.clone()))),
-        None => Ok(None),
+    wire.feed.as_ref().map(|name| bounded(name, "feed").map(Cow::Owned)).transpose()
+}
+
+/// A name or id: not empty, and short.
+fn bounded(text: &str, field: &'static str) -> Result<String, DecodeError> {
+    if text.is_empty() || text.len() > NAME_LEN_MAX {
+        return Err(DecodeError::rejected(field, format!("{field} is empty or longer than {NAME_LEN_MAX} bytes")));
     }
+    Ok(text.to_owned())
 }
 
 fn time(wire: &Wire) -> Result<UnixNanos, DecodeError> {

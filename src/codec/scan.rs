@@ -3,8 +3,9 @@
 //! It reads only what it is sure of. Escapes, nesting, unknown or repeated keys, odd numbers, other record
 //! types: all of that is `None`, and the general decoder decides.
 
+use super::json::NAME_LEN_MAX;
 use super::number::{float, integer};
-use crate::domain::{Price, Symbol, Tick, UnixNanos};
+use crate::domain::{ConditionCode, Conditions, Price, Symbol, Tape, Tick, UnixNanos};
 use std::borrow::Cow;
 
 struct Cursor<'a> {
@@ -50,6 +51,46 @@ impl<'a> Cursor<'a> {
         Some(value)
     }
 
+    /// A short text that names something: at most [`NAME_LEN_MAX`] bytes.
+    #[inline]
+    fn name(&mut self) -> Option<Cow<'a, str>> {
+        let bytes = self.string()?;
+        let text = std::str::from_utf8(bytes).ok()?;
+        (!text.is_empty() && text.len() <= NAME_LEN_MAX).then_some(Cow::Borrowed(text))
+    }
+
+    /// A trade id: a name, or a whole number as it is written.
+    #[inline]
+    fn id(&mut self) -> Option<Cow<'a, str>> {
+        self.skip_space();
+        if self.bytes.get(self.at) == Some(&b'"') {
+            return self.name();
+        }
+        let start = self.at;
+        self.integer()?;
+        std::str::from_utf8(&self.bytes[start..self.at]).ok().map(Cow::Borrowed)
+    }
+
+    /// A list of condition codes.
+    #[inline]
+    fn conditions(&mut self) -> Option<Conditions> {
+        let mut conditions = Conditions::NONE;
+        self.take(b'[')?;
+        if self.take(b']').is_some() {
+            return Some(conditions);
+        }
+        loop {
+            let code = std::str::from_utf8(self.string()?).ok()?;
+            if !conditions.push(ConditionCode::new(code)?) {
+                return None;
+            }
+            if self.take(b']').is_some() {
+                return Some(conditions);
+            }
+            self.take(b',')?;
+        }
+    }
+
     #[inline]
     fn integer(&mut self) -> Option<i64> {
         self.skip_space();
@@ -63,8 +104,10 @@ impl<'a> Cursor<'a> {
 #[inline]
 pub(super) fn tick(bytes: &[u8]) -> Option<Tick<'_>> {
     let mut cursor = Cursor { bytes, at: 0 };
-    let (mut symbol, mut feed) = (None, None);
-    let (mut ts, mut price, mut seq) = (None, None, None);
+    let mut symbol = None;
+    let (mut ts, mut price, mut size, mut seq) = (None, None, None, None);
+    let (mut id, mut feed, mut venue, mut tape) = (None, None, None, None);
+    let mut cond = Conditions::NONE;
     let (mut is_tick, mut seen) = (false, 0_u16);
     let mut once = |bit: u16| {
         let fresh = seen & bit == 0;
@@ -94,9 +137,7 @@ pub(super) fn tick(bytes: &[u8]) -> Option<Tick<'_>> {
             }
             b"size" => {
                 once(16)?;
-                if cursor.float()? <= 0.0 {
-                    return None;
-                }
+                size = Some(cursor.float().filter(|s| *s > 0.0)?);
             }
             b"seq" => {
                 once(32)?;
@@ -104,19 +145,23 @@ pub(super) fn tick(bytes: &[u8]) -> Option<Tick<'_>> {
             }
             b"feed" => {
                 once(64)?;
-                feed = Some(cursor.string()?);
+                feed = Some(cursor.name()?);
             }
             b"id" => {
                 once(128)?;
-                cursor.string()?;
+                id = Some(cursor.id()?);
             }
             b"tape" => {
                 once(256)?;
-                cursor.string()?;
+                tape = Some(Tape::parse(std::str::from_utf8(cursor.string()?).ok()?));
             }
             b"venue" => {
                 once(512)?;
-                cursor.string()?;
+                venue = Some(cursor.name()?);
+            }
+            b"cond" => {
+                once(1024)?;
+                cond = cursor.conditions()?;
             }
             _ => return None,
         }
@@ -136,18 +181,19 @@ pub(super) fn tick(bytes: &[u8]) -> Option<Tick<'_>> {
     }
     let symbol = std::str::from_utf8(symbol?).ok()?;
     Symbol::check(symbol).ok()?;
-    let feed = match feed {
-        Some(name) => Some(Cow::Borrowed(std::str::from_utf8(name).ok().filter(|n| !n.is_empty() && n.len() <= 64)?)),
-        None => None,
-    };
     Some(Tick {
         symbol: Cow::Borrowed(symbol),
         ts: UnixNanos(ts?),
         price: Price::new(price?).ok()?,
+        size,
         seq: match seq {
             Some(seq) => Some(u64::try_from(seq).ok()?),
             None => None,
         },
+        id,
         feed,
+        venue,
+        tape,
+        cond,
     })
 }

@@ -33,9 +33,9 @@ impl<'de> Deserialize<'de> for WireTime {
     }
 }
 
-/// A trade id: text or a whole number; only its type matters here.
+/// A trade id: text or a whole number.
 #[derive(Clone, PartialEq, Debug)]
-pub(super) struct WireId;
+pub(super) struct WireId(pub(super) String);
 
 impl<'de> Deserialize<'de> for WireId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -45,14 +45,14 @@ impl<'de> Deserialize<'de> for WireId {
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a text or a whole number")
             }
-            fn visit_i64<E: de::Error>(self, _: i64) -> Result<WireId, E> {
-                Ok(WireId)
+            fn visit_i64<E: de::Error>(self, v: i64) -> Result<WireId, E> {
+                Ok(WireId(v.to_string()))
             }
-            fn visit_u64<E: de::Error>(self, _: u64) -> Result<WireId, E> {
-                Ok(WireId)
+            fn visit_u64<E: de::Error>(self, v: u64) -> Result<WireId, E> {
+                Ok(WireId(v.to_string()))
             }
-            fn visit_str<E: de::Error>(self, _: &str) -> Result<WireId, E> {
-                Ok(WireId)
+            fn visit_str<E: de::Error>(self, v: &str) -> Result<WireId, E> {
+                Ok(WireId(v.to_owned()))
             }
         }
         deserializer.deserialize_any(Id)
@@ -105,4 +105,6 @@ pub(super) struct Wire {
     pub(super) source: Option<String>,
     pub(super) text: Option<String>,
     pub(super) url: Option<String>,
+    pub(super) lower: Option<f64>,
+    pub(super) upper: Option<f64>,
 }

@@ -22,8 +22,10 @@ pub enum AlertKind {
     Confirm,
     /// The closing price did not confirm it.
     Fade,
-    /// A later record changed what the close said.
+    /// A later record changed what the close, or the session, said.
     Correct,
+    /// What it rested on was taken back: it never was.
+    Retract,
 }
 
 impl AlertKind {
@@ -38,6 +40,7 @@ impl AlertKind {
             Self::Confirm => "confirm",
             Self::Fade => "fade",
             Self::Correct => "correct",
+            Self::Retract => "retract",
         }
     }
 }
@@ -54,6 +57,8 @@ pub enum AlertState {
     Faded,
     /// The session ended without a closing price.
     Expired,
+    /// What it rested on was taken back.
+    Retracted,
 }
 
 impl AlertState {
@@ -64,6 +69,7 @@ impl AlertState {
             Self::Confirmed => "CONFIRMED",
             Self::Faded => "FADED",
             Self::Expired => "EXPIRED",
+            Self::Retracted => "RETRACTED",
         }
     }
 }

@@ -5,6 +5,8 @@
 mod alert;
 mod identity;
 mod observation;
+mod print;
+mod reference;
 mod symbol;
 mod time;
 mod unknown;
@@ -15,8 +17,10 @@ pub use alert::{
 };
 pub use identity::{RULE_CLUSTER, RULE_SYMBOL, RULE_VERSION, alert_id};
 pub use observation::{
-    Bar, BarError, CloseBasis, Deferred, Interval, Observation, Outcome, Price, PriceError, Reference, Tick,
+    Amendment, Bar, BarError, Heartbeat, Interval, Observation, Outcome, Price, PriceError, Status, Tick, TradingStatus,
 };
+pub use print::{ConditionCode, Conditions, PrintRef, Tape};
+pub use reference::{CloseBasis, DividendKind, Event, EventAt, Reference};
 pub use symbol::{Symbol, SymbolError};
 pub use time::{NANOS_PER_SEC, Phase, SessionDate, UnixNanos};
 pub use unknown::Unknown;

@@ -1,6 +1,6 @@
 //! What a record says, once it has been decoded and checked, and what became of it.
 
-use super::{SessionDate, Symbol, UnixNanos};
+use super::{Conditions, PrintRef, Reference, SessionDate, Tape, UnixNanos};
 use std::borrow::Cow;
 use std::fmt;
 
@@ -49,10 +49,38 @@ pub struct Tick<'a> {
     pub ts: UnixNanos,
     /// Traded price.
     pub price: Price,
+    /// Shares traded, positive.
+    pub size: Option<f64>,
     /// Strictly increasing per symbol and feed.
     pub seq: Option<u64>,
+    /// Trade id, for cancels and corrections.
+    pub id: Option<Cow<'a, str>>,
     /// Which feed said so.
     pub feed: Option<Cow<'a, str>>,
+    /// Where it was traded.
+    pub venue: Option<Cow<'a, str>>,
+    /// Which consolidated tape carries it.
+    pub tape: Option<Tape>,
+    /// Its sale conditions.
+    pub cond: Conditions,
+}
+
+impl<'a> Tick<'a> {
+    /// A regular trade that says no more than its price.
+    pub fn new(symbol: impl Into<Cow<'a, str>>, ts: UnixNanos, price: Price) -> Self {
+        Self {
+            symbol: symbol.into(),
+            ts,
+            price,
+            size: None,
+            seq: None,
+            id: None,
+            feed: None,
+            venue: None,
+            tape: None,
+            cond: Conditions::NONE,
+        }
+    }
 }
 
 /// Length of a bar.
@@ -142,150 +170,59 @@ impl Bar<'_> {
     }
 }
 
-/// Where a closing price comes from.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord)]
-pub enum CloseBasis {
-    /// Inferred here: the last regular price before the session ended.
-    Inferred,
-    /// The last price of the session, as the feed reports it.
-    Last,
-    /// The primary listing's official close.
-    Official,
-}
-
-impl CloseBasis {
-    /// The name in alerts.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Inferred => "last_regular",
-            Self::Last => "last",
-            Self::Official => "official",
-        }
-    }
-
-    /// A stable number for snapshots.
-    pub fn number(self) -> u8 {
-        self as u8
-    }
-
-    /// The inverse of [`CloseBasis::number`].
-    pub fn from_number(number: u8) -> Option<Self> {
-        [Self::Inferred, Self::Last, Self::Official].get(usize::from(number)).copied()
-    }
-}
-
-/// A record about a security or a group that takes effect at the session it names.
+/// A print that is taken back, or replaced.
 #[derive(Clone, PartialEq, Debug)]
-#[non_exhaustive]
-pub enum Reference {
-    /// The closing price of a session.
-    Close {
-        /// Security.
-        symbol: Symbol,
-        /// Session it closes.
-        session: SessionDate,
-        /// Closing price, unadjusted.
-        price: Price,
-        /// When; the session's closing time if absent.
-        ts: Option<UnixNanos>,
-        /// Where it comes from.
-        basis: CloseBasis,
-    },
-    /// A desk's own reference price and daily volatility, used instead of the computed ones.
-    Desk {
-        /// Security.
-        symbol: Symbol,
-        /// The session it holds for; every session without its own if absent.
-        session: Option<SessionDate>,
-        /// Reference price.
-        prev_close: Price,
-        /// Daily volatility, a positive finite ratio.
-        sigma_daily: f64,
-    },
-    /// A share split: `ratio` new shares for one old from `ex_date` on.
-    Split {
-        /// Security.
-        symbol: Symbol,
-        /// First session at the new price.
-        ex_date: SessionDate,
-        /// New shares per old share.
-        ratio: f64,
-    },
-    /// Shares outstanding at the end of a session.
-    Shares {
-        /// Security.
-        symbol: Symbol,
-        /// Session at whose end they are counted.
-        session: SessionDate,
-        /// How many.
-        shares: f64,
-    },
-    /// A symbol joins a group.
-    Member {
-        /// Group.
-        group: String,
-        /// Security.
-        symbol: Symbol,
-        /// First session inside.
-        from: SessionDate,
-    },
-    /// A symbol leaves a group.
-    Leave {
-        /// Group.
-        group: String,
-        /// Security.
-        symbol: Symbol,
-        /// First session outside.
-        from: SessionDate,
-    },
-    /// One row of a daily history: a close and what came with it.
-    Daily {
-        /// Security.
-        symbol: Symbol,
-        /// Session.
-        session: SessionDate,
-        /// Closing price, unadjusted.
-        close: Price,
-        /// Split whose ex-date is this session.
-        split: Option<f64>,
-        /// Shares outstanding at the end of the session.
-        shares: Option<f64>,
+pub struct Amendment<'a> {
+    /// Which security; already checked by [`super::Symbol::check`].
+    pub symbol: Cow<'a, str>,
+    /// Event time of the amendment.
+    pub ts: UnixNanos,
+    /// The print it is about.
+    pub print: PrintRef<'a>,
+    /// The right price; `None` cancels the print.
+    pub price: Option<Price>,
+    /// The right size.
+    pub size: Option<f64>,
+    /// Which feed said so.
+    pub feed: Option<Cow<'a, str>>,
+}
+
+/// Whether a security can be traded, and within which prices.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum TradingStatus {
+    /// Trading stands still.
+    Halted,
+    /// Trading goes on.
+    Resumed,
+    /// Limit up and limit down: no trade outside.
+    Limits {
+        /// Lowest price allowed.
+        lower: Price,
+        /// Highest price allowed.
+        upper: Price,
     },
 }
 
-impl Reference {
-    /// The security it is about.
-    pub fn symbol(&self) -> &Symbol {
-        match self {
-            Self::Close { symbol, .. }
-            | Self::Desk { symbol, .. }
-            | Self::Split { symbol, .. }
-            | Self::Shares { symbol, .. }
-            | Self::Member { symbol, .. }
-            | Self::Leave { symbol, .. }
-            | Self::Daily { symbol, .. } => symbol,
-        }
-    }
+/// A change of trading status.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Status<'a> {
+    /// Which security; already checked by [`super::Symbol::check`].
+    pub symbol: Cow<'a, str>,
+    /// Event time.
+    pub ts: UnixNanos,
+    /// What holds from then on.
+    pub status: TradingStatus,
+    /// The exchange's reason code.
+    pub reason: Option<Cow<'a, str>>,
 }
 
-/// Record types that are part of the input format and that this build reads past.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub enum Deferred {
-    /// A cancelled print.
-    Cancel,
-    /// A corrected print.
-    Correct,
-    /// Trading halted.
-    Halt,
-    /// Trading resumed.
-    Resume,
-    /// A cash dividend.
-    Dividend,
-    /// A symbol change.
-    Rename,
-    /// Context for alerts.
-    Event,
+/// A sign of life: event time moves on with nothing to report.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Heartbeat<'a> {
+    /// Event time.
+    pub ts: UnixNanos,
+    /// Whose; of the whole partition if absent.
+    pub feed: Option<Cow<'a, str>>,
 }
 
 /// A decoded record.
@@ -297,10 +234,12 @@ pub enum Observation<'a> {
     Bar(Bar<'a>),
     /// A reference record.
     Reference(Reference),
-    /// Event time moves on with nothing to report.
-    Heartbeat(UnixNanos),
-    /// Known, and not acted on by this build.
-    Deferred(Deferred),
+    /// A sign of life.
+    Heartbeat(Heartbeat<'a>),
+    /// A print taken back or replaced.
+    Amendment(Amendment<'a>),
+    /// A halt, its end, or price limits.
+    Status(Status<'a>),
 }
 
 /// What became of a record. Every record has exactly one.

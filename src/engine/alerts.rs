@@ -236,6 +236,7 @@ fn sentence(alert: &Alert) -> String {
         (AlertKind::Confirm, _) => "closed with a move of".to_owned(),
         (AlertKind::Fade, _) => "did not hold its move and closed at".to_owned(),
         (AlertKind::Correct, _) => "was corrected to".to_owned(),
+        (AlertKind::Retract, _) => "never made the move reported; it stands at".to_owned(),
     };
     format!("{id} {verb} {z} sigma{percent}{on}{from}.")
 }

@@ -92,8 +92,8 @@ pub struct EngineImage {
     pub groups: GroupsImage,
 }
 
-const STATES: [AlertState; 4] =
-    [AlertState::Provisional, AlertState::Confirmed, AlertState::Faded, AlertState::Expired];
+const STATES: [AlertState; 5] =
+    [AlertState::Provisional, AlertState::Confirmed, AlertState::Faded, AlertState::Expired, AlertState::Retracted];
 const PHASES: [Phase; 5] = [Phase::Overnight, Phase::Pre, Phase::Regular, Phase::Post, Phase::Close];
 const INTERVALS: [Interval; 4] = [Interval::Minute1, Interval::Minute5, Interval::Hour1, Interval::Day1];
 

@@ -168,8 +168,10 @@ impl Engine {
             Observation::Reference(record) => {
                 (self.closing_time(record), self.reference(Channel::Market, Some(origin), record, effects))
             }
-            Observation::Heartbeat(ts) => (*ts, self.check_time(origin, *ts).err().unwrap_or(Disposition::APPLIED)),
-            Observation::Deferred(_) => (UnixNanos::MIN, Disposition::DEFERRED),
+            Observation::Heartbeat(beat) => {
+                (beat.ts, self.check_time(origin, beat.ts).err().unwrap_or(Disposition::APPLIED))
+            }
+            Observation::Amendment(_) | Observation::Status(_) => (UnixNanos::MIN, Disposition::DEFERRED),
         };
         if matches!(disposition.outcome, Outcome::Applied | Outcome::Duplicate) {
             let clock = self
@@ -226,7 +228,7 @@ impl Engine {
             Reference::Close { symbol, session, price, ts, basis } => {
                 self.close_record(channel, origin, symbol, (*session, *price, *basis, *ts), effects)
             }
-            Reference::Daily { symbol, session, close, split, shares } => {
+            Reference::Daily { symbol, session, close, split, shares, .. } => {
                 if let Some(ratio) = split {
                     self.split_record(symbol, *session, *ratio, effects);
                 }
@@ -244,7 +246,8 @@ impl Engine {
                 let desk = crate::market::Desk { price: *prev_close, sigma: *sigma_daily };
                 self.with_history(symbol, |history, _| history.set_desk(*session, desk))
             }
-            Reference::Member { group, symbol, from } => self.membership(group, symbol, *from, true),
+            Reference::Dividend { .. } | Reference::Rename { .. } | Reference::Event { .. } => Disposition::DEFERRED,
+            Reference::Member { group, symbol, from, .. } => self.membership(group, symbol, *from, true),
             Reference::Leave { group, symbol, from } => self.membership(group, symbol, *from, false),
         }
     }

@@ -212,7 +212,7 @@ def main() -> int:
     top50_z = daily_z(top50)
     write_zst(top50_z, "us_top50_daily_z.csv.zst")
 
-    packed = (DATA / "megacaps30_close_split_1999_2021.csv.zst").read_bytes()
+    packed = (DATA / "megacaps30_ohlcv_1999_2021.csv.zst").read_bytes()
     text = zstandard.ZstdDecompressor().decompress(packed).decode("ascii")
     mega = pd.DataFrame([x.split(",") for x in text.splitlines()[1:]], columns=["session", "symbol", "close", "ratio"])
     mega[["close", "ratio"]] = mega[["close", "ratio"]].astype(float)

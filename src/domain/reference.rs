@@ -1,0 +1,199 @@
+//! Records about a security or a group that take effect at the session they name.
+
+use super::{Price, SessionDate, Symbol, UnixNanos};
+use std::sync::Arc;
+
+/// Where a closing price comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord)]
+pub enum CloseBasis {
+    /// Inferred here: the last regular price before the session ended.
+    Inferred,
+    /// The last price of the session, as the feed reports it.
+    Last,
+    /// The primary listing's official close.
+    Official,
+}
+
+impl CloseBasis {
+    /// The name in alerts.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Inferred => "last_regular",
+            Self::Last => "last",
+            Self::Official => "official",
+        }
+    }
+
+    /// A stable number for snapshots.
+    pub fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The inverse of [`CloseBasis::number`].
+    pub fn from_number(number: u8) -> Option<Self> {
+        [Self::Inferred, Self::Last, Self::Official].get(usize::from(number)).copied()
+    }
+}
+
+/// What leaves a share with its ex-date.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DividendKind {
+    /// Money: taken off the reference in total-return mode alone.
+    Cash,
+    /// Shares of another company, by their value: taken off the reference in every mode.
+    SpinOff,
+}
+
+/// When an event of a company was, or is to be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord)]
+pub enum EventAt {
+    /// An instant.
+    Time(UnixNanos),
+    /// A session.
+    Session(SessionDate),
+}
+
+/// An event of a company, as its source tells it.
+#[derive(Clone, PartialEq, Eq, Debug, PartialOrd, Ord)]
+pub struct Event {
+    /// `earnings`, `news`, `product` ...
+    pub kind: String,
+    /// Who says so.
+    pub source: String,
+    /// What it says.
+    pub text: Option<String>,
+    /// Where.
+    pub url: Option<String>,
+}
+
+/// A record about a security or a group that takes effect at the session it names.
+#[derive(Clone, PartialEq, Debug)]
+#[non_exhaustive]
+pub enum Reference {
+    /// The closing price of a session.
+    Close {
+        /// Security.
+        symbol: Symbol,
+        /// Session it closes.
+        session: SessionDate,
+        /// Closing price, unadjusted.
+        price: Price,
+        /// When; the session's closing time if absent.
+        ts: Option<UnixNanos>,
+        /// Where it comes from.
+        basis: CloseBasis,
+    },
+    /// A desk's own reference price and daily volatility, used instead of the computed ones.
+    Desk {
+        /// Security.
+        symbol: Symbol,
+        /// The session it holds for; every session without its own if absent.
+        session: Option<SessionDate>,
+        /// Reference price.
+        prev_close: Price,
+        /// Daily volatility, a positive finite ratio.
+        sigma_daily: f64,
+    },
+    /// A share split: `ratio` new shares for one old from `ex_date` on.
+    Split {
+        /// Security.
+        symbol: Symbol,
+        /// First session at the new price.
+        ex_date: SessionDate,
+        /// New shares per old share.
+        ratio: f64,
+    },
+    /// Shares outstanding at the end of a session.
+    Shares {
+        /// Security.
+        symbol: Symbol,
+        /// Session at whose end they are counted.
+        session: SessionDate,
+        /// How many.
+        shares: f64,
+    },
+    /// A symbol joins a group.
+    Member {
+        /// Group.
+        group: String,
+        /// Security.
+        symbol: Symbol,
+        /// First session inside.
+        from: SessionDate,
+        /// The company, where several symbols are share classes of one.
+        company: Option<String>,
+    },
+    /// A symbol leaves a group.
+    Leave {
+        /// Group.
+        group: String,
+        /// Security.
+        symbol: Symbol,
+        /// First session outside.
+        from: SessionDate,
+    },
+    /// Cash, or a spun-off company, leaves with `ex_date`. A record with amount 0 takes an earlier one back.
+    Dividend {
+        /// Security.
+        symbol: Symbol,
+        /// First session without it.
+        ex_date: SessionDate,
+        /// Per share, in the currency of the price.
+        amount: f64,
+        /// What is paid out.
+        kind: DividendKind,
+    },
+    /// The security goes on under another symbol.
+    Rename {
+        /// Symbol up to the session before `from`.
+        symbol: Symbol,
+        /// Symbol from then on.
+        to: Symbol,
+        /// First session under the new symbol.
+        from: SessionDate,
+    },
+    /// Context: something that happened to the company. Carried into alerts, never a cause of one.
+    Event {
+        /// Security.
+        symbol: Symbol,
+        /// When.
+        at: EventAt,
+        /// What.
+        event: Arc<Event>,
+    },
+    /// One row of a daily history: a close and what came with it.
+    Daily {
+        /// Security.
+        symbol: Symbol,
+        /// Session.
+        session: SessionDate,
+        /// Closing price, unadjusted.
+        close: Price,
+        /// Open, high and low, where they agree with the close.
+        range: Option<[Price; 3]>,
+        /// Split whose ex-date is this session.
+        split: Option<f64>,
+        /// Cash dividend whose ex-date is this session.
+        dividend: Option<f64>,
+        /// Shares outstanding at the end of the session.
+        shares: Option<f64>,
+    },
+}
+
+impl Reference {
+    /// The security it is about.
+    pub fn symbol(&self) -> &Symbol {
+        match self {
+            Self::Close { symbol, .. }
+            | Self::Desk { symbol, .. }
+            | Self::Split { symbol, .. }
+            | Self::Shares { symbol, .. }
+            | Self::Member { symbol, .. }
+            | Self::Leave { symbol, .. }
+            | Self::Dividend { symbol, .. }
+            | Self::Rename { symbol, .. }
+            | Self::Event { symbol, .. }
+            | Self::Daily { symbol, .. } => symbol,
+        }
+    }
+}
