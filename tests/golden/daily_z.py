@@ -9,6 +9,7 @@ Exits 1 when an anchor value is missed. Needs pandas, numpy, zstandard and
 exchange_calendars.
 """
 
+import io
 import json
 import pathlib
 import platform
@@ -214,7 +215,7 @@ def main() -> int:
 
     packed = (DATA / "megacaps30_ohlcv_1999_2021.csv.zst").read_bytes()
     text = zstandard.ZstdDecompressor().decompress(packed).decode("ascii")
-    mega = pd.DataFrame([x.split(",") for x in text.splitlines()[1:]], columns=["session", "symbol", "close", "ratio"])
+    mega = pd.read_csv(io.StringIO(text), dtype=str).rename(columns={"split_coefficient": "ratio"})
     mega[["close", "ratio"]] = mega[["close", "ratio"]].astype(float)
     mega_z = daily_z(mega)
     write_zst(mega_z, "megacaps30_daily_z.csv.zst")
