@@ -238,7 +238,8 @@ fn bad_lines() -> Vec<(Vec<u8>, &'static str, &'static str)> {
         (br#"{"type":"tick","symbol":"OK","ts":1738160000000000000,"price":5}"#.to_vec(), "late", "late"),
         (br#"{"type":"close","symbol":"OK","session":"2025-01-09","price":5}"#.to_vec(), "rejected", "not_a_session"),
         (br#"{"type":"close","symbol":"OK","session":"2025-02-30","price":5}"#.to_vec(), "malformed", "wrong_type"),
-        (br#"{"type":"halt","symbol":"OK","ts":1738161000000000000}"#.to_vec(), "ignored", ""),
+        (br#"{"type":"halt","symbol":"OK","ts":1738161000000000000}"#.to_vec(), "applied", ""),
+        (br#"{"type":"bar","symbol":"OK","ts":1738161000000000000,"interval":"1m","open":5,"high":5,"low":5,"close":5,"final":false}"#.to_vec(), "ignored", ""),
         (br#"{"type":"heartbeat","ts":1738161000000000000}"#.to_vec(), "applied", ""),
     ]
 }

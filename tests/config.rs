@@ -232,7 +232,7 @@ fn secrets_are_masked_whatever_layer_they_come_from() {
 fn feeds_may_have_any_name() {
     let loaded = loaded("[feeds.\"vendor.sim\"]\nflag = \"SIM\"\n", &[], &[]);
     let loaded = loaded.unwrap_or_else(|e| panic!("{:?}", e.problems().collect::<Vec<_>>()));
-    assert_eq!(&*loaded.config.params.feeds["vendor.sim"].flag, "SIM");
+    assert_eq!(loaded.config.params.feeds["vendor.sim"].flag.as_deref(), Some("SIM"));
 }
 
 #[test]

@@ -11,7 +11,7 @@
 mod harness;
 
 use fragility::codec::{decode, decode_snapshot, encode_alert, encode_snapshot};
-use fragility::domain::{Alert, CloseBasis, Observation, Outcome, Price, UnixNanos};
+use fragility::domain::{Accounts, Alert, AlertState, CloseBasis, Observation, Outcome, Price, UnixNanos};
 use fragility::engine::{Channel, Effects, Engine, GroupsImage, Origin, Params, PartitionImage, Watermark};
 use fragility::market::{Calendar, History};
 use harness::{SEC, close, date, params, params_with, params_without_groups};
@@ -123,9 +123,9 @@ critical = { basket_z = 3.0, rms_z = 2.5, members = 3, legs = 2 }
     PARAMS.get_or_init(|| params_with(toml)).clone()
 }
 
-fn step(engine: &mut Engine, partition: i32, offset: i64, json: &str, effects: &mut Effects) -> Outcome {
+fn step(engine: &mut Engine, partition: i32, offset: i64, json: &str, effects: &mut Effects) -> Option<Outcome> {
     let origin = Origin { partition, offset, timestamp: None };
-    engine.step(UnixNanos(0), &origin, &decode(json.as_bytes()).unwrap(), effects).outcome
+    engine.step(UnixNanos(0), &origin, &decode(json.as_bytes()).unwrap(), effects).map(|d| d.outcome)
 }
 
 /// Alerts by entity, as bytes without their source.
@@ -340,13 +340,72 @@ proptest! {
         same(&as_file(&repeated, 13), &as_file(&records, 13))?;
     }
 
+    /// A print that is cancelled later in its session leaves nothing behind: the symbol stands as if it had
+    /// never come, and every verdict is the same.
+    #[test]
+    fn a_cancelled_print_equals_one_that_never_came(seed in any::<u64>()) {
+        let records = market(seed);
+        let mut random = Random(seed ^ 3);
+        let params = Params { quarantine: None, ..grouped() };
+        let ticks: Vec<usize> = (0..records.len()).filter(|at| records[*at].json.contains("\"tick\"")).collect();
+        for _ in 0..4 {
+            let victim = ticks[random.below(ticks.len())];
+            let Record { symbol, at, json } = records[victim].clone();
+            let session = sessions(3).into_iter().find(|s| at < s.end).unwrap();
+            // Some time later, and before the symbol's next session has begun.
+            let candidates: Vec<usize> = (victim + 1..records.len())
+                .filter(|n| records[*n].at < session.end)
+                .collect();
+            let Some(place) = candidates.get(random.below(candidates.len().max(1))).copied() else { continue };
+            let seq = json.split("\"seq\":").nth(1).unwrap().trim_end_matches('}').to_owned();
+            let ts = records[place].at.0;
+            let name = SYMBOLS[symbol];
+            let cancel = format!(r#"{{"type":"cancel","symbol":"{name}","ts":{ts},"seq":{seq}}}"#);
+            let run = |with: bool| {
+                let mut engine = Engine::new(params.clone());
+                let mut effects = Effects::default();
+                let mut view = None;
+                for (n, record) in records.iter().enumerate() {
+                    if n == place {
+                        if with {
+                            assert_eq!(step(&mut engine, 0, n as i64, &cancel, &mut effects), Some(Outcome::Applied));
+                        }
+                        view = engine.symbol(name);
+                    }
+                    if with || n != victim {
+                        step(&mut engine, 0, n as i64, &record.json, &mut effects);
+                    }
+                }
+                engine.advance(Watermark::End, &[], &mut effects);
+                let verdicts: Vec<_> = effects
+                    .alerts
+                    .iter()
+                    .filter(|a| a.entity.id() == name && a.state == AlertState::Confirmed)
+                    .map(|a| (a.session, a.direction, a.tier.to_bits(), a.z.map(f64::to_bits)))
+                    .collect();
+                let end = engine.symbol(name).unwrap();
+                (view, verdicts, end)
+            };
+            let (mut view, verdicts, mut end) = run(true);
+            let (clean_view, clean_verdicts, clean_end) = run(false);
+            // What was said keeps its numbers.
+            if let (Some(view), Some(clean)) = (&mut view, &clean_view) {
+                view.sequence = clean.sequence;
+            }
+            end.sequence = clean_end.sequence;
+            prop_assert_eq!(view, clean_view, "{} cancelled by {}", json, cancel);
+            prop_assert_eq!(verdicts, clean_verdicts);
+            prop_assert_eq!(end, clean_end);
+        }
+    }
+
     #[test]
     fn every_record_has_one_outcome(seed in any::<u64>()) {
         let mut random = Random(seed);
         let records = interleave(&market(seed), &mut random);
         let mut engine = Engine::new(Params { symbols_max: 4, ..grouped() });
         let mut effects = Effects::default();
-        let mut outcomes = BTreeMap::new();
+        let mut accounts = Accounts::default();
         for (at, record) in records.iter().enumerate() {
             // Old times, wild times and repeats among them.
             let json = match random.below(20) {
@@ -356,14 +415,27 @@ proptest! {
                 _ => record.json.clone(),
             };
             let outcome = match decode(json.as_bytes()) {
-                Ok(observation) => engine.step(UnixNanos(0), &Origin { partition: 0, offset: at as i64, timestamp: None }, &observation, &mut effects).outcome,
-                Err(error) => error.outcome,
+                Ok(observation) => {
+                    let origin = Origin { partition: 0, offset: at as i64, timestamp: None };
+                    engine.step(UnixNanos(0), &origin, &observation, &mut effects).map(|d| d.outcome)
+                }
+                Err(error) => Some(error.outcome),
             };
-            *outcomes.entry(outcome).or_insert(0) += 1;
+            accounts.take(outcome);
+            for resolved in effects.resolved.drain(..) {
+                accounts.resolve(resolved.disposition.outcome);
+            }
+            prop_assert_eq!(accounts.quarantined, engine.quarantined(0), "after record {}", at);
+            prop_assert_eq!(accounts.records_in(), at as u64 + 1);
         }
-        prop_assert_eq!(outcomes.values().sum::<usize>(), records.len());
+        engine.advance(Watermark::End, &[], &mut effects);
+        for resolved in effects.resolved.drain(..) {
+            accounts.resolve(resolved.disposition.outcome);
+        }
+        prop_assert_eq!(accounts.quarantined, 0, "the end of the input decides on all");
+        prop_assert_eq!(accounts.records_in(), records.len() as u64);
         for expected in [Outcome::Applied, Outcome::Late, Outcome::Rejected, Outcome::Malformed] {
-            prop_assert!(outcomes.contains_key(&expected), "{:?}", outcomes);
+            prop_assert!(accounts.outcomes[expected as usize] > 0, "{:?}", accounts);
         }
     }
 }

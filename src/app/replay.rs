@@ -4,10 +4,11 @@ use super::output::Output;
 use super::{AppError, load_history};
 use crate::codec::{
     encode_accounting, encode_alert, encode_compact_alert, encode_dead_letter, encode_measure, encode_summary,
+    encode_tick,
 };
 use crate::config::{AlertFormat, Config};
-use crate::domain::{Entity, Outcome, SessionDate, Symbol, UnixNanos};
-use crate::engine::{Effects, Engine, Origin, Watermark};
+use crate::domain::{Accounts, Entity, Outcome, SessionDate, Symbol, UnixNanos};
+use crate::engine::{Disposition, Effects, Engine, Origin, Watermark};
 use crate::sources::FileSource;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
@@ -37,8 +38,8 @@ pub struct ReplayOptions {
 /// What a replay came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Replayed {
-    /// Records by outcome, in the order of [`Outcome::ALL`].
-    pub outcomes: [u64; Outcome::ALL.len()],
+    /// Records in, by outcome.
+    pub accounts: Accounts,
     /// Alerts written.
     pub alerts: usize,
 }
@@ -46,7 +47,7 @@ pub struct Replayed {
 impl Replayed {
     /// Whether some record was refused.
     pub fn refused_any(&self) -> bool {
-        Outcome::ALL.iter().zip(self.outcomes).any(|(o, n)| o.is_dead_letter() && n > 0)
+        Outcome::ALL.iter().zip(self.accounts.outcomes).any(|(o, n)| o.is_dead_letter() && n > 0)
     }
 }
 
@@ -97,7 +98,7 @@ pub fn replay(config: &Config, options: &ReplayOptions) -> Result<Replayed, AppE
     engine.history_loaded();
     let mut held = Held::default();
     let mut effects = Effects::default();
-    let mut outcomes = [0_u64; Outcome::ALL.len()];
+    let mut accounts = Accounts::default();
     let mut records = 0_u64;
     for (partition, path) in (0_i32..).zip(&options.inputs) {
         let mut source = FileSource::open(path)?;
@@ -106,15 +107,14 @@ pub fn replay(config: &Config, options: &ReplayOptions) -> Result<Replayed, AppE
             let at = source.bytes_read();
             let Some(line) = source.next_line()? else { break };
             let origin = Origin { partition, offset: line.number, timestamp: None };
-            let (outcome, reason, detail) = match &line.decoded {
-                Ok(observation) => {
-                    let disposition = engine.step(UnixNanos(0), &origin, observation, &mut effects);
-                    (disposition.outcome, disposition.reason, String::new())
-                }
-                Err(error) => (error.outcome, error.reason, error.detail.to_string()),
+            let answer = match &line.decoded {
+                Ok(observation) => engine
+                    .step(UnixNanos(0), &origin, observation, &mut effects)
+                    .map(|d| (d.outcome, d.reason, String::new())),
+                Err(error) => Some((error.outcome, error.reason, error.detail.to_string())),
             };
-            outcomes[outcome as usize] += 1;
-            if outcome.is_dead_letter() {
+            accounts.take(answer.as_ref().map(|(outcome, ..)| *outcome));
+            if let Some((_, reason, detail)) = answer.filter(|(outcome, ..)| outcome.is_dead_letter()) {
                 debug!(file = %path.display(), line = line.number, reason, "record refused");
                 if let Some(out) = &mut dead_letters {
                     let mut bytes = Vec::new();
@@ -137,6 +137,7 @@ pub fn replay(config: &Config, options: &ReplayOptions) -> Result<Replayed, AppE
                     bar.set_position(at);
                 }
             }
+            resolve(&mut effects, &mut accounts, &mut dead_letters, &options.inputs)?;
             if !effects.alerts.is_empty() || !effects.measures.is_empty() {
                 held.take(&mut effects, config.alert_format, measures_out.is_some());
             }
@@ -146,9 +147,10 @@ pub fn replay(config: &Config, options: &ReplayOptions) -> Result<Replayed, AppE
         }
     }
     engine.advance(Watermark::End, &[], &mut effects);
+    resolve(&mut effects, &mut accounts, &mut dead_letters, &options.inputs)?;
     held.take(&mut effects, config.alert_format, measures_out.is_some());
     held.alerts.sort_by(|a, b| (a.0, &a.1, a.2).cmp(&(b.0, &b.1, b.2)));
-    let replayed = Replayed { outcomes, alerts: held.alerts.len() };
+    let replayed = Replayed { accounts, alerts: held.alerts.len() };
     if let Some(mut out) = alerts_out {
         for (.., bytes) in &held.alerts {
             out.line(bytes)?;
@@ -166,7 +168,7 @@ pub fn replay(config: &Config, options: &ReplayOptions) -> Result<Replayed, AppE
     }
     if let Some(mut out) = accounting_out {
         let mut bytes = Vec::new();
-        encode_accounting(&outcomes, &mut bytes);
+        encode_accounting(&accounts, &mut bytes);
         out.line(&bytes)?;
         out.finish()?;
     }
@@ -174,6 +176,28 @@ pub fn replay(config: &Config, options: &ReplayOptions) -> Result<Replayed, AppE
         out.finish()?;
     }
     Ok(replayed)
+}
+
+/// Counts records that had waited, and writes the refused ones away.
+fn resolve(
+    effects: &mut Effects,
+    accounts: &mut Accounts,
+    dead_letters: &mut Option<Output>,
+    inputs: &[PathBuf],
+) -> Result<(), AppError> {
+    for resolved in effects.resolved.drain(..) {
+        let Disposition { outcome, reason } = resolved.disposition;
+        accounts.resolve(outcome);
+        if let (Some(out), true) = (dead_letters.as_mut(), outcome.is_dead_letter()) {
+            let path = usize::try_from(resolved.origin.partition).ok().and_then(|at| inputs.get(at));
+            let topic = path.map_or_else(String::new, |p| p.display().to_string());
+            let (mut value, mut bytes) = (Vec::new(), Vec::new());
+            encode_tick(&resolved.tick, &mut value);
+            encode_dead_letter(reason, "", &topic, &resolved.origin, None, &value, &mut bytes);
+            out.line(&bytes)?;
+        }
+    }
+    Ok(())
 }
 
 fn write_summary(engine: &Engine, mut out: Output) -> Result<(), AppError> {

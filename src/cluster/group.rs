@@ -11,9 +11,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 mod alert;
+mod amend;
 mod image;
 
 use alert::Seen;
+pub use amend::Amends;
+use amend::Told;
 pub use image::GroupImage;
 
 /// Basket returns kept: the window, and room for sessions that are not known.
@@ -69,6 +72,10 @@ pub struct Group {
     sequence: u64,
     closes: BTreeMap<SessionDate, GroupView>,
     last: Option<Reading>,
+    /// The last moment judged.
+    judged_at: UnixNanos,
+    /// What was said in the session at hand, and of what.
+    told: Vec<Told>,
 }
 
 impl Group {
@@ -94,6 +101,8 @@ impl Group {
             sequence: 0,
             closes: BTreeMap::new(),
             last: None,
+            judged_at: UnixNanos::MIN,
+            told: Vec::new(),
         }
     }
 
@@ -206,7 +215,9 @@ impl Group {
                 breached_at: None,
                 basis: None,
                 source: None,
+                fresh_until: UnixNanos::MAX,
             };
+            self.told.clear();
             self.now = self.members(update.session).into_iter().map(|s| (s.clone(), unknown(s))).collect();
         }
         if self.session != Some(update.session) {
@@ -223,6 +234,7 @@ impl Group {
             basis: None,
             breached_at: update.breached_at,
             source: update.source,
+            fresh_until: update.fresh_until,
         };
         self.now.insert(update.symbol, reading);
     }
@@ -234,7 +246,8 @@ impl Group {
             self.place(update);
         }
         let Some(session) = self.session.filter(|s| self.settled_until.is_none_or(|u| u < *s)) else { return };
-        let members: Vec<MemberReading> = self.now.values().cloned().collect();
+        self.judged_at = at;
+        let members: Vec<MemberReading> = self.now.values().map(|m| m.as_of(at)).collect();
         let reading = reading::read(&self.params, &members, self.sigma(session));
         self.last = Some(reading.clone());
         // An unknown neither fires nor resolves.
@@ -246,6 +259,7 @@ impl Group {
         };
         let seen = Seen { session, at, phase, reading: &reading, members: &members, topic: moment.topic };
         alerts.push(self.alert(kind, AlertState::Provisional, &stay, &seen));
+        self.remember(Told { at, number: stay.number, level: Some(level), members });
     }
 
     /// Moves the stay to `level`: what to send, if anything.
@@ -323,6 +337,7 @@ impl Group {
                     basis: c.basis,
                     breached_at: c.breached_at,
                     source: c.source,
+                    fresh_until: UnixNanos::MAX,
                 },
                 // It still weighs what it weighed last.
                 None => MemberReading {
@@ -333,6 +348,7 @@ impl Group {
                     basis: None,
                     breached_at: None,
                     source: None,
+                    fresh_until: UnixNanos::MAX,
                 },
             })
             .collect();
@@ -356,6 +372,7 @@ impl Group {
         self.settled_until = Some(session);
         (self.current, self.count) = (None, 0);
         self.waiting.clear();
+        self.told.clear();
         self.last = Some(reading);
         if self.session.is_none_or(|s| s <= session) {
             self.session = Some(session);

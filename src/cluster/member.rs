@@ -21,6 +21,8 @@ pub struct MemberUpdate {
     pub breached_at: Option<UnixNanos>,
     /// Partition and offset of the price.
     pub source: Option<(i32, i64)>,
+    /// Until when the price stands for the present.
+    pub fresh_until: UnixNanos,
 }
 
 /// What a member's session came to.

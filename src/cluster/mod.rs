@@ -10,7 +10,7 @@ mod member;
 mod reading;
 mod stage;
 
-pub use group::{Group, GroupImage};
+pub use group::{Amends, Group, GroupImage};
 pub use level::{GroupParams, Level, LevelBounds};
 pub use member::{MemberClose, MemberUpdate};
 pub use reading::{GroupView, MemberReading, Reading};

@@ -21,6 +21,20 @@ pub struct MemberReading {
     pub breached_at: Option<UnixNanos>,
     /// Partition and offset of its newest price.
     pub source: Option<(i32, i64)>,
+    /// Until when its price stands for the present.
+    pub fresh_until: UnixNanos,
+}
+
+impl MemberReading {
+    /// The member as of `at`: a price too old to stand for the present is not known.
+    #[must_use]
+    pub(super) fn as_of(&self, at: UnixNanos) -> Self {
+        if at <= self.fresh_until {
+            return self.clone();
+        }
+        let gone = |reading: domain::Reading| reading.and(Err(Unknown::Stale));
+        Self { log_return: gone(self.log_return), z: gone(self.z), ..self.clone() }
+    }
 }
 
 /// A group at one moment.

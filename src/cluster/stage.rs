@@ -1,10 +1,10 @@
 //! Aligns members in event time and hands each group its moments in order.
 
-use super::group::{Group, GroupImage, Moment};
+use super::group::{Amends, Group, GroupImage, Moment};
 use super::level::GroupParams;
 use super::member::{MemberClose, MemberUpdate};
 use super::reading::GroupView;
-use crate::domain::{Alert, SessionDate, Symbol, UnixNanos};
+use crate::domain::{Alert, Reading, SessionDate, Symbol, UnixNanos};
 use crate::market::Calendar;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -85,6 +85,23 @@ impl Stage {
         for group in &mut self.groups {
             if group.holds(close.symbol.as_str(), close.session) {
                 group.take_close(close);
+            }
+        }
+    }
+
+    /// Puts right what a member had told; `reading_at` gives its log return and multiple as of an instant.
+    pub fn amend(
+        &mut self,
+        change: &Amends<'_>,
+        calendar: Option<&Calendar>,
+        topic: &Arc<str>,
+        reading_at: &dyn Fn(UnixNanos) -> (Reading, Reading),
+        alerts: &mut Vec<Alert>,
+    ) {
+        let moment = Moment { watermark: self.watermark, is_end: false, calendar, topic };
+        for group in &mut self.groups {
+            if group.holds(change.symbol.as_str(), change.session) {
+                group.amend(change, &moment, reading_at, alerts);
             }
         }
     }

@@ -238,6 +238,7 @@ fn bar(wire: &Wire) -> Result<Bar<'static>, DecodeError> {
         high: price(wire.high, "high")?,
         low: price(wire.low, "low")?,
         close: price(wire.close, "close")?,
+        volume: wire.volume,
         session: wire.session.as_deref().map(|s| date(Some(s), "session")).transpose()?,
         is_final: wire.is_final.unwrap_or(true),
         seq: wire.seq,

@@ -1,7 +1,7 @@
 //! Measures, summary and accounting as JSON lines.
 
 use crate::cluster::GroupView;
-use crate::domain::{Outcome, SessionDate, Symbol, UnixNanos};
+use crate::domain::{Accounts, Outcome, SessionDate, Symbol, Tick, UnixNanos};
 use crate::engine::{Breadth, Origin};
 use crate::market::{Measure, Sigma};
 use serde_json::{Map, Value, json};
@@ -65,11 +65,39 @@ pub fn encode_summary(session: SessionDate, breadth: Option<&Breadth>, groups: &
 }
 
 /// The accounting of an input: records in, and where each of them went.
-pub fn encode_accounting(outcomes: &[u64; Outcome::ALL.len()], out: &mut Vec<u8>) {
+pub fn encode_accounting(accounts: &Accounts, out: &mut Vec<u8>) {
     let counts: Map<String, Value> =
-        Outcome::ALL.iter().zip(outcomes).map(|(o, n)| (o.name().to_owned(), (*n).into())).collect();
-    let records_in: u64 = outcomes.iter().sum();
-    let _ = serde_json::to_writer(out, &json!({"records_in": records_in, "outcomes": counts, "quarantined": 0}));
+        Outcome::ALL.iter().zip(accounts.outcomes).map(|(o, n)| (o.name().to_owned(), n.into())).collect();
+    let line = json!({
+        "records_in": accounts.records_in(),
+        "outcomes": counts,
+        "quarantined": accounts.quarantined,
+    });
+    let _ = serde_json::to_writer(out, &line);
+}
+
+/// A tick as a record of the input: what a dead letter says of one that waited and was refused.
+pub fn encode_tick(tick: &Tick<'_>, out: &mut Vec<u8>) {
+    let mut line = Map::new();
+    let mut put = |name: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            line.insert(name.to_owned(), value);
+        }
+    };
+    let text = |field: &Option<std::borrow::Cow<'_, str>>| field.as_ref().map(|f| Value::from(&**f));
+    put("type", Some("tick".into()));
+    put("symbol", Some(Value::from(&*tick.symbol)));
+    put("ts", Some(tick.ts.0.into()));
+    put("price", Some(tick.price.get().into()));
+    put("size", tick.size.map(Value::from));
+    put("seq", tick.seq.map(Value::from));
+    put("id", text(&tick.id));
+    put("tape", tick.tape.map(|t| t.name().into()));
+    put("venue", text(&tick.venue));
+    let codes: Vec<&str> = tick.cond.as_slice().iter().map(crate::domain::ConditionCode::as_str).collect();
+    put("cond", (!codes.is_empty()).then(|| codes.into()));
+    put("feed", text(&tick.feed));
+    let _ = serde_json::to_writer(out, &line);
 }
 
 /// Bytes of a refused value that its dead letter carries; the whole still stands at its origin.

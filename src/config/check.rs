@@ -1,11 +1,11 @@
 //! From the mirror of the file to a configuration that holds together.
 
 use super::calendar::read_overlay;
-use super::raw::{Raw, RawGroup, RawLevel, RawProperty};
+use super::raw::{Raw, RawFeed, RawGroup, RawLevel, RawProperty, RawQuarantine};
 use crate::cluster::{GroupParams, LevelBounds};
 use crate::domain::{NANOS_PER_SEC, Symbol};
-use crate::engine::{FeedParams, Params, Universe};
-use crate::market::Calendar;
+use crate::engine::{FeedParams, Params, StaleRules, Universe};
+use crate::market::{Calendar, QuarantineRules};
 use crate::rules::EpisodeRules;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -266,13 +266,7 @@ fn check_params(c: &mut Checker, raw: &Raw, hashed: &str) -> Params {
     let is_listed = c.one_of("universe.mode", &raw.universe.mode, &[("all", false), ("listed", true)]);
     let listed = || raw.universe.symbols.iter().cloned().collect();
     let universe = if is_listed { Universe::Listed(listed()) } else { Universe::All };
-    for (name, feed) in &raw.feeds {
-        if feed.flag.is_empty() {
-            c.refuse(format!("feeds.{name}.flag"), "is empty, must name a quality flag");
-        }
-    }
-    let feeds =
-        raw.feeds.iter().map(|(name, feed)| (name.clone(), FeedParams { flag: feed.flag.as_str().into() })).collect();
+    let feeds = raw.feeds.iter().map(|(name, feed)| (name.clone(), check_feed(c, name, feed))).collect();
     let groups = raw.groups.iter().map(|(name, group)| check_group(c, name, group, breach_at)).collect();
     let millis = |v: i64| v * (NANOS_PER_SEC / 1000);
     let overlay_version = calendar.as_ref().map_or_else(String::new, |k| k.version().to_owned());
@@ -288,6 +282,13 @@ fn check_params(c: &mut Checker, raw: &Raw, hashed: &str) -> Params {
         ],
         lateness: millis(c.whole("market.lateness_ms", raw.market.lateness_ms, 0, 3_600_000)),
         lead_max: millis(c.whole("market.lead_ms_max", raw.market.lead_ms_max, 0, 3_600_000)),
+        quarantine: check_quarantine(c, &raw.market.quarantine),
+        journal_max: count(c.whole("market.corrections.prints_max", raw.market.corrections.prints_max, 0, 1_000_000)),
+        limits_tolerance: c.real("market.limits_tolerance", raw.market.limits_tolerance, 0.0, 1.0),
+        stale: StaleRules {
+            gaps: c.real("market.stale_gaps", raw.market.stale_gaps, 1.0, 1e6),
+            least_secs: c.real("market.stale_secs_min", raw.market.stale_secs_min, 0.1, 1e6),
+        },
         symbols_max: usize::try_from(c.whole("universe.max_symbols", raw.universe.max_symbols, 1, 10_000_000))
             .unwrap_or(1),
         universe,
@@ -296,6 +297,32 @@ fn check_params(c: &mut Checker, raw: &Raw, hashed: &str) -> Params {
         group_interval: millis(c.whole("cluster.interval_ms", raw.cluster.interval_ms, 10, 60_000)),
         config_hash: hash.simple().to_string().into(),
     }
+}
+
+fn count(value: i64) -> usize {
+    usize::try_from(value).unwrap_or(0)
+}
+
+fn check_feed(c: &mut Checker, name: &str, feed: &RawFeed) -> FeedParams {
+    let key = |rest: &str| format!("feeds.{name}.{rest}");
+    if feed.flag.as_deref() == Some("") {
+        c.refuse(key("flag"), "is empty, must name a quality flag");
+    }
+    let idle_after = feed.idle_secs.map(|secs| c.whole(&key("idle_secs"), secs, 1, 86_400) * NANOS_PER_SEC);
+    FeedParams { flag: feed.flag.as_deref().map(Into::into), idle_after }
+}
+
+fn check_quarantine(c: &mut Checker, raw: &RawQuarantine) -> Option<QuarantineRules> {
+    let key = |name: &str| format!("market.quarantine.{name}");
+    let rules = QuarantineRules {
+        sigmas: c.real(&key("sigmas"), raw.sigmas, 0.1, 1000.0),
+        floor: c.real(&key("floor"), raw.floor, 0.0001, 10.0),
+        prints: count(c.whole(&key("prints"), raw.prints, 2, 100)),
+        venues: count(c.whole(&key("venues"), raw.venues, 1, 100)),
+        hold: c.whole(&key("hold_ms"), raw.hold_ms, 0, 600_000) * (NANOS_PER_SEC / 1000),
+        held_max: count(c.whole(&key("held_max"), raw.held_max, 1, 1000)),
+    };
+    raw.enabled.then_some(rules)
 }
 
 fn check_calendar(c: &mut Checker, raw: &Raw) -> Option<Arc<Calendar>> {

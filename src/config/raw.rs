@@ -114,6 +114,29 @@ pub(super) struct RawMarket {
     pub(super) calendar_overlay: String,
     pub(super) lateness_ms: i64,
     pub(super) lead_ms_max: i64,
+    pub(super) limits_tolerance: f64,
+    pub(super) stale_gaps: f64,
+    pub(super) stale_secs_min: f64,
+    pub(super) quarantine: RawQuarantine,
+    pub(super) corrections: RawCorrections,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawQuarantine {
+    pub(super) enabled: bool,
+    pub(super) sigmas: f64,
+    pub(super) floor: f64,
+    pub(super) prints: i64,
+    pub(super) venues: i64,
+    pub(super) hold_ms: i64,
+    pub(super) held_max: i64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawCorrections {
+    pub(super) prints_max: i64,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -191,5 +214,8 @@ pub(super) struct RawLevel {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawFeed {
-    pub(super) flag: String,
+    #[serde(default)]
+    pub(super) flag: Option<String>,
+    #[serde(default)]
+    pub(super) idle_secs: Option<i64>,
 }

@@ -17,7 +17,8 @@ pub use alert::{
 };
 pub use identity::{RULE_CLUSTER, RULE_SYMBOL, RULE_VERSION, alert_id};
 pub use observation::{
-    Amendment, Bar, BarError, Heartbeat, Interval, Observation, Outcome, Price, PriceError, Status, Tick, TradingStatus,
+    Accounts, Amendment, Bar, BarError, Heartbeat, Interval, Observation, Outcome, Price, PriceError, Status, Tick,
+    TradingStatus,
 };
 pub use print::{ConditionCode, Conditions, PrintRef, Tape};
 pub use reference::{CloseBasis, DividendKind, Event, EventAt, Reference};

@@ -81,6 +81,23 @@ impl<'a> Tick<'a> {
             cond: Conditions::NONE,
         }
     }
+
+    /// The same trade, borrowing nothing.
+    pub fn to_static(&self) -> Tick<'static> {
+        let text = |field: &Cow<'_, str>| Cow::Owned(String::from(&**field));
+        Tick {
+            symbol: text(&self.symbol),
+            ts: self.ts,
+            price: self.price,
+            size: self.size,
+            seq: self.seq,
+            id: self.id.as_ref().map(text),
+            feed: self.feed.as_ref().map(text),
+            venue: self.venue.as_ref().map(text),
+            tape: self.tape,
+            cond: self.cond,
+        }
+    }
 }
 
 /// Length of a bar.
@@ -137,6 +154,8 @@ pub struct Bar<'a> {
     pub low: Price,
     /// Last price.
     pub close: Price,
+    /// Shares traded, not negative.
+    pub volume: Option<f64>,
     /// The session it belongs to, where the feed says so.
     pub session: Option<SessionDate>,
     /// False while the bar may still change.
@@ -293,6 +312,44 @@ impl Outcome {
     /// Whether the record goes to the dead-letter topic.
     pub fn is_dead_letter(self) -> bool {
         matches!(self, Self::Late | Self::Rejected | Self::Malformed | Self::UnknownSymbol)
+    }
+}
+
+/// Records taken, each in exactly one place: `records_in` is the sum of the outcomes and of what waits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Accounts {
+    /// By outcome, in the order of [`Outcome::ALL`].
+    pub outcomes: [u64; Outcome::ALL.len()],
+    /// Waiting in quarantine.
+    pub quarantined: u64,
+}
+
+impl Accounts {
+    /// A record was taken: its outcome, or `None` while it waits.
+    pub fn take(&mut self, outcome: Option<Outcome>) {
+        match outcome {
+            Some(outcome) => self.outcomes[outcome as usize] += 1,
+            None => self.quarantined += 1,
+        }
+    }
+
+    /// A record that waited has its outcome.
+    pub fn resolve(&mut self, outcome: Outcome) {
+        self.quarantined = self.quarantined.saturating_sub(1);
+        self.outcomes[outcome as usize] += 1;
+    }
+
+    /// Records taken.
+    pub fn records_in(&self) -> u64 {
+        self.outcomes.iter().sum::<u64>() + self.quarantined
+    }
+
+    /// Adds the records of another part of the input.
+    pub fn add(&mut self, other: &Self) {
+        for (sum, n) in self.outcomes.iter_mut().zip(other.outcomes) {
+            *sum += n;
+        }
+        self.quarantined += other.quarantined;
     }
 }
 

@@ -8,7 +8,7 @@ use crate::domain::{
 };
 use crate::estimators::threshold_price;
 use crate::market::{Measure, Sigma};
-use crate::rules::{Episode, Step, Verdict};
+use crate::rules::{Amended, Episode, Step, Verdict};
 use std::sync::Arc;
 
 /// Weight of a tier in words.
@@ -27,7 +27,10 @@ pub(crate) fn severity(tier: f64) -> &'static str {
 pub(super) enum What {
     Step(Step),
     Verdict(Verdict),
+    /// A corrected close.
     Correct,
+    /// A print taken back or replaced.
+    Amend(Amended),
 }
 
 impl From<Step> for What {
@@ -45,14 +48,15 @@ impl From<Verdict> for What {
 impl What {
     fn kind(self) -> AlertKind {
         match self {
-            Self::Step(Step::Open) => AlertKind::Open,
+            Self::Step(Step::Open) | Self::Amend(Amended::Found) => AlertKind::Open,
             Self::Step(Step::Escalate) => AlertKind::Escalate,
             Self::Step(Step::Update) => AlertKind::Update,
             Self::Step(Step::Deescalate) => AlertKind::Deescalate,
             Self::Step(Step::Close) | Self::Verdict(Verdict::Expire) => AlertKind::Close,
             Self::Verdict(Verdict::Confirm) => AlertKind::Confirm,
             Self::Verdict(Verdict::Fade) => AlertKind::Fade,
-            Self::Correct => AlertKind::Correct,
+            Self::Correct | Self::Amend(Amended::Corrected) => AlertKind::Correct,
+            Self::Amend(Amended::Retracted) => AlertKind::Retract,
         }
     }
 }
@@ -61,7 +65,7 @@ impl What {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Moment {
     pub(super) ts: UnixNanos,
-    pub(super) price: f64,
+    pub(super) price: Reading,
     pub(super) z: Reading,
     /// Where the deciding record stands, if one of the market input decided.
     pub(super) source: Option<(i32, i64)>,
@@ -108,7 +112,7 @@ impl Engine {
         let state = &self.states[id as usize];
         let entity = Entity::Symbol(state.cold.symbol.clone());
         let reference = ruler.reference;
-        let log_return: Reading = reference.map(|r| (moment.price / r.price).ln());
+        let moved = |f: fn(f64, f64) -> f64| -> Reading { Ok(f(moment.price?, reference?.price)) };
         let kind = what.kind();
         let tier = tiers.at(episode.tier);
         let window = if let Ok("desk") = reference.map(|r| r.basis) {
@@ -116,11 +120,9 @@ impl Engine {
         } else {
             window_of(state, session)
         };
-        let phase = if matches!(kind, AlertKind::Confirm | AlertKind::Fade | AlertKind::Correct) {
-            Phase::Close
-        } else {
-            state.cold.phase
-        };
+        let by_close = matches!(what, What::Correct | What::Verdict(Verdict::Confirm | Verdict::Fade))
+            || (matches!(what, What::Amend(_)) && state.cold.closed);
+        let phase = if by_close { Phase::Close } else { state.cold.phase };
         let next_tiers = match (ruler.reference, ruler.sigma.usable()) {
             (Ok(r), Some(sigma)) => {
                 let above = tiers.tiers.iter().filter(|t| **t > tier);
@@ -131,13 +133,10 @@ impl Engine {
         };
         let basis = close_basis(state, session, episode.state);
         let shares = session.and_then(|s| state.cold.history.shares_before(s));
-        let usd = match (shares, reference) {
-            (Some(shares), Ok(r)) => {
-                Ok(UsdChange { market_value_change: shares * (moment.price - r.price), shares: Some(shares), basis })
-            }
-            (None, _) => Err(Unknown::NoShares),
-            (_, Err(gap)) => Err(gap),
-        };
+        let usd = shares.ok_or(Unknown::NoShares).and_then(|shares| {
+            let change = moved(|price, reference| price - reference)?;
+            Ok(UsdChange { market_value_change: shares * change, shares: Some(shares), basis })
+        });
         let mut alert = Alert {
             alert_id: alert_id(RULE_SYMBOL, &entity, session, episode.direction, episode.number),
             revision: episode.revision,
@@ -157,15 +156,15 @@ impl Engine {
             z: moment.z,
             sigma_daily: ruler.sigma.number().ok_or(Unknown::Warming),
             window: window.as_ref().map(|w| view_of(w)).map_err(|e| *e),
-            log_return,
-            simple_return: reference.map(|r| moment.price / r.price - 1.0),
-            price: Ok(moment.price),
+            log_return: moved(|price, reference| (price / reference).ln()),
+            simple_return: moved(|price, reference| price / reference - 1.0),
+            price: moment.price,
             reference: reference.map(|r| ReferencePrice { price: r.price, session: r.session, basis: r.basis }),
             next_tiers,
             evidence: window,
             cluster: None,
             usd,
-            quality: quality(state, ruler, basis),
+            quality: quality(state, ruler, basis, phase, moment.price),
             source: moment.source.map(|(partition, offset)| Source { topic, partition, offset }).into_iter().collect(),
             summary: String::new(),
             fast_volatility: state.fast.volatility(),
@@ -198,8 +197,17 @@ fn close_basis(state: &SymbolState, session: Option<SessionDate>, settled: Alert
     }
 }
 
-fn quality(state: &SymbolState, ruler: &Ruler, basis: &'static str) -> Vec<Arc<str>> {
+fn quality(state: &SymbolState, ruler: &Ruler, basis: &'static str, phase: Phase, price: Reading) -> Vec<Arc<str>> {
     let mut flags = state.cold.flags.clone();
+    if phase == Phase::Pre {
+        flags.push("EXTENDED".into());
+    }
+    // At a limit the price is held: the move may be larger.
+    if let (Some((lower, upper)), Ok(price), Phase::Regular) = (state.cold.limits, price, phase)
+        && (price <= lower || price >= upper)
+    {
+        flags.push("LIMIT_STATE".into());
+    }
     if basis == "last" {
         flags.push("CLOSE_BASIS_LAST".into());
     }

@@ -104,7 +104,7 @@ impl Engine {
         if ts >= state.last_ts && !(state.cold.closed && state.cold.session.is_some_and(|s| s.date >= date)) {
             let path =
                 if bar.close >= bar.open { [bar.low, bar.high, bar.close] } else { [bar.high, bar.low, bar.close] };
-            self.bar_path(id, origin, feed, ts, path, effects);
+            self.bar_path(id, origin, feed, ts, path, bar.volume.unwrap_or(0.0), effects);
         }
         let symbol = self.states[id as usize].cold.symbol.clone();
         self.close_record(Channel::Market, Some(origin), &symbol, (date, bar.close, CloseBasis::Last, None), effects)
@@ -135,11 +135,12 @@ impl Engine {
         source: Option<(i32, i64)>,
         effects: &mut Effects,
     ) {
+        // The close speaks last.
+        self.release(id, UnixNanos::MAX, effects);
         self.flush_bucket(id);
         let calendar = self.params.calendar.clone();
         let state = &mut self.states[id as usize];
-        state.cold.closed = true;
-        state.cold.awaits_close = false;
+        state.mark_closed();
         let Some(measure) = state.cold.history.measure(calendar.as_deref(), session.date) else { return };
         state.set_ruler(&self.params);
         let mut ended = Vec::new();
@@ -156,7 +157,7 @@ impl Engine {
         }
         state.cold.settled = Some((session.date, settled, episodes.count));
         for (verdict, episode) in ended {
-            let moment = Moment { ts: at, price: measure.close, z: measure.multiple(), source };
+            let moment = Moment { ts: at, price: Ok(measure.close), z: measure.multiple(), source };
             let alert = self.symbol_alert(id, verdict.into(), &episode, &moment);
             effects.alerts.push(alert);
         }
@@ -247,7 +248,7 @@ impl Engine {
         }
         state.cold.settled = Some((session, settled, count));
         for (what, episode) in changed {
-            let moment = Moment { ts: at, price: measure.close, z: Ok(z), source: None };
+            let moment = Moment { ts: at, price: Ok(measure.close), z: Ok(z), source: None };
             let alert = self.settled_alert(id, what, &episode, &moment, measure);
             effects.alerts.push(alert);
         }

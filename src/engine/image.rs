@@ -2,28 +2,17 @@
 //!
 //! Rulers and price bands are not kept: they follow from the history and the episodes, and are recomputed.
 
-use super::state::{NO_PARTITION, SymbolState};
+use super::state::{Care, NO_PARTITION, SymbolState};
 use super::{Breadth, Engine, PartitionClock};
 use crate::cluster::GroupImage;
-use crate::domain::{AlertState, CloseBasis, Direction, Interval, Phase, Price, SessionDate, UnixNanos};
+use crate::domain::{CloseBasis, Interval, Phase, Price, SessionDate, UnixNanos};
 use crate::estimators::DecayedSquares;
-use crate::market::{Desk, HistoryImage};
-use crate::rules::{Cooldown, Episode, Episodes};
+use crate::market::{Desk, HistoryImage, Quarantine};
 use serde::{Deserialize, Serialize};
 
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-struct EpisodeImage {
-    number: u32,
-    down: bool,
-    tier: u8,
-    peak: u8,
-    revision: u32,
-    opened_at: i64,
-    extreme: f64,
-    sent_at: i64,
-    low_since: Option<i64>,
-    state: u8,
-}
+mod intraday;
+
+use intraday::{EpisodeImage, EpisodesImage, HeldImage, JournalImage, PHASES, halt_image, number_of, renumbered};
 
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 struct HistoryRecords {
@@ -57,18 +46,24 @@ struct SymbolImage {
     feeds: Vec<(u16, u64)>,
     bars: Vec<(u8, i64)>,
     source: Option<(i32, i64)>,
-    current: Option<EpisodeImage>,
-    waiting: Vec<EpisodeImage>,
-    cooldowns: [Option<(i64, u8)>; 2],
-    episodes: u32,
+    episodes: EpisodesImage,
     settled: Option<(i32, Vec<EpisodeImage>, u32)>,
     history: HistoryRecords,
+    care: u8,
+    volume: f64,
+    mean_gap: f64,
+    halt: Option<(i64, String)>,
+    limits: Option<(f64, f64)>,
+    held: Vec<HeldImage>,
+    journal: Option<JournalImage>,
 }
 
 /// The symbols read from one partition.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct PartitionImage {
     event_time: i64,
+    /// Newest event time of each feed that holds the watermark.
+    feed_times: Vec<(u16, i64)>,
     /// Tiers in force when it was taken.
     tiers: Vec<f64>,
     feeds: Vec<String>,
@@ -92,57 +87,10 @@ pub struct EngineImage {
     pub groups: GroupsImage,
 }
 
-const STATES: [AlertState; 5] =
-    [AlertState::Provisional, AlertState::Confirmed, AlertState::Faded, AlertState::Expired, AlertState::Retracted];
-const PHASES: [Phase; 5] = [Phase::Overnight, Phase::Pre, Phase::Regular, Phase::Post, Phase::Close];
 const INTERVALS: [Interval; 4] = [Interval::Minute1, Interval::Minute5, Interval::Hour1, Interval::Day1];
-
-fn number_of<T: PartialEq>(all: &[T], one: &T) -> u8 {
-    all.iter().position(|x| x == one).and_then(|at| u8::try_from(at).ok()).unwrap_or(0)
-}
 
 fn date(days: i32) -> SessionDate {
     SessionDate::from_days(days).unwrap_or(SessionDate::MIN)
-}
-
-fn small(tier: usize) -> u8 {
-    u8::try_from(tier).unwrap_or(u8::MAX)
-}
-
-impl From<&Episode> for EpisodeImage {
-    fn from(e: &Episode) -> Self {
-        Self {
-            number: e.number,
-            down: e.direction == Direction::Down,
-            tier: small(e.tier),
-            peak: small(e.peak),
-            revision: e.revision,
-            opened_at: e.opened_at.0,
-            extreme: e.extreme,
-            sent_at: e.sent_at.0,
-            low_since: e.low_since.map(|t| t.0),
-            state: number_of(&STATES, &e.state),
-        }
-    }
-}
-
-impl EpisodeImage {
-    /// The episode, its tiers held to the rule's.
-    fn restore(&self, tiers: usize) -> Episode {
-        let held = |tier: u8| usize::from(tier).min(tiers.saturating_sub(1));
-        Episode {
-            number: self.number,
-            direction: if self.down { Direction::Down } else { Direction::Up },
-            tier: held(self.tier),
-            peak: held(self.peak),
-            revision: self.revision,
-            opened_at: UnixNanos(self.opened_at),
-            extreme: self.extreme,
-            sent_at: UnixNanos(self.sent_at),
-            low_since: self.low_since.map(UnixNanos),
-            state: STATES.get(usize::from(self.state)).copied().unwrap_or(AlertState::Provisional),
-        }
-    }
 }
 
 impl From<HistoryImage> for HistoryRecords {
@@ -180,7 +128,7 @@ impl HistoryRecords {
 impl From<&SymbolState> for SymbolImage {
     fn from(state: &SymbolState) -> Self {
         let cold = &state.cold;
-        let episodes = |list: &[Episode]| list.iter().map(EpisodeImage::from).collect();
+        let episodes = |list: &[crate::rules::Episode]| list.iter().map(EpisodeImage::from).collect();
         Self {
             symbol: cold.symbol.to_string(),
             last_price: state.last_price,
@@ -203,12 +151,16 @@ impl From<&SymbolState> for SymbolImage {
             feeds: cold.feeds.clone(),
             bars: cold.bars.iter().map(|(i, t)| (number_of(&INTERVALS, i), t.0)).collect(),
             source: cold.source,
-            current: cold.episodes.current.as_ref().map(EpisodeImage::from),
-            waiting: episodes(&cold.episodes.waiting),
-            cooldowns: cold.episodes.cooldowns.map(|c| c.map(|c| (c.until.0, small(c.peak)))),
-            episodes: cold.episodes.count,
+            episodes: EpisodesImage::from(&cold.episodes),
             settled: cold.settled.as_ref().map(|(s, list, n)| (s.days(), episodes(list), *n)),
             history: cold.history.image().into(),
+            care: state.care.bits(),
+            volume: state.volume,
+            mean_gap: state.mean_gap,
+            halt: halt_image(cold.halt.as_ref()),
+            limits: cold.limits,
+            held: cold.quarantine.held().iter().map(HeldImage::from).collect(),
+            journal: state.journal.as_deref().map(JournalImage::from),
         }
     }
 }
@@ -219,8 +171,15 @@ impl Engine {
         let feeds: Vec<String> = self.feeds.iter().map(ToString::to_string).collect();
         let partition = |p: &i32| {
             let symbols = self.states.iter().filter(|s| s.partition == *p).map(SymbolImage::from).collect();
-            let event_time = self.partitions.get(p).map_or(i64::MIN, |c| c.event_time.0);
-            (*p, PartitionImage { event_time, tiers: self.params.rules.tiers.clone(), feeds: feeds.clone(), symbols })
+            let clock = self.partitions.get(p);
+            let image = PartitionImage {
+                event_time: clock.map_or(i64::MIN, |c| c.event_time.0),
+                feed_times: clock.map_or_else(Vec::new, |c| c.feeds.iter().map(|(f, t)| (*f, t.0)).collect()),
+                tiers: self.params.rules.tiers.clone(),
+                feeds: feeds.clone(),
+                symbols,
+            };
+            (*p, image)
         };
         let (watermark, groups) = self.stage.image();
         EngineImage {
@@ -258,9 +217,11 @@ impl Engine {
     /// are kept: they are put on top, where repeating them changes nothing.
     pub fn restore_partition(&mut self, now: UnixNanos, partition: i32, image: &PartitionImage) {
         let event_time = UnixNanos(image.event_time);
-        self.partitions.insert(partition, PartitionClock { event_time, heard_at: now });
         let feeds: Vec<Option<u16>> =
             image.feeds.iter().map(|f| if f.is_empty() { Some(0) } else { self.feed(f) }).collect();
+        let heard = image.feed_times.iter().filter_map(|(f, t)| Some((renumbered(&feeds, *f)?, UnixNanos(*t))));
+        let clock = PartitionClock { event_time, heard_at: now, feeds: heard.collect() };
+        self.partitions.insert(partition, clock);
         for symbol in &image.symbols {
             let Ok(id) = self.admit(&symbol.symbol) else { continue };
             self.restore_symbol(id, partition, symbol, &image.tiers, &feeds);
@@ -317,29 +278,35 @@ impl Engine {
         cold.regular_last = image.regular_last;
         cold.breached_at = image.breached_at.map(UnixNanos);
         cold.flags = image.flags.iter().map(|f| f.as_str().into()).collect();
-        cold.feeds = image.feeds.iter().filter_map(|(f, n)| Some(((*feeds.get(usize::from(*f))?)?, *n))).collect();
+        cold.feeds = image.feeds.iter().filter_map(|(f, n)| Some((renumbered(feeds, *f)?, *n))).collect();
         cold.bars =
             image.bars.iter().filter_map(|(i, t)| Some((*INTERVALS.get(usize::from(*i))?, UnixNanos(*t)))).collect();
         cold.source = image.source;
         let episodes = |list: &[EpisodeImage]| list.iter().map(|e| e.restore(tiers)).collect::<Vec<_>>();
-        cold.episodes = Episodes {
-            current: image.current.as_ref().map(|e| e.restore(tiers)),
-            waiting: episodes(&image.waiting),
-            cooldowns: image.cooldowns.map(|c| {
-                c.map(|(until, peak)| Cooldown {
-                    until: UnixNanos(until),
-                    peak: usize::from(peak).min(tiers.saturating_sub(1)),
-                })
-            }),
-            count: image.episodes,
-        };
+        cold.episodes = image.episodes.restore(tiers);
         cold.settled = image.settled.as_ref().map(|(s, list, n)| (date(*s), episodes(list), *n));
         if old_tiers != params.rules.tiers && !old_tiers.is_empty() {
             let old = crate::rules::EpisodeRules { tiers: old_tiers.to_vec(), ..params.rules.clone() };
             cold.episodes.retier(&old, &params.rules);
             cold.settled = None;
         }
+        cold.halt = image.halt.as_ref().map(|(t, reason)| (UnixNanos(*t), reason.as_str().into()));
+        cold.limits = image.limits;
+        let held = image.held.iter().filter_map(|h| h.restore(&image.symbol, feeds)).collect();
+        cold.quarantine = Quarantine::from_held(held);
+        let is_holding = !cold.quarantine.is_empty();
+        state.care = Care::from_bits(image.care);
+        state.volume = image.volume;
+        state.mean_gap = image.mean_gap;
+        let is_kept = params.journal_max > 0 && old_tiers == params.rules.tiers;
+        state.journal = image.journal.as_ref().filter(|_| is_kept).map(|j| Box::new(j.restore(tiers, feeds)));
         state.set_ruler(params);
+        if state.journal.is_none() && state.cold.session.is_some() {
+            state.begin_journal(params);
+        }
+        if is_holding && !self.quarantined.contains(&id) {
+            self.quarantined.push(id);
+        }
     }
 
     /// Forgets the market state of a partition that another instance reads now; reference records stay.
@@ -358,6 +325,7 @@ impl Engine {
             *state = fresh;
         }
         let states = &self.states;
+        self.quarantined.retain(|id| states[*id as usize].partition != NO_PARTITION);
         self.awaiting_close.retain(|id| states[*id as usize].partition != NO_PARTITION);
     }
 }

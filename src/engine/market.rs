@@ -1,107 +1,126 @@
 //! Ticks and bars: the hot path, and the colder one behind its three comparisons.
 
 use super::alerts::Moment;
-use super::state::SymbolState;
+use super::print::{Entry, EntryKind};
+use super::state::Care;
 use super::{Disposition, Effects, Engine, Origin};
-use crate::domain::{Bar, Interval, Phase, Price, SessionDate, Tick, UnixNanos};
+use crate::domain::{Bar, Outcome, Phase, Price, SessionDate, Tick, UnixNanos};
 use crate::market::{Calendar, Located};
 
 /// Feeds told apart at most.
 const FEEDS_MAX: usize = 1024;
 
 impl Engine {
+    /// A print; `None` while it waits for confirmation.
     #[inline]
-    pub(super) fn tick(&mut self, origin: &Origin, tick: &Tick<'_>, effects: &mut Effects) -> Disposition {
+    pub(super) fn tick(&mut self, origin: &Origin, tick: &Tick<'_>, effects: &mut Effects) -> Option<Disposition> {
         if let Err(refusal) = self.check_time(origin, tick.ts) {
-            return refusal;
+            return Some(refusal);
         }
         let id = match self.lookup(&tick.symbol) {
             Ok(id) => id,
-            Err(refusal) => return refusal,
+            Err(refusal) => return Some(refusal),
         };
         let feed = match tick.feed.as_deref() {
             None => 0,
             Some(name) => match self.feed(name) {
                 Some(feed) => feed,
-                None => return Disposition::FEEDS_FULL,
+                None => return Some(Disposition::FEEDS_FULL),
             },
         };
         let state = &mut self.states[id as usize];
         state.partition = origin.partition;
         if !state.accept_seq(feed, tick.seq) {
-            return Disposition::DUPLICATE;
+            return Some(Disposition::DUPLICATE);
         }
-        let price = tick.price.get();
+        let entry = Entry::of_tick(tick, feed);
+        if tick.seq.is_none() && entry.id != 0 && state.journal.as_ref().is_some_and(|j| j.knows_id(entry.id)) {
+            return Some(Disposition::DUPLICATE);
+        }
         if tick.ts < state.last_ts {
-            return self.behind(id, tick.ts, price, price);
+            return Some(self.behind(id, &entry));
         }
-        self.price(id, origin, feed, tick.ts, price, effects);
-        Disposition::APPLIED
+        let x = state.tick_return(entry.price);
+        if !state.care.is_none() || x.abs() >= state.jump {
+            return self.careful(id, origin, tick, entry, effects);
+        }
+        self.price(id, origin, &entry, x, entry.ts, effects);
+        Some(Disposition::APPLIED)
     }
 
-    /// A price in event-time order.
+    /// A price in event-time order, `x` its log return; `known_at` is when it was believed: groups, which
+    /// have judged what lies before, see it from then on.
     #[inline]
-    fn price(&mut self, id: u32, origin: &Origin, feed: u16, ts: UnixNanos, price: f64, effects: &mut Effects) {
+    pub(super) fn price(
+        &mut self,
+        id: u32,
+        origin: &Origin,
+        entry: &Entry,
+        x: f64,
+        known_at: UnixNanos,
+        effects: &mut Effects,
+    ) {
+        let ts = entry.ts;
         if ts >= self.states[id as usize].deadline {
             self.enter(id, ts, effects);
         }
         let state = &mut self.states[id as usize];
         if state.is_tracked {
-            if ts >= state.bucket_end {
-                self.close_bucket(id, ts);
+            if known_at >= state.bucket_end {
+                self.close_bucket(id, known_at);
             }
             self.states[id as usize].cold.source = Some((origin.partition, origin.offset));
         }
         let state = &mut self.states[id as usize];
-        state.advance(&self.params.half_lives, ts, price);
-        if price <= state.low || price >= state.high {
-            self.decide(id, origin, feed, ts, price, effects);
+        state.keep(&self.params, entry);
+        state.volume += entry.size;
+        state.advance(&self.params.half_lives, ts, entry.price, x);
+        if state.is_outside(entry.price) {
+            self.decide(id, origin, entry, effects);
         }
     }
 
     /// A price outside the band: the episode machine looks at it.
     #[cold]
-    fn decide(&mut self, id: u32, origin: &Origin, feed: u16, ts: UnixNanos, price: f64, effects: &mut Effects) {
-        let state = &mut self.states[id as usize];
-        let Ok(z) = state.cold.ruler.z(price) else { return };
-        if z.abs() >= self.params.rules.at(0) {
-            state.cold.breached_at.get_or_insert(ts);
-        }
+    fn decide(&mut self, id: u32, origin: &Origin, entry: &Entry, effects: &mut Effects) {
         let mut steps = Vec::new();
-        state.cold.episodes.observe(&self.params.rules, ts, z, &mut |step, episode| steps.push((step, *episode)));
-        if !steps.is_empty() {
-            self.flag(id, feed);
-            for (step, episode) in steps {
-                let moment = Moment { ts, price, z: Ok(z), source: Some((origin.partition, origin.offset)) };
-                let alert = self.symbol_alert(id, step.into(), &episode, &moment);
-                effects.alerts.push(alert);
-            }
-        }
-        self.states[id as usize].set_band(&self.params);
-    }
-
-    /// Remembers the quality flag of a feed that decided something.
-    fn flag(&mut self, id: u32, feed: u16) {
-        let name = &self.feeds[feed as usize];
-        if let Some(known) = self.params.feeds.get(&**name) {
-            let flags = &mut self.states[id as usize].cold.flags;
-            if let Err(at) = flags.binary_search(&known.flag) {
-                flags.insert(at, known.flag.clone());
-            }
+        let state = &mut self.states[id as usize];
+        let z = state.cold.ruler.z(entry.price);
+        state.observe(&self.params, &self.feeds, entry, &mut |step, episode| steps.push((step, *episode)));
+        for (step, episode) in steps {
+            let source = Some((origin.partition, origin.offset));
+            let moment = Moment { ts: entry.ts, price: Ok(entry.price), z, source };
+            let alert = self.symbol_alert(id, step.into(), &episode, &moment);
+            effects.alerts.push(alert);
         }
     }
 
     /// A price behind its symbol's clock: late beyond the bound; within it, a genuine print that moves the
-    /// session's range and nothing else, since the newest price is newer.
-    fn behind(&mut self, id: u32, ts: UnixNanos, low: f64, high: f64) -> Disposition {
+    /// session's range and nothing else, since the newest price is newer. One too far from the last price to
+    /// be believed at once does not even do that.
+    pub(super) fn behind(&mut self, id: u32, entry: &Entry) -> Disposition {
         let state = &mut self.states[id as usize];
-        if ts < state.last_ts.plus(-self.params.lateness) {
+        if entry.ts < state.last_ts.plus(-self.params.lateness) {
             return Disposition::LATE;
         }
-        if state.cold.session.is_none_or(|s| ts >= s.begin) {
-            state.widen(low, high);
+        if state.cold.session.is_none_or(|s| entry.ts >= s.begin) {
+            let limit = self.params.quarantine.as_ref().zip(state.cold.ruler.sigma.usable());
+            let limit = limit.map_or(f64::INFINITY, |(q, sigma)| q.limit(sigma, 1.0));
+            let is_far = state.tick_return(entry.price).abs() > limit;
+            let kind = if is_far { EntryKind::Volume } else { EntryKind::Range };
+            self.aside(id, &Entry { kind, ..*entry });
         }
         Disposition::APPLIED
+    }
+
+    /// A print that may not set the last price.
+    pub(super) fn aside(&mut self, id: u32, entry: &Entry) {
+        let state = &mut self.states[id as usize];
+        state.keep(&self.params, entry);
+        state.volume += entry.size;
+        if entry.kind == EntryKind::Range {
+            state.widen(entry.price, entry.price);
+        }
     }
 
     pub(super) fn bar(&mut self, origin: &Origin, bar: &Bar<'_>, effects: &mut Effects) -> (UnixNanos, Disposition) {
@@ -137,20 +156,26 @@ impl Engine {
         if !state.accept_seq(feed, bar.seq) || !state.accept_bar(bar.interval, bar.ts) {
             return Disposition::DUPLICATE;
         }
-        let (low, high) = (bar.low.get(), bar.high.get());
+        let volume = bar.volume.unwrap_or(0.0);
         if let Some(session) = day {
             return self.day_bar(id, origin, feed, session, ts, bar, effects);
         }
         if ts < state.last_ts {
-            return self.behind(id, ts, low, high);
+            let extreme = |price: Price, size| Entry { size, ..Entry::plain(EntryKind::Range, ts, price.get(), feed) };
+            let outcome = self.behind(id, &extreme(bar.low, volume));
+            if outcome.outcome == Outcome::Applied {
+                self.behind(id, &extreme(bar.high, 0.0));
+            }
+            return outcome;
         }
         // A rising bar is taken to have fallen first, a falling one to have risen first.
         let path = if bar.close >= bar.open { [bar.low, bar.high, bar.close] } else { [bar.high, bar.low, bar.close] };
-        self.bar_path(id, origin, feed, ts, path, effects);
+        self.bar_path(id, origin, feed, ts, path, volume, effects);
         Disposition::APPLIED
     }
 
     /// Walks a bar's extremes at its end; the close alone moves price and variance.
+    #[expect(clippy::too_many_arguments, reason = "a bar and where it stands")]
     pub(super) fn bar_path(
         &mut self,
         id: u32,
@@ -158,19 +183,26 @@ impl Engine {
         feed: u16,
         ts: UnixNanos,
         path: [Price; 3],
+        volume: f64,
         effects: &mut Effects,
     ) {
-        // The end is exclusive: a bar up to the close of a phase lies in it.
-        let inside = ts.plus(-1);
+        let [first, second, close] = path.map(Price::get);
+        let last = Entry { size: volume, ..Entry::plain(EntryKind::BarClose, ts, close, feed) };
+        // What waits for confirmation is older than the bar.
+        if self.states[id as usize].care.has(Care::HELD) {
+            self.release(id, ts, effects);
+        }
+        let inside = last.inside();
         if inside >= self.states[id as usize].deadline {
             self.enter(id, inside, effects);
         }
-        let [first, second, close] = path.map(Price::get);
         for extreme in [first, second] {
+            let entry = Entry::plain(EntryKind::Extreme, ts, extreme, feed);
             let state = &mut self.states[id as usize];
+            state.keep(&self.params, &entry);
             state.widen(extreme, extreme);
-            if extreme <= state.low || extreme >= state.high {
-                self.decide(id, origin, feed, ts, extreme, effects);
+            if state.is_outside(extreme) {
+                self.decide(id, origin, &entry, effects);
             }
         }
         let state = &mut self.states[id as usize];
@@ -179,9 +211,12 @@ impl Engine {
         }
         let state = &mut self.states[id as usize];
         state.cold.source = Some((origin.partition, origin.offset));
-        state.advance(&self.params.half_lives, ts, close);
-        if close <= state.low || close >= state.high {
-            self.decide(id, origin, feed, ts, close, effects);
+        state.keep(&self.params, &last);
+        state.volume += volume;
+        let x = state.tick_return(close);
+        state.advance(&self.params.half_lives, ts, close, x);
+        if state.is_outside(close) {
+            self.decide(id, origin, &last, effects);
         }
     }
 
@@ -211,58 +246,5 @@ impl Engine {
         }
         self.feeds.push(name.into());
         u16::try_from(self.feeds.len() - 1).ok()
-    }
-}
-
-impl SymbolState {
-    /// Takes a price: decays both variances to `ts`, adds its return, and stands at it.
-    #[inline]
-    fn advance(&mut self, half_lives: &[f64; 2], ts: UnixNanos, price: f64) {
-        if self.last_price > 0.0 {
-            let dt = ts.since(self.last_ts).max(0);
-            let x = (price / self.last_price).ln();
-            self.fast.update(dt, half_lives[0], x);
-            self.slow.update(dt, half_lives[1], x);
-        }
-        self.range = (self.range.0.min(price), self.range.1.max(price));
-        self.last_price = price;
-        self.last_ts = ts;
-    }
-
-    /// Whether a sequence number is newer than all before it on its feed; remembers it if so.
-    #[inline]
-    fn accept_seq(&mut self, feed: u16, seq: Option<u64>) -> bool {
-        let Some(seq) = seq else { return true };
-        let next = if feed == 0 {
-            &mut self.next_seq
-        } else {
-            let feeds = &mut self.cold.feeds;
-            let at = feeds.iter().position(|(f, _)| *f == feed).unwrap_or_else(|| {
-                feeds.push((feed, 0));
-                feeds.len() - 1
-            });
-            &mut feeds[at].1
-        };
-        if seq < *next {
-            return false;
-        }
-        *next = seq.saturating_add(1);
-        true
-    }
-
-    /// Whether a final bar is newer than the last of its interval; remembers it if so.
-    fn accept_bar(&mut self, interval: Interval, start: UnixNanos) -> bool {
-        let bars = &mut self.cold.bars;
-        match bars.iter_mut().find(|(i, _)| *i == interval) {
-            Some((_, last)) if start <= *last => false,
-            Some((_, last)) => {
-                *last = start;
-                true
-            }
-            None => {
-                bars.push((interval, start));
-                true
-            }
-        }
     }
 }

@@ -7,21 +7,27 @@
 //! watermark. A tick that changes nothing costs a look-up, two decays, one logarithm and three comparisons.
 
 mod alerts;
+mod amend;
 mod close;
+mod held;
 mod image;
+mod intraday;
+mod journal;
 mod market;
 mod params;
+mod print;
 mod session;
 mod state;
+mod status;
 mod watermark;
 
 pub use image::{EngineImage, GroupsImage, PartitionImage};
-pub use params::{FeedParams, Params, Universe};
+pub use params::{FeedParams, Params, StaleRules, Universe};
 pub use state::SymbolView;
 pub use watermark::Watermark;
 
 use crate::cluster::{GroupView, Stage};
-use crate::domain::{Alert, Observation, Outcome, Reference, SessionDate, Symbol, UnixNanos};
+use crate::domain::{Alert, Observation, Outcome, Reference, SessionDate, Symbol, Tick, UnixNanos};
 use crate::market::{Calendar, Measure};
 use state::SymbolState;
 use std::collections::{BTreeMap, HashMap};
@@ -31,7 +37,7 @@ use std::sync::Arc;
 pub const EVENT_TIME_MAX: UnixNanos = UnixNanos(7_258_118_400_000_000_000);
 
 /// Where a record stands and when the log took it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Origin {
     /// Partition.
     pub partition: i32,
@@ -82,13 +88,27 @@ pub struct Effects {
     pub alerts: Vec<Alert>,
     /// Measures at closes; a later line for the same symbol and session replaces the earlier.
     pub measures: Vec<(Symbol, Measure)>,
+    /// Records that had waited, with their outcome.
+    pub resolved: Vec<Resolved>,
+}
+
+/// A record that waited in quarantine, and what became of it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Resolved {
+    /// Where it stands.
+    pub origin: Origin,
+    /// Its one outcome.
+    pub disposition: Disposition,
+    /// What it said.
+    pub tick: Tick<'static>,
 }
 
 impl Effects {
-    /// Empties both lists and keeps their memory.
+    /// Empties the lists and keeps their memory.
     pub fn clear(&mut self) {
         self.alerts.clear();
         self.measures.clear();
+        self.resolved.clear();
     }
 }
 
@@ -113,10 +133,12 @@ impl Breadth {
 }
 
 /// Clock of one input partition.
-#[derive(Clone, Copy, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 struct PartitionClock {
     event_time: UnixNanos,
     heard_at: UnixNanos,
+    /// Newest event time of each feed that holds the watermark.
+    feeds: BTreeMap<u16, UnixNanos>,
 }
 
 /// The engine of one lane.
@@ -131,6 +153,8 @@ pub struct Engine {
     tracked: Vec<u32>,
     /// Symbols whose close came on the reference topic before their market records reached it.
     awaiting_close: Vec<u32>,
+    /// Symbols with prints in quarantine.
+    quarantined: Vec<u32>,
     breadth: BTreeMap<SessionDate, Breadth>,
 }
 
@@ -147,11 +171,13 @@ impl Engine {
             stage,
             tracked: Vec::new(),
             awaiting_close: Vec::new(),
+            quarantined: Vec::new(),
             breadth: BTreeMap::new(),
         }
     }
 
-    /// Takes one record of the market input.
+    /// Takes one record of the market input: its outcome, or `None` while it waits in quarantine and until
+    /// [`Effects::resolved`] has it.
     ///
     /// `now` is wall time and reaches no result: it dates the partition's last sign of life. Effects are
     /// appended to `effects`.
@@ -161,27 +187,48 @@ impl Engine {
         origin: &Origin,
         observation: &Observation<'_>,
         effects: &mut Effects,
-    ) -> Disposition {
+    ) -> Option<Disposition> {
         let (event_time, disposition) = match observation {
             Observation::Tick(tick) => (tick.ts, self.tick(origin, tick, effects)),
-            Observation::Bar(bar) => self.bar(origin, bar, effects),
+            Observation::Bar(bar) => {
+                let (end, disposition) = self.bar(origin, bar, effects);
+                (end, Some(disposition))
+            }
             Observation::Reference(record) => {
-                (self.closing_time(record), self.reference(Channel::Market, Some(origin), record, effects))
+                let disposition = self.reference(Channel::Market, Some(origin), record, effects);
+                (self.closing_time(record), Some(disposition))
             }
             Observation::Heartbeat(beat) => {
-                (beat.ts, self.check_time(origin, beat.ts).err().unwrap_or(Disposition::APPLIED))
+                let refusal = self.check_time(origin, beat.ts).err();
+                (beat.ts, Some(refusal.unwrap_or(Disposition::APPLIED)))
             }
-            Observation::Amendment(_) | Observation::Status(_) => (UnixNanos::MIN, Disposition::DEFERRED),
+            Observation::Amendment(amendment) => (amendment.ts, Some(self.amendment(origin, amendment, effects))),
+            Observation::Status(status) => (status.ts, Some(self.status(origin, status, effects))),
         };
-        if matches!(disposition.outcome, Outcome::Applied | Outcome::Duplicate) {
-            let clock = self
-                .partitions
-                .entry(origin.partition)
-                .or_insert(PartitionClock { event_time: UnixNanos::MIN, heard_at: now });
-            clock.event_time = clock.event_time.max(event_time);
-            clock.heard_at = now;
+        // A record in quarantine is a sign of life, and moves no clock.
+        let reached = match disposition {
+            Some(d) if matches!(d.outcome, Outcome::Applied | Outcome::Duplicate) => event_time,
+            None => UnixNanos::MIN,
+            Some(_) => return disposition,
+        };
+        self.clock(origin.partition, now).heard_at = now;
+        self.reach(origin, reached);
+        if !self.params.feeds.is_empty() {
+            self.hear_feed(origin.partition, observation, reached);
         }
         disposition
+    }
+
+    fn clock(&mut self, partition: i32, now: UnixNanos) -> &mut PartitionClock {
+        let fresh = || PartitionClock { event_time: UnixNanos::MIN, heard_at: now, feeds: BTreeMap::new() };
+        self.partitions.entry(partition).or_insert_with(fresh)
+    }
+
+    /// Moves a partition's clock on.
+    fn reach(&mut self, origin: &Origin, event_time: UnixNanos) {
+        if let Some(clock) = self.partitions.get_mut(&origin.partition) {
+            clock.event_time = clock.event_time.max(event_time);
+        }
     }
 
     /// When a close stands, so that a feed of closes alone moves event time; no other reference record does.
@@ -344,7 +391,10 @@ impl Engine {
             state.cold.episodes.retier(&old.rules, &self.params.rules);
             // Records of a settled session were judged by the old tiers.
             state.cold.settled = None;
+            state.jump = self.params.quarantine.as_ref().map_or(f64::INFINITY, |q| q.floor);
             state.set_ruler(&self.params);
+            // What was decided by the old rules is not gone through again by the new ones.
+            state.begin_journal(&self.params);
         }
     }
 
@@ -389,6 +439,12 @@ impl Engine {
         }
         ranked.sort_by(by_size);
         ranked.into_iter().map(|(_, id)| self.states[id as usize].view(&self.params)).collect()
+    }
+
+    /// Records of a partition that wait in quarantine.
+    pub fn quarantined(&self, partition: i32) -> u64 {
+        let states = self.quarantined.iter().map(|id| &self.states[*id as usize]);
+        states.filter(|s| s.partition == partition).map(|s| s.cold.quarantine.held().len() as u64).sum()
     }
 
     /// Every group as it stands.

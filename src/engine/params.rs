@@ -1,7 +1,7 @@
 //! What the engine is told; `config` fills it.
 
 use crate::cluster::GroupParams;
-use crate::market::Calendar;
+use crate::market::{Calendar, QuarantineRules};
 use crate::rules::EpisodeRules;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,7 +19,19 @@ pub enum Universe {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FeedParams {
     /// Quality flag carried by every alert that one of its records decided.
-    pub flag: Arc<str>,
+    pub flag: Option<Arc<str>>,
+    /// Its event time holds its partition's watermark, until it lies so far behind, in nanoseconds; `None`:
+    /// it never does.
+    pub idle_after: Option<i64>,
+}
+
+/// When a price is too old to stand for the present.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct StaleRules {
+    /// So many of the symbol's own mean gaps.
+    pub gaps: f64,
+    /// Never under so many seconds.
+    pub least_secs: f64,
 }
 
 /// Parameters of the engine.
@@ -37,6 +49,14 @@ pub struct Params {
     pub lateness: i64,
     /// Event time may lead the log's timestamp by so much, in nanoseconds.
     pub lead_max: i64,
+    /// When a print is held for confirmation; `None`: never.
+    pub quarantine: Option<QuarantineRules>,
+    /// Entries of its session that each symbol keeps, for corrections; 0: none, and none can be unwound.
+    pub journal_max: usize,
+    /// A print outside the price limits by more than this ratio is refused.
+    pub limits_tolerance: f64,
+    /// When the lack of a price means that it is not known.
+    pub stale: StaleRules,
     /// Symbols admitted at most.
     pub symbols_max: usize,
     /// Which symbols.

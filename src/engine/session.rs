@@ -1,7 +1,7 @@
 //! From one session, or phase, to the next.
 
 use super::alerts::Moment;
-use super::state::NO_RANGE;
+use super::state::{Care, NO_RANGE};
 use super::{Effects, Engine};
 use crate::domain::{CloseBasis, Phase, Price, UnixNanos};
 use crate::market::{Located, Session};
@@ -15,15 +15,7 @@ impl Engine {
         match calendar.locate(ts) {
             Located::Known(at) => {
                 self.enter_session(id, at.session, effects);
-                let state = &mut self.states[id as usize];
-                if state.cold.phase == Phase::Regular && at.phase == Phase::Post && state.cold.live {
-                    // What was the last price before the close.
-                    state.cold.regular_last = Some(state.last_price);
-                }
-                state.cold.phase = at.phase;
-                state.cold.live = true;
-                state.deadline = at.until;
-                state.set_ruler(&self.params);
+                self.states[id as usize].enter_phase(&at, &self.params);
             }
             Located::Unknown { until } => {
                 self.finish_session(id, effects);
@@ -41,10 +33,13 @@ impl Engine {
         if self.states[id as usize].cold.session.is_some_and(|s| s.date >= session.date) {
             return;
         }
+        // What still waits belongs to the session that ends.
+        self.release(id, UnixNanos::MAX, effects);
         self.settle_passed_over(id, session, effects);
         self.finish_session(id, effects);
         let state = &mut self.states[id as usize];
         let cold = &mut state.cold;
+        let before = cold.session.map(|s| s.date);
         cold.session = Some(session);
         cold.phase = Phase::Overnight;
         cold.closed = false;
@@ -53,9 +48,17 @@ impl Engine {
         cold.regular_last = None;
         cold.breached_at = None;
         cold.flags.clear();
+        cold.limits = None;
+        if let Some(before) = before {
+            // Yesterday's price in today's shares, so that a split is no return.
+            state.last_price /= cold.history.split_ratio(before, session.date);
+        }
+        state.care.set(Care::LIMITS, false);
         state.range = NO_RANGE;
+        state.volume = 0.0;
         state.deadline = UnixNanos::MIN;
         state.set_ruler(&self.params);
+        state.begin_journal(&self.params);
     }
 
     /// Settles a session that has a close and no market record, before `next` is entered: the close came on
@@ -101,7 +104,7 @@ impl Engine {
         for (verdict, episode) in ended {
             // The ruler still is that session's; its last price is the best there is.
             let z = self.states[id as usize].cold.ruler.z(price);
-            let moment = Moment { ts: session.end, price, z, source: None };
+            let moment = Moment { ts: session.end, price: Ok(price), z, source: None };
             let alert = self.symbol_alert(id, verdict.into(), &episode, &moment);
             effects.alerts.push(alert);
         }

@@ -1,9 +1,11 @@
 //! One symbol: the few numbers a tick touches, and the rest behind a box.
 
+use super::held::HeldPrint;
+use super::journal::Journal;
 use super::params::Params;
 use crate::domain::{Direction, Phase, Reading, SessionDate, Symbol, UnixNanos, Unknown};
 use crate::estimators::{DecayedSquares, log_multiple, threshold_price};
-use crate::market::{History, Reference, Session, Sigma};
+use crate::market::{History, Quarantine, Reference, Session, Sigma};
 use crate::rules::{Band, Episode, Episodes};
 use std::sync::Arc;
 
@@ -54,6 +56,116 @@ pub(super) struct Cold {
     pub(super) bars: Vec<(crate::domain::Interval, UnixNanos)>,
     /// Partition and offset of the newest price, where a group follows.
     pub(super) source: Option<(i32, i64)>,
+    /// Since when trading stands still, with the exchange's reason.
+    pub(super) halt: Option<(UnixNanos, Arc<str>)>,
+    /// Price limits in force: lower, upper.
+    pub(super) limits: Option<(f64, f64)>,
+    /// Prints too far away to be believed yet.
+    pub(super) quarantine: Quarantine<HeldPrint>,
+}
+
+/// What makes a symbol's next print more than a price.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Care(u8);
+
+impl Care {
+    /// Trading stands still.
+    pub(super) const HALTED: Self = Self(1);
+    /// Price limits are known.
+    pub(super) const LIMITS: Self = Self(2);
+    /// Prints wait in quarantine.
+    pub(super) const HELD: Self = Self(4);
+    /// The next print is the first after a halt.
+    pub(super) const REOPENING: Self = Self(8);
+    /// An amendment waits for its print.
+    pub(super) const AHEAD: Self = Self(16);
+
+    #[inline]
+    pub(super) fn is_none(self) -> bool {
+        self.0 == 0
+    }
+
+    pub(super) fn has(self, one: Self) -> bool {
+        self.0 & one.0 != 0
+    }
+
+    /// The stable form for snapshots.
+    pub(super) fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// The inverse of [`Care::bits`].
+    pub(super) fn from_bits(bits: u8) -> Self {
+        Self(bits)
+    }
+
+    pub(super) fn set(&mut self, one: Self, on: bool) {
+        if on { self.0 |= one.0 } else { self.0 &= !one.0 }
+    }
+}
+
+/// The part of a symbol's state that its session's entries make, and that going through them again makes
+/// anew.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Intraday {
+    pub(super) last_price: f64,
+    pub(super) last_ts: UnixNanos,
+    pub(super) deadline: UnixNanos,
+    pub(super) fast: DecayedSquares,
+    pub(super) slow: DecayedSquares,
+    pub(super) range: (f64, f64),
+    pub(super) volume: f64,
+    pub(super) mean_gap: f64,
+    pub(super) phase: Phase,
+    pub(super) live: bool,
+    pub(super) episodes: Episodes,
+    pub(super) regular_last: Option<f64>,
+    pub(super) breached_at: Option<UnixNanos>,
+    pub(super) flags: Vec<Arc<str>>,
+    pub(super) halt: Option<(UnixNanos, Arc<str>)>,
+}
+
+impl Intraday {
+    pub(super) fn of(state: &SymbolState) -> Self {
+        let cold = &state.cold;
+        Self {
+            last_price: state.last_price,
+            last_ts: state.last_ts,
+            deadline: state.deadline,
+            fast: state.fast,
+            slow: state.slow,
+            range: state.range,
+            volume: state.volume,
+            mean_gap: state.mean_gap,
+            phase: cold.phase,
+            live: cold.live,
+            episodes: cold.episodes.clone(),
+            regular_last: cold.regular_last,
+            breached_at: cold.breached_at,
+            flags: cold.flags.clone(),
+            halt: cold.halt.clone(),
+        }
+    }
+
+    pub(super) fn put_back(&self, state: &mut SymbolState) {
+        state.last_price = self.last_price;
+        state.last_ts = self.last_ts;
+        state.deadline = self.deadline;
+        state.fast = self.fast;
+        state.slow = self.slow;
+        state.range = self.range;
+        state.volume = self.volume;
+        state.mean_gap = self.mean_gap;
+        let cold = &mut state.cold;
+        cold.phase = self.phase;
+        cold.live = self.live;
+        cold.episodes = self.episodes.clone();
+        cold.regular_last = self.regular_last;
+        cold.breached_at = self.breached_at;
+        cold.flags.clone_from(&self.flags);
+        cold.halt.clone_from(&self.halt);
+        state.care.set(Care::HALTED, state.cold.halt.is_some());
+    }
 }
 
 /// State of one symbol. The first fields are what a tick reads and writes.
@@ -76,6 +188,15 @@ pub(super) struct SymbolState {
     pub(super) range: (f64, f64),
     pub(super) partition: i32,
     pub(super) is_tracked: bool,
+    /// What the next print has to be looked at for.
+    pub(super) care: Care,
+    /// A log return this large, or larger, has to be looked at; infinite where none has.
+    pub(super) jump: f64,
+    /// Shares traded in the session.
+    pub(super) volume: f64,
+    /// Decayed mean of the seconds between regular prices; 0 before the second.
+    pub(super) mean_gap: f64,
+    pub(super) journal: Option<Box<Journal>>,
     pub(super) cold: Box<Cold>,
 }
 
@@ -114,6 +235,16 @@ pub struct SymbolView {
     pub partition: Option<i32>,
     /// Roots of the fast and slow decayed sums.
     pub volatility: [f64; 2],
+    /// The exchange's reason, empty where it gave none, while trading stands still.
+    pub halt: Option<Arc<str>>,
+    /// Price limits in force.
+    pub limits: Option<(f64, f64)>,
+    /// Prints that wait in quarantine.
+    pub held: usize,
+    /// Shares traded in the session.
+    pub volume: f64,
+    /// Seconds after which the lack of a price means that the price is not known.
+    pub stale_after_secs: f64,
 }
 
 /// No price in the session yet.
@@ -143,6 +274,11 @@ impl SymbolState {
             range: NO_RANGE,
             partition: NO_PARTITION,
             is_tracked: false,
+            care: Care::default(),
+            jump: params.quarantine.as_ref().map_or(f64::INFINITY, |q| q.floor),
+            volume: 0.0,
+            mean_gap: 0.0,
+            journal: None,
             cold: Box::new(Cold {
                 symbol,
                 history: History::default(),
@@ -161,7 +297,18 @@ impl SymbolState {
                 feeds: Vec::new(),
                 bars: Vec::new(),
                 source: None,
+                halt: None,
+                limits: None,
+                quarantine: Quarantine::default(),
             }),
+        }
+    }
+
+    /// Lays the session's journal aside and begins another.
+    pub(super) fn begin_journal(&mut self, params: &Params) {
+        self.journal = None;
+        if params.journal_max > 0 {
+            self.journal = Some(Box::new(Journal::from_here(self)));
         }
     }
 
@@ -171,9 +318,10 @@ impl SymbolState {
         self.bucket_end = UnixNanos::MIN;
     }
 
-    /// Whether the phase at hand is one in which prices decide.
+    /// Whether prices decide: in the pre-market and the regular session, before the close, unless trading
+    /// stands still.
     fn decides(&self) -> bool {
-        matches!(self.cold.phase, Phase::Pre | Phase::Regular) && !self.cold.closed
+        matches!(self.cold.phase, Phase::Pre | Phase::Regular) && !self.cold.closed && self.cold.halt.is_none()
     }
 
     /// Recomputes the ruler of the session at hand, and the prices at which it decides.
@@ -219,6 +367,12 @@ impl SymbolState {
         self.range = (self.range.0.min(low), self.range.1.max(high));
     }
 
+    /// Seconds without a price after which the last one says nothing: several of its mean gaps, and never
+    /// under the bound.
+    pub(super) fn stale_after(&self, params: &Params) -> f64 {
+        (params.stale.gaps * self.mean_gap).max(params.stale.least_secs)
+    }
+
     pub(super) fn view(&self, params: &Params) -> SymbolView {
         let cold = &self.cold;
         let ruler = &cold.ruler;
@@ -247,6 +401,11 @@ impl SymbolState {
             sequence: cold.sequence,
             partition: (self.partition != NO_PARTITION).then_some(self.partition),
             volatility: [self.fast.volatility(), self.slow.volatility()],
+            halt: cold.halt.as_ref().map(|(_, reason)| reason.clone()),
+            limits: cold.limits,
+            held: cold.quarantine.held().len(),
+            volume: self.volume,
+            stale_after_secs: self.stale_after(params),
         }
     }
 }

@@ -1,8 +1,11 @@
 //! Event time across symbols and partitions: what groups, and closes from the reference topic, wait for.
 
-use super::{Effects, Engine};
-use crate::cluster::MemberUpdate;
-use crate::domain::{CloseBasis, SessionDate, UnixNanos};
+use super::state::Ruler;
+use super::{Effects, Engine, PartitionClock};
+use crate::cluster::{Amends, MemberUpdate};
+use crate::domain::{CloseBasis, NANOS_PER_SEC, Observation, Reading, SessionDate, UnixNanos};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// How far event time is known to have come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -18,6 +21,7 @@ pub enum Watermark {
 impl Engine {
     /// Lets groups, and closes that wait, follow event time. `assigned` are the partitions being read.
     pub fn advance(&mut self, by: Watermark, assigned: &[i32], effects: &mut Effects) {
+        self.release_by_watermark(by, effects);
         self.settle_awaited(by, effects);
         if self.stage.is_empty() {
             return;
@@ -61,9 +65,63 @@ impl Engine {
         self.stage.settle_history(calendar.as_deref());
     }
 
+    /// Prints whose symbol has been silent since are decided by their partition's watermark: no print of that
+    /// time can come any more. `replay` by members leaves it to the symbol's own records and the end.
+    fn release_by_watermark(&mut self, by: Watermark, effects: &mut Effects) {
+        if by == Watermark::Members {
+            return;
+        }
+        for id in self.quarantined.clone() {
+            let clock = self.partitions.get(&self.states[id as usize].partition);
+            let reached = match by {
+                Watermark::End => UnixNanos::MAX,
+                _ => clock.map_or(UnixNanos::MIN, |c| self.holding_time(c).plus(-self.params.lateness)),
+            };
+            self.release(id, reached, effects);
+        }
+    }
+
+    /// A feed that holds the watermark has been heard.
+    pub(super) fn hear_feed(&mut self, partition: i32, observation: &Observation<'_>, at: UnixNanos) {
+        let name = match observation {
+            Observation::Tick(tick) => tick.feed.as_deref(),
+            Observation::Bar(bar) => bar.feed.as_deref(),
+            Observation::Heartbeat(beat) => beat.feed.as_deref(),
+            _ => None,
+        };
+        let Some(name) = name.filter(|n| self.params.feeds.get(*n).is_some_and(|f| f.idle_after.is_some())) else {
+            return;
+        };
+        if let (Some(feed), Some(clock)) = (self.feed(name), self.partitions.get_mut(&partition)) {
+            let newest = clock.feeds.entry(feed).or_insert(at);
+            *newest = (*newest).max(at);
+        }
+    }
+
+    /// How far a partition is known to have come: its newest event time, or that of the slowest feed that
+    /// holds the watermark and is not idle. Idle means behind the partition by more than its bound, in event
+    /// time: no wall clock decides.
+    fn holding_time(&self, clock: &PartitionClock) -> UnixNanos {
+        let held = clock.feeds.iter().filter_map(|(feed, at)| {
+            let idle_after = self.params.feeds.get(&*self.feeds[usize::from(*feed)])?.idle_after?;
+            (clock.event_time.since(*at) <= idle_after).then_some(*at)
+        });
+        held.min().unwrap_or(clock.event_time)
+    }
+
+    /// Newest event time of each feed that holds a watermark, over all partitions.
+    pub fn feed_times(&self) -> BTreeMap<Arc<str>, UnixNanos> {
+        let mut times = BTreeMap::new();
+        for (feed, at) in self.partitions.values().flat_map(|c| &c.feeds) {
+            let newest = times.entry(self.feeds[usize::from(*feed)].clone()).or_insert(*at);
+            *newest = (*newest).max(*at);
+        }
+        times
+    }
+
     /// The slowest assigned partition's event time less the lateness bound.
     pub fn partition_watermark(&self, assigned: &[i32]) -> UnixNanos {
-        let times = assigned.iter().map(|p| self.partitions.get(p).map_or(UnixNanos::MIN, |c| c.event_time));
+        let times = assigned.iter().map(|p| self.partitions.get(p).map_or(UnixNanos::MIN, |c| self.holding_time(c)));
         times.min().unwrap_or(UnixNanos::MIN).plus(-self.params.lateness)
     }
 
@@ -132,22 +190,41 @@ impl Engine {
             return;
         }
         let session = session.date;
-        let ruler = &state.cold.ruler;
-        let log_return = match ruler.reference {
-            Ok(r) => Ok((state.last_price / r.price).ln()),
-            Err(gap) => Err(gap),
-        };
+        let (log_return, z) = readings(&state.cold.ruler, state.last_price);
+        // While trading stands still, the price that stood before it is the right one.
+        let is_halted = state.cold.halt.is_some();
+        #[expect(clippy::cast_possible_truncation, reason = "the cast saturates, and fractions do not matter")]
+        let stale_after = (state.stale_after(&self.params) * NANOS_PER_SEC as f64) as i64;
         self.stage.update(&MemberUpdate {
             symbol: state.cold.symbol.clone(),
             at: state.bucket_end,
             session,
             log_return,
-            z: ruler.z(state.last_price),
+            z,
             market_value: state.cold.history.market_value_before(calendar, session),
             breached_at: state.cold.breached_at,
             source: state.cold.source,
+            fresh_until: if is_halted { UnixNanos::MAX } else { state.bucket_end.plus(stale_after) },
         });
     }
+
+    /// Tells the groups that a member's prices from `from` on were not as they had been told.
+    pub(super) fn amend_groups(&mut self, id: u32, from: UnixNanos, at: UnixNanos, effects: &mut Effects) {
+        let state = &self.states[id as usize];
+        let (true, Some(session), Some(journal)) = (state.is_tracked, state.cold.session, &state.journal) else {
+            return;
+        };
+        let amended = |end: UnixNanos| readings(&state.cold.ruler, journal.price_before(end));
+        let breached_at = state.cold.breached_at;
+        let change = Amends { symbol: &state.cold.symbol, session: session.date, from, at, breached_at };
+        let topic = &self.params.topic;
+        self.stage.amend(&change, self.params.calendar.as_deref(), topic, &amended, &mut effects.alerts);
+    }
+}
+
+/// Log return and multiple of a price.
+fn readings(ruler: &Ruler, price: f64) -> (Reading, Reading) {
+    (ruler.reference.map(|r| (price / r.price).ln()), ruler.z(price))
 }
 
 trait ClosedBy {

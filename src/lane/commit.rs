@@ -111,7 +111,7 @@ impl Lane<'_> {
                     group: self.config.kafka.group.clone(),
                     partition,
                     next_offset: position.next?,
-                    outcomes: position.outcomes,
+                    outcomes: position.accounts.outcomes,
                     image,
                 };
                 Some(snapshot)

@@ -36,12 +36,13 @@ impl Deliverer {
         }
     }
 
-    /// Sends the alerts of `effects` and empties it; `caused_at` is the log's timestamp of their record.
+    /// Sends the alerts of `effects` and drops them and its measures; `caused_at` is the log's timestamp of their record.
     pub(super) fn alerts(&mut self, effects: &mut Effects, caused_at: Option<UnixNanos>) -> Result<(), SinkError> {
         for alert in &effects.alerts {
             self.alert(alert, caused_at)?;
         }
-        effects.clear();
+        effects.alerts.clear();
+        effects.measures.clear();
         Ok(())
     }
 

@@ -15,10 +15,10 @@ pub use publish::{Published, Query, ReadyState, Shared};
 pub use supervise::{LaneOptions, run_lane};
 
 use crate::clock;
-use crate::codec::decode;
+use crate::codec::{decode, encode_tick};
 use crate::config::Config;
-use crate::domain::{Outcome, UnixNanos};
-use crate::engine::{Channel, Effects, Engine, Origin, Watermark};
+use crate::domain::{Accounts, Outcome, UnixNanos};
+use crate::engine::{Channel, Effects, Engine, Origin, Resolved, Watermark};
 use crate::sinks::SinkError;
 use crate::sources::{InputError, Ownership, RawRecord, ReferenceReader, Source, SourceError};
 use commit::Commits;
@@ -83,15 +83,13 @@ impl From<SinkError> for LaneError {
     }
 }
 
-type Outcomes = [u64; Outcome::ALL.len()];
-
 /// What is known of a partition that is being read.
 #[derive(Clone, Copy, Default, Debug)]
 struct Position {
     /// Next offset to read; `None` until the first record when the group decides where to start.
     next: Option<i64>,
-    /// Records by outcome, since the partition was first read.
-    outcomes: Outcomes,
+    /// Where its records went, since the partition was first read.
+    accounts: Accounts,
     /// The log's timestamp of the last record.
     timestamp: Option<UnixNanos>,
     /// Whether nothing was taken since the partition was assigned.
@@ -148,8 +146,8 @@ impl Lane<'_> {
         let wait = if self.deliverer.sink.in_flight() > 0 { Duration::from_millis(1) } else { WAIT };
         let Self { source, engine, deliverer, positions, effects, shared, sampled, config, .. } = self;
         let now = clock::now();
-        let mut batch: Outcomes = [0; Outcome::ALL.len()];
-        let (mut failure, mut is_recount_due) = (None, false);
+        let mut batch = Accounts::default();
+        let (mut failure, mut is_recount_due, mut fresh) = (None, false, 0_u64);
         let bound = config.in_flight_max;
         let taken = source.poll(BATCH_MAX, wait, &mut |record| {
             let Some(position) = positions.get_mut(&record.partition) else { return ControlFlow::Continue(()) };
@@ -179,17 +177,27 @@ impl Lane<'_> {
             }
             match taken {
                 Ok(outcome) => {
-                    batch[outcome as usize] += 1;
-                    position.outcomes[outcome as usize] += 1;
+                    fresh += 1;
+                    batch.take(outcome);
+                    position.accounts.take(outcome);
                 }
                 Err(error) => {
                     failure = Some(error);
                     return ControlFlow::Break(());
                 }
             }
+            if !effects.resolved.is_empty()
+                && let Err(error) = resolve(effects, positions, deliverer, &mut batch.outcomes)
+            {
+                failure = Some(error);
+                return ControlFlow::Break(());
+            }
             if deliverer.sink.in_flight() > bound { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
-        shared.metrics.count(&batch);
+        if fresh > 0 {
+            let waiting = positions.values().map(|p| p.accounts.quarantined).sum();
+            shared.metrics.count(fresh, &batch.outcomes, waiting);
+        }
         if is_recount_due {
             self.recount();
         }
@@ -204,6 +212,18 @@ impl Lane<'_> {
         let assigned = self.assigned();
         self.engine.advance(Watermark::Partitions, &assigned, &mut self.effects);
         self.deliverer.alerts(&mut self.effects, None)?;
+        self.resolve()
+    }
+
+    /// Accounts for records that had waited and were decided by something else than a record of their own.
+    fn resolve(&mut self) -> Result<(), LaneError> {
+        if self.effects.resolved.is_empty() {
+            return Ok(());
+        }
+        let mut outcomes = [0; Outcome::ALL.len()];
+        resolve(&mut self.effects, &mut self.positions, &mut self.deliverer, &mut outcomes)?;
+        let waiting = self.positions.values().map(|p| p.accounts.quarantined).sum();
+        self.shared.metrics.count(0, &outcomes, waiting);
         Ok(())
     }
 
@@ -234,6 +254,7 @@ impl Lane<'_> {
         self.reference = Some(reader);
         if taken? > 0 {
             self.deliverer.alerts(&mut self.effects, None)?;
+            self.resolve()?;
             self.advance(1)?;
         }
         Ok(())
@@ -311,7 +332,8 @@ impl Lane<'_> {
             self.commits.has_snapshot(partition);
             position.is_fresh = true;
             position.next = Some(snapshot.next_offset);
-            position.outcomes = snapshot.outcomes;
+            let quarantined = self.engine.quarantined(partition);
+            position.accounts = Accounts { outcomes: snapshot.outcomes, quarantined };
             info!(partition, offset = snapshot.next_offset, "state restored from its snapshot");
         }
         progress.set(1.0);
@@ -324,11 +346,9 @@ impl Lane<'_> {
     /// Makes the counters say what the partitions at hand add up to: what another instance reads is its to
     /// count, and what is read again is not counted twice.
     fn recount(&self) {
-        let mut total: Outcomes = [0; Outcome::ALL.len()];
+        let mut total = Accounts::default();
         for position in self.positions.values() {
-            for (sum, n) in total.iter_mut().zip(position.outcomes) {
-                *sum += n;
-            }
+            total.add(&position.accounts);
         }
         self.shared.metrics.recount(&total);
     }
@@ -365,29 +385,50 @@ impl Lane<'_> {
     }
 }
 
-/// One record: decoded, decided, its alerts sent. Returns its one outcome.
+/// One record: decoded, decided, its alerts sent. Returns its one outcome, or `None` while it waits.
 fn take_record(
     engine: &mut Engine,
     deliverer: &mut Deliverer,
     effects: &mut Effects,
     now: UnixNanos,
     record: &RawRecord<'_>,
-) -> Result<Outcome, SinkError> {
+) -> Result<Option<Outcome>, SinkError> {
     let origin = Origin { partition: record.partition, offset: record.offset, timestamp: record.timestamp };
     let value = record.value.unwrap_or_default();
-    let (outcome, reason, detail) = match decode(value) {
+    let answer = match decode(value) {
         Ok(observation) => {
-            let disposition = engine.step(now, &origin, &observation, effects);
-            (disposition.outcome, disposition.reason, String::new())
+            engine.step(now, &origin, &observation, effects).map(|d| (d.outcome, d.reason, String::new()))
         }
-        Err(error) => (error.outcome, error.reason, error.detail.into_owned()),
+        Err(error) => Some((error.outcome, error.reason, error.detail.into_owned())),
     };
     if !effects.alerts.is_empty() {
         deliverer.alerts(effects, record.timestamp)?;
     }
     effects.measures.clear();
+    let Some((outcome, reason, detail)) = answer else { return Ok(None) };
     if outcome.is_dead_letter() {
         deliverer.dead_letter(false, &origin, record.key, value, reason, &detail)?;
     }
-    Ok(outcome)
+    Ok(Some(outcome))
+}
+
+/// Accounts for records that had waited, and sends the refused ones away.
+fn resolve(
+    effects: &mut Effects,
+    positions: &mut BTreeMap<i32, Position>,
+    deliverer: &mut Deliverer,
+    outcomes: &mut [u64; Outcome::ALL.len()],
+) -> Result<(), SinkError> {
+    for Resolved { origin, disposition, tick } in effects.resolved.drain(..) {
+        let Some(position) = positions.get_mut(&origin.partition) else { continue };
+        position.accounts.resolve(disposition.outcome);
+        outcomes[disposition.outcome as usize] += 1;
+        if disposition.outcome.is_dead_letter() {
+            let mut value = Vec::new();
+            encode_tick(&tick, &mut value);
+            let key = tick.symbol.as_bytes();
+            deliverer.dead_letter(false, &origin, Some(key), &value, disposition.reason, "")?;
+        }
+    }
+    Ok(())
 }

@@ -4,8 +4,8 @@
 //! damaged, foreign or of another layout is refused with its reason, and the partition starts where its
 //! group stands.
 
-use super::Outcomes;
 use crate::codec::{decode_snapshot, encode_snapshot};
+use crate::domain::Outcome;
 use crate::engine::{GroupsImage, PartitionImage};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,8 @@ pub(super) struct PartitionSnapshot {
     pub(super) group: String,
     pub(super) partition: i32,
     pub(super) next_offset: i64,
-    pub(super) outcomes: Outcomes,
+    /// Records by outcome; what waits in quarantine is in the image.
+    pub(super) outcomes: [u64; Outcome::ALL.len()],
     pub(super) image: PartitionImage,
 }
 

@@ -7,6 +7,7 @@ use super::{Commits, Lane, LaneError};
 use crate::app::load_history;
 use crate::clock;
 use crate::config::Config;
+use crate::domain::Accounts;
 use crate::engine::{Effects, Engine};
 use crate::sinks::KafkaSink;
 use crate::sources::{KafkaSource, ReferenceReader};
@@ -82,7 +83,7 @@ fn live_once(
     if let Some(groups) = snapshots.groups() {
         engine.restore_groups(groups.image);
     }
-    shared.metrics.recount(&Default::default());
+    shared.metrics.recount(&Accounts::default());
     let reference = kafka.topics.reference.as_deref().map(|topic| ReferenceReader::new(kafka, topic)).transpose()?;
     let sink = KafkaSink::new(kafka, Arc::default(), shared.metrics.clone())?;
     let source = KafkaSource::new(kafka, instance, shared.health.clone())?;

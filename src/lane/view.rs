@@ -49,7 +49,7 @@ pub(super) fn state_json(
         json!({"session": session.to_string(), "count": b.count, "valid": b.valid, "up": b.up, "down": b.down, "ratio": b.ratio()})
     });
     let latency = metrics.event_to_alert_hdr.quantile(0.5).zip(metrics.event_to_alert_hdr.quantile(0.99));
-    let flags: Vec<&str> = engine.params().feeds.values().map(|f| &*f.flag).collect();
+    let flags: Vec<&str> = engine.params().feeds.values().filter_map(|f| f.flag.as_deref()).collect();
     json!({
         "event_time": event_time.map(|t| t.to_string()),
         "session": moment.map(|m| m.session.date.to_string()),

@@ -246,7 +246,7 @@ impl History {
     }
 
     /// Shares for one old one from after `from` up to and including `to`.
-    fn split_ratio(&self, from: SessionDate, to: SessionDate) -> f64 {
+    pub fn split_ratio(&self, from: SessionDate, to: SessionDate) -> f64 {
         self.splits.iter().filter(|(ex, _)| *ex > from && *ex <= to).map(|(_, ratio)| ratio).product()
     }
 

@@ -3,6 +3,8 @@
 
 mod calendar;
 mod history;
+mod quarantine;
 
 pub use calendar::{Calendar, CalendarError, CalendarOverlay, Located, Moment, Session};
 pub use history::{Close, Desk, History, HistoryImage, Measure, Reference, SIGMA_MIN, Sigma};
+pub use quarantine::{Held, Quarantine, QuarantineRules};

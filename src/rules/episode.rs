@@ -4,6 +4,7 @@
 //! CONFIRMED or FADED. The machine sees multiples of sigma and event times, nothing else, and decides on
 //! unrounded numbers: exactly 3.0 counts.
 
+use super::reconcile::Told;
 use crate::domain::{AlertState, Direction, UnixNanos};
 
 /// Closed episodes of a session that wait for its close; the oldest expires beyond.
@@ -245,6 +246,29 @@ impl Episodes {
             self.waiting.remove(0);
         }
         self.waiting.push(episode);
+    }
+
+    /// Every episode of the session, in order of number, with whether it is over.
+    pub fn told(&self) -> Vec<Told> {
+        let over = self.waiting.iter().map(|e| Told { episode: *e, is_over: true });
+        over.chain(self.current.map(|e| Told { episode: e, is_over: false })).collect()
+    }
+
+    /// Takes back what [`Episodes::told`] gave out.
+    pub fn retell(&mut self, told: &[Told], count: u32) {
+        self.waiting = told.iter().filter(|t| t.is_over).map(|t| t.episode).collect();
+        self.current = told.iter().find(|t| !t.is_over).map(|t| t.episode);
+        self.count = count;
+    }
+
+    /// Moves every running clock on: trading stood still for so long, and no time counts.
+    pub fn stand_still(&mut self, nanos: i64) {
+        if let Some(since) = self.current.as_mut().and_then(|e| e.low_since.as_mut()) {
+            *since = since.plus(nanos);
+        }
+        for cooldown in self.cooldowns.iter_mut().flatten() {
+            cooldown.until = cooldown.until.plus(nanos);
+        }
     }
 
     /// Goes on under other tiers: each tier held becomes the highest new one at or below its multiple.

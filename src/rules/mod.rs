@@ -1,5 +1,7 @@
 //! When an episode opens, escalates, eases, ends, and what its close makes of it: state in, verdict out.
 
 mod episode;
+mod reconcile;
 
 pub use episode::{Band, Cooldown, Episode, EpisodeRules, Episodes, Step, Verdict};
+pub use reconcile::{Amended, Told, reconcile};

@@ -1,7 +1,7 @@
 //! The metrics of the service. Names and meanings are part of the outside contract.
 
 use super::HdrSummary;
-use crate::domain::Outcome;
+use crate::domain::{Accounts, Outcome};
 use prometheus::{
     Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry, TextEncoder,
@@ -206,21 +206,19 @@ impl Metrics {
         Ok(metrics)
     }
 
-    /// Counts a batch of records by outcome.
-    pub fn count(&self, outcomes: &[u64; Outcome::ALL.len()]) {
-        if outcomes.iter().any(|n| *n > 0) {
-            let _accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
-            self.add(outcomes);
-        }
+    /// Counts a batch: records taken, outcomes that became known, and how many wait now.
+    pub fn count(&self, taken: u64, outcomes: &[u64; Outcome::ALL.len()], quarantined: u64) {
+        let _accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        self.add(taken, outcomes);
+        self.quarantined.set(i64::try_from(quarantined).unwrap_or(i64::MAX));
     }
 
-    fn add(&self, outcomes: &[u64; Outcome::ALL.len()]) {
-        let total: u64 = outcomes.iter().sum();
+    fn add(&self, taken: u64, outcomes: &[u64; Outcome::ALL.len()]) {
         for (counter, n) in self.records.iter().zip(outcomes) {
             counter.inc_by(*n);
         }
-        self.records_in.inc_by(total);
-        self.taken.fetch_add(total, Ordering::Relaxed);
+        self.records_in.inc_by(taken);
+        self.taken.fetch_add(taken, Ordering::Relaxed);
     }
 
     /// Records taken so far.
@@ -229,14 +227,15 @@ impl Metrics {
     }
 
     /// Sets the counts of records: partitions came or went. Readers see a reset, as after a restart.
-    pub fn recount(&self, outcomes: &[u64; Outcome::ALL.len()]) {
+    pub fn recount(&self, accounts: &Accounts) {
         let _accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
         for counter in &self.records {
             counter.reset();
         }
         self.records_in.reset();
         self.taken.store(0, Ordering::Relaxed);
-        self.add(outcomes);
+        self.add(accounts.records_in(), &accounts.outcomes);
+        self.quarantined.set(i64::try_from(accounts.quarantined).unwrap_or(i64::MAX));
     }
 
     /// Records by outcome so far.

@@ -33,8 +33,13 @@ pub(crate) fn params_with(toml: &str) -> Params {
     load_text("test", toml, &[], &[]).unwrap().config.params
 }
 
-/// The shipped defaults.
+/// The shipped defaults, prints taken as they come.
 pub(crate) fn params() -> Params {
+    Params { quarantine: None, ..params_as_shipped() }
+}
+
+/// The shipped defaults.
+pub(crate) fn params_as_shipped() -> Params {
     params_with(DEFAULTS)
 }
 
@@ -82,7 +87,16 @@ impl Run {
         let observation = decode(record.as_bytes()).unwrap_or_else(|e| panic!("{record}: {e}"));
         let origin = Origin { partition, offset: self.offset, timestamp };
         self.offset += 1;
-        self.engine.step(UnixNanos(0), &origin, &observation, &mut self.effects)
+        let answer = self.engine.step(UnixNanos(0), &origin, &observation, &mut self.effects);
+        answer.unwrap_or_else(|| panic!("{record} waits in quarantine"))
+    }
+
+    /// Feeds a print that may have to wait: its outcome, unless it does.
+    pub(crate) fn print(&mut self, record: &str) -> Option<Outcome> {
+        let observation = decode(record.as_bytes()).unwrap_or_else(|e| panic!("{record}: {e}"));
+        let origin = Origin { partition: 0, offset: self.offset, timestamp: None };
+        self.offset += 1;
+        self.engine.step(UnixNanos(0), &origin, &observation, &mut self.effects).map(|d| d.outcome)
     }
 
     /// Feeds a record that must be applied.

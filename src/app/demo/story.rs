@@ -63,7 +63,7 @@ impl Story {
             say(&format!("  {:<8} {}{billions}", text(alert, "severity"), text(alert, "summary")));
         }
         let outcomes = shared.metrics.outcomes();
-        let total: u64 = outcomes.iter().sum();
+        let total = shared.metrics.taken();
         let parts: Vec<String> = Outcome::ALL
             .iter()
             .zip(outcomes)

@@ -130,6 +130,7 @@ fn sentence(
         (AlertKind::Close, AlertState::Expired) => format!("ended {session} without a verdict"),
         (AlertKind::Close, _) => format!("is {now} again on {session}"),
         (AlertKind::Confirm, _) => format!("closed {session} at {held}"),
+        (AlertKind::Retract, _) => format!("never stood at {held} on {session} and is {now}"),
         (AlertKind::Fade, _) => format!("did not hold {held} and closed {session} at {now}"),
         _ => format!("is at {held} on {session}"),
     };

@@ -1,5 +1,6 @@
 //! The state of a group as plain numbers, for snapshots.
 
+use super::amend::Told;
 use super::{Group, Stay};
 use crate::cluster::level::{Level, Membership};
 use crate::cluster::member::{MemberClose, MemberUpdate};
@@ -19,6 +20,15 @@ struct ReadingImage {
     basis: Option<u8>,
     breached_at: Option<i64>,
     source: Option<(i32, i64)>,
+    fresh_until: i64,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+struct ToldImage {
+    at: i64,
+    number: u32,
+    level: Option<u8>,
+    members: Vec<ReadingImage>,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -46,6 +56,8 @@ pub struct GroupImage {
     waiting: Vec<StayImage>,
     count: u32,
     sequence: u64,
+    judged_at: i64,
+    told: Vec<ToldImage>,
 }
 
 fn known(reading: domain::Reading) -> Known {
@@ -70,6 +82,7 @@ impl From<&MemberReading> for ReadingImage {
             basis: m.basis.map(CloseBasis::number),
             breached_at: m.breached_at.map(|t| t.0),
             source: m.source,
+            fresh_until: m.fresh_until.0,
         }
     }
 }
@@ -84,7 +97,26 @@ impl ReadingImage {
             basis: self.basis.and_then(CloseBasis::from_number),
             breached_at: self.breached_at.map(UnixNanos),
             source: self.source,
+            fresh_until: UnixNanos(self.fresh_until),
         })
+    }
+}
+
+impl From<&Told> for ToldImage {
+    fn from(t: &Told) -> Self {
+        let members = t.members.iter().map(ReadingImage::from).collect();
+        Self { at: t.at.0, number: t.number, level: t.level.map(Level::number), members }
+    }
+}
+
+impl ToldImage {
+    fn restore(self) -> Told {
+        Told {
+            at: UnixNanos(self.at),
+            number: self.number,
+            level: self.level.and_then(Level::from_number),
+            members: self.members.into_iter().filter_map(ReadingImage::restore).collect(),
+        }
     }
 }
 
@@ -132,6 +164,7 @@ impl Group {
                 basis: None,
                 breached_at: u.breached_at,
                 source: u.source,
+                fresh_until: u.fresh_until,
             };
             (at.0, u.session.days(), ReadingImage::from(&reading))
         };
@@ -144,6 +177,7 @@ impl Group {
                 basis: c.basis,
                 breached_at: c.breached_at,
                 source: c.source,
+                fresh_until: UnixNanos::MAX,
             };
             (c.session.days(), c.is_history, ReadingImage::from(&reading))
         };
@@ -166,6 +200,8 @@ impl Group {
             waiting: self.waiting.iter().map(StayImage::from).collect(),
             count: self.count,
             sequence: self.sequence,
+            judged_at: self.judged_at.0,
+            told: self.told.iter().map(ToldImage::from).collect(),
         }
     }
 
@@ -191,6 +227,7 @@ impl Group {
                 market_value: m.market_value,
                 breached_at: m.breached_at,
                 source: m.source,
+                fresh_until: m.fresh_until,
             };
             self.schedule(UnixNanos(at), update);
         }
@@ -214,5 +251,7 @@ impl Group {
         self.current = image.current.as_ref().and_then(StayImage::restore);
         self.waiting = image.waiting.iter().filter_map(StayImage::restore).collect();
         (self.count, self.sequence) = (image.count, image.sequence);
+        self.judged_at = UnixNanos(image.judged_at);
+        self.told = image.told.into_iter().map(ToldImage::restore).collect();
     }
 }

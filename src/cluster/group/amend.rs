@@ -1,0 +1,129 @@
+//! A member's price that was taken back: what the group had said because of it is retracted or corrected.
+
+use super::alert::Seen;
+use super::{Group, Moment, Stay};
+use crate::cluster::level::Level;
+use crate::cluster::reading::{self, MemberReading};
+use crate::domain::{self, Alert, AlertKind, AlertState, Phase, SessionDate, Symbol, UnixNanos};
+use crate::market::Located;
+
+/// Moments that were told and are kept for corrections, of one session.
+const TOLD_MAX: usize = 32;
+
+/// A member's prices from some instant on were not as they had been told.
+pub struct Amends<'a> {
+    /// Which member.
+    pub symbol: &'a Symbol,
+    /// Session at hand.
+    pub session: SessionDate,
+    /// Event time of the print that was taken back or replaced.
+    pub from: UnixNanos,
+    /// Event time at which that became known.
+    pub at: UnixNanos,
+    /// Its first breach of the session, as it is now.
+    pub breached_at: Option<UnixNanos>,
+}
+
+/// A moment at which something was said, and what it was said of.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Told {
+    pub(super) at: UnixNanos,
+    /// Number of the stay.
+    pub(super) number: u32,
+    /// Level read then; `None` where it was not known.
+    pub(super) level: Option<Level>,
+    pub(super) members: Vec<MemberReading>,
+}
+
+impl Group {
+    pub(super) fn remember(&mut self, told: Told) {
+        if self.told.len() >= TOLD_MAX {
+            self.told.remove(0);
+        }
+        self.told.push(told);
+    }
+
+    /// Puts a member right. `reading_at` gives its log return and multiple as of an instant.
+    pub(in crate::cluster) fn amend(
+        &mut self,
+        change: &Amends<'_>,
+        moment: &Moment<'_>,
+        reading_at: &dyn Fn(UnixNanos) -> (domain::Reading, domain::Reading),
+        alerts: &mut Vec<Alert>,
+    ) {
+        let is_meant = |symbol: &Symbol, at: UnixNanos| symbol == change.symbol && at > change.from;
+        for update in self.scheduled.values_mut().flatten().filter(|u| is_meant(&u.symbol, u.at)) {
+            (update.log_return, update.z) = reading_at(update.at);
+            update.breached_at = change.breached_at;
+        }
+        if self.session != Some(change.session) || self.settled_until.is_some_and(|s| s >= change.session) {
+            return;
+        }
+        let put_right = |members: &mut [MemberReading], at: UnixNanos| {
+            for member in members.iter_mut().filter(|m| is_meant(&m.symbol, at)) {
+                (member.log_return, member.z) = reading_at(at);
+                member.breached_at = change.breached_at;
+            }
+        };
+        let mut now: Vec<MemberReading> = self.now.values().cloned().collect();
+        put_right(&mut now, self.judged_at);
+        self.now = now.into_iter().map(|m| (m.symbol.clone(), m)).collect();
+        let sigma = self.sigma(change.session);
+        let mut numbers = Vec::new();
+        for told in &mut self.told {
+            let before = told.members.clone();
+            put_right(&mut told.members, told.at);
+            if told.members != before {
+                told.level = reading::read(&self.params, &told.members, sigma).level;
+                numbers.push(told.number);
+            }
+        }
+        numbers.dedup();
+        for number in numbers {
+            self.amend_stay(number, change, moment, alerts);
+        }
+    }
+
+    fn amend_stay(&mut self, number: u32, change: &Amends<'_>, moment: &Moment<'_>, alerts: &mut Vec<Alert>) {
+        let levels: Vec<Level> =
+            self.told.iter().filter(|t| t.number == number).map(|t| t.level.unwrap_or(Level::Calm)).collect();
+        let peak = levels.iter().max().copied().unwrap_or(Level::Calm);
+        let held = levels.last().copied().unwrap_or(Level::Calm);
+        let waits = self.waiting.iter().position(|s| s.number == number);
+        let stay = match waits {
+            Some(at) => Some(self.waiting[at]),
+            None => self.current.filter(|s| s.number == number),
+        };
+        let Some(mut stay) = stay else { return };
+        let (kind, state) = if peak == Level::Calm {
+            (AlertKind::Retract, AlertState::Retracted)
+        } else if peak != stay.peak || (waits.is_none() && held != stay.level && held > Level::Calm) {
+            (stay.level, stay.peak) = (held.max(Level::Watch), peak);
+            (AlertKind::Correct, AlertState::Provisional)
+        } else {
+            return;
+        };
+        let members: Vec<MemberReading> = self.now.values().cloned().collect();
+        let reading = reading::read(&self.params, &members, self.sigma(change.session));
+        let phase = match moment.calendar.map(|c| c.locate(change.at)) {
+            Some(Located::Known(m)) => m.phase,
+            _ => Phase::Regular,
+        };
+        let seen = Seen {
+            session: change.session,
+            at: change.at,
+            phase,
+            reading: &reading,
+            members: &members,
+            topic: moment.topic,
+        };
+        alerts.push(self.alert(kind, state, &stay, &seen));
+        self.last = Some(reading);
+        let kept = (kind != AlertKind::Retract).then_some(Stay { revision: stay.revision + 1, ..stay });
+        match (waits, kept) {
+            (Some(at), Some(stay)) => self.waiting[at] = stay,
+            (Some(at), None) => drop(self.waiting.remove(at)),
+            (None, stay) => self.current = stay,
+        }
+    }
+}

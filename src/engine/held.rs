@@ -1,0 +1,266 @@
+//! Prints that have to be looked at before they are taken: after a jump, during a halt, near price limits,
+//! or while others wait.
+
+use super::journal::Ahead;
+use super::print::{Entry, EntryKind};
+use super::state::Care;
+use super::{Disposition, Effects, Engine, Origin, Resolved};
+use crate::domain::{Outcome, Phase, Price, Tick, UnixNanos};
+use crate::market::{Held, Located, QuarantineRules, Session};
+
+/// A record in quarantine.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct HeldPrint {
+    pub(super) entry: Entry,
+    pub(super) origin: Origin,
+    pub(super) tick: Tick<'static>,
+}
+
+impl Disposition {
+    const BAD_PRINT: Self = Self { outcome: Outcome::Rejected, reason: "bad_print" };
+    const OUTSIDE_LIMITS: Self = Self { outcome: Outcome::Rejected, reason: "outside_limits" };
+    const HALTED: Self = Self { outcome: Outcome::Applied, reason: "halted" };
+    pub(super) const CANCELLED: Self = Self { outcome: Outcome::Applied, reason: "cancelled" };
+}
+
+/// Where a print is measured from: the price, the share of daily variance expected since, and sigma.
+struct Distance {
+    base: f64,
+    share: f64,
+    sigma: f64,
+}
+
+impl Engine {
+    /// A print in event-time order that needs care; `None` while it waits.
+    #[cold]
+    pub(super) fn careful(
+        &mut self,
+        id: u32,
+        origin: &Origin,
+        tick: &Tick<'_>,
+        mut entry: Entry,
+        effects: &mut Effects,
+    ) -> Option<Disposition> {
+        self.release(id, entry.ts, effects);
+        let state = &mut self.states[id as usize];
+        if state.care.has(Care::AHEAD)
+            && let Some(journal) = &mut state.journal
+        {
+            let amended = journal.amended_ahead(&entry);
+            state.care.set(Care::AHEAD, !journal.ahead.is_empty());
+            match amended {
+                Some(Ahead::Cancelled) => {
+                    state.keep(&self.params, &Entry { kind: EntryKind::Void, ..entry });
+                    return Some(Disposition::CANCELLED);
+                }
+                Some(Ahead::Corrected(price)) => entry.price = price,
+                None => {}
+            }
+        }
+        if state.care.has(Care::HALTED) {
+            self.aside(id, &Entry { kind: EntryKind::Volume, ..entry });
+            return Some(Disposition::HALTED);
+        }
+        let place = self.params.calendar.as_deref().map(|c| c.locate(entry.ts));
+        if let (Some((lower, upper)), Some(Located::Known(at))) = (state.cold.limits, &place) {
+            let slack = 1.0 + self.params.limits_tolerance;
+            let is_outside = entry.price < lower / slack || entry.price > upper * slack;
+            if is_outside && at.phase == Phase::Regular && state.cold.session.is_some_and(|s| s.date == at.session.date)
+            {
+                return Some(Disposition::OUTSIDE_LIMITS);
+            }
+        }
+        // The first print after a halt comes from an auction.
+        let is_reopening = state.care.has(Care::REOPENING);
+        state.care.set(Care::REOPENING, false);
+        let Some(rules) = self.params.quarantine.clone().filter(|_| !is_reopening) else {
+            self.take(id, origin, &entry, entry.ts, effects);
+            return Some(Disposition::APPLIED);
+        };
+        let session = match &place {
+            Some(Located::Known(at)) => Some(at.session),
+            _ => None,
+        };
+        match self.distance(id, session, entry.ts) {
+            // Without a ruler nothing can fire, and nothing is too far.
+            Some(far) if (entry.price / far.base).ln().abs() > rules.limit(far.sigma, far.share) => {
+                self.doubt(id, origin, tick, entry, &rules, effects)
+            }
+            _ => {
+                self.states[id as usize].cold.quarantine.contradict();
+                self.take(id, origin, &entry, entry.ts, effects);
+                self.free_near(id, &rules, entry.ts, effects);
+                Some(Disposition::APPLIED)
+            }
+        }
+    }
+
+    /// A print beyond the limit: enough others agree, or it waits.
+    fn doubt(
+        &mut self,
+        id: u32,
+        origin: &Origin,
+        tick: &Tick<'_>,
+        entry: Entry,
+        rules: &QuarantineRules,
+        effects: &mut Effects,
+    ) -> Option<Disposition> {
+        let state = &mut self.states[id as usize];
+        let venue = (entry.venue != 0).then_some(entry.venue);
+        let sigma = state.cold.ruler.sigma.usable().unwrap_or(0.0);
+        // Those that agree came within the holding time: their distance has next to no time to grow.
+        let tolerance = rules.limit(sigma, 0.0);
+        if let Some(agreeing) = state.cold.quarantine.confirmed_by(rules, entry.price, venue, tolerance) {
+            for held in agreeing {
+                self.accept(id, held, entry.ts, effects);
+            }
+            self.take(id, origin, &entry, entry.ts, effects);
+            self.free_near(id, rules, entry.ts, effects);
+            return Some(Disposition::APPLIED);
+        }
+        let record = HeldPrint { entry, origin: *origin, tick: tick.to_static() };
+        let held = Held { ts: entry.ts, price: entry.price, venue, is_contradicted: false, record };
+        let pushed_out = state.cold.quarantine.hold(rules, held);
+        state.care.set(Care::HELD, true);
+        if !self.quarantined.contains(&id) {
+            self.quarantined.push(id);
+        }
+        if let Some(oldest) = pushed_out {
+            Self::refuse(oldest, Disposition::BAD_PRINT, effects);
+        }
+        None
+    }
+
+    /// Decides on prints whose time is up at `now`, the symbol's own clock or the partition's watermark.
+    pub(super) fn release(&mut self, id: u32, now: UnixNanos, effects: &mut Effects) {
+        if !self.states[id as usize].care.has(Care::HELD) {
+            return;
+        }
+        let Some(rules) = self.params.quarantine.clone() else {
+            // Nothing is held any more since the rules were changed.
+            while let Some(held) = self.states[id as usize].cold.quarantine.remove(|_| true) {
+                let known_at = held.ts;
+                self.accept(id, held, known_at, effects);
+            }
+            return self.after_release(id);
+        };
+        while let Some(held) = self.states[id as usize].cold.quarantine.expired(&rules, now) {
+            if held.is_contradicted {
+                Self::refuse(held, Disposition::BAD_PRINT, effects);
+            } else {
+                let known_at = held.ts.plus(rules.hold);
+                self.accept(id, held, known_at, effects);
+                self.free_near(id, &rules, known_at, effects);
+            }
+        }
+        self.after_release(id);
+    }
+
+    fn after_release(&mut self, id: u32) {
+        let state = &mut self.states[id as usize];
+        if state.cold.quarantine.is_empty() {
+            state.care.set(Care::HELD, false);
+            self.quarantined.retain(|other| *other != id);
+        }
+    }
+
+    /// Prints that wait and are no longer far from the last price.
+    fn free_near(&mut self, id: u32, rules: &QuarantineRules, known_at: UnixNanos, effects: &mut Effects) {
+        loop {
+            let state = &mut self.states[id as usize];
+            let (last, sigma) = (state.last_price, state.cold.ruler.sigma.usable().unwrap_or(0.0));
+            let tolerance = rules.limit(sigma, 0.0);
+            let near = state.cold.quarantine.held().iter().find(|h| (h.price / last).ln().abs() <= tolerance);
+            let Some(offset) = near.map(|h| h.record.origin) else { break };
+            let held = state.cold.quarantine.remove(|r| r.origin == offset);
+            let Some(held) = held else { break };
+            self.accept(id, held, known_at, effects);
+        }
+        self.after_release(id);
+    }
+
+    /// Takes a print that waited, with its own event time and origin.
+    fn accept(&mut self, id: u32, held: Held<HeldPrint>, known_at: UnixNanos, effects: &mut Effects) {
+        let HeldPrint { entry, origin, tick } = held.record;
+        let disposition = if entry.ts < self.states[id as usize].last_ts {
+            self.aside(id, &Entry { kind: EntryKind::Range, ..entry });
+            Disposition::APPLIED
+        } else {
+            self.take(id, &origin, &entry, known_at, effects);
+            Disposition::APPLIED
+        };
+        self.reach(&origin, entry.ts);
+        effects.resolved.push(Resolved { origin, disposition, tick });
+    }
+
+    pub(super) fn refuse(held: Held<HeldPrint>, disposition: Disposition, effects: &mut Effects) {
+        let HeldPrint { origin, tick, .. } = held.record;
+        effects.resolved.push(Resolved { origin, disposition, tick });
+    }
+
+    fn take(&mut self, id: u32, origin: &Origin, entry: &Entry, known_at: UnixNanos, effects: &mut Effects) {
+        let x = self.states[id as usize].tick_return(entry.price);
+        self.price(id, origin, entry, x, known_at, effects);
+    }
+
+    /// What a print of `ts` is measured from: the last price of its session, else the session's reference.
+    /// `None` when there is no ruler.
+    fn distance(&self, id: u32, session: Option<Session>, ts: UnixNanos) -> Option<Distance> {
+        let state = &self.states[id as usize];
+        let calendar = self.params.calendar.as_deref();
+        let Some(session) = session else {
+            let sigma = state.cold.ruler.sigma.usable()?;
+            return (state.last_price > 0.0).then_some(Distance { base: state.last_price, share: 1.0, sigma });
+        };
+        let is_same = state.cold.session.is_some_and(|s| s.date == session.date) && state.cold.live;
+        if is_same && state.last_ts >= session.begin {
+            let sigma = state.cold.ruler.sigma.usable()?;
+            let share = expected_share(&session, state.last_ts, ts);
+            return Some(Distance { base: state.last_price, share, sigma });
+        }
+        let sigma = state.cold.history.sigma(calendar, Some(session.date)).usable()?;
+        let reference = state.cold.history.reference(calendar, Some(session.date)).ok()?;
+        Some(Distance { base: reference.price, share: expected_share(&session, session.begin, ts), sigma })
+    }
+
+    /// The print that a cancel or correction means, if it waits: taken back, or offered again at its price.
+    pub(super) fn amend_held(
+        &mut self,
+        id: u32,
+        is_meant: impl Fn(&Entry) -> bool,
+        price: Option<Price>,
+        effects: &mut Effects,
+    ) -> bool {
+        let state = &mut self.states[id as usize];
+        let Some(mut held) = state.cold.quarantine.remove(|r| is_meant(&r.entry)) else { return false };
+        match price {
+            None => Self::refuse(held, Disposition::CANCELLED, effects),
+            Some(price) => {
+                let record = &mut held.record;
+                record.entry.price = price.get();
+                record.tick.price = price;
+                let HeldPrint { entry, origin, tick } = record.clone();
+                let disposition = if entry.ts < self.states[id as usize].last_ts {
+                    Some(self.behind(id, &entry))
+                } else {
+                    self.careful(id, &origin, &tick, entry, effects)
+                };
+                if let Some(disposition) = disposition {
+                    effects.resolved.push(Resolved { origin, disposition, tick });
+                }
+            }
+        }
+        self.after_release(id);
+        true
+    }
+}
+
+/// Share of the daily variance expected between two instants of a session.
+fn expected_share(session: &Session, from: UnixNanos, to: UnixNanos) -> f64 {
+    let elapsed = |at: UnixNanos| {
+        let part =
+            |start: UnixNanos, end: UnixNanos| (at.since(start) as f64 / end.since(start) as f64).clamp(0.0, 1.0);
+        0.35 * part(session.begin, session.open) + 0.65 * part(session.open, session.close)
+    };
+    elapsed(to) - elapsed(from)
+}

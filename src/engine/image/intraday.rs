@@ -1,0 +1,294 @@
+//! Episodes, journal and quarantine of one symbol as plain numbers.
+
+use crate::domain::{AlertState, ConditionCode, Conditions, Direction, Phase, Price, Tape, Tick, UnixNanos};
+use crate::engine::Origin;
+use crate::engine::held::HeldPrint;
+use crate::engine::journal::Journal;
+use crate::engine::print::{Entry, EntryKind, PrintKey};
+use crate::engine::state::Intraday;
+use crate::estimators::DecayedSquares;
+use crate::market::Held;
+use crate::rules::{Cooldown, Episode, Episodes};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::sync::Arc;
+
+const STATES: [AlertState; 5] =
+    [AlertState::Provisional, AlertState::Confirmed, AlertState::Faded, AlertState::Expired, AlertState::Retracted];
+pub(super) const PHASES: [Phase; 5] = [Phase::Overnight, Phase::Pre, Phase::Regular, Phase::Post, Phase::Close];
+const TAPES: [Tape; 4] = [Tape::A, Tape::B, Tape::C, Tape::Other];
+
+/// The number that a feed of the image has in this process.
+pub(super) fn renumbered(feeds: &[Option<u16>], feed: u16) -> Option<u16> {
+    *feeds.get(usize::from(feed))?
+}
+
+pub(super) fn number_of<T: PartialEq>(all: &[T], one: &T) -> u8 {
+    all.iter().position(|x| x == one).and_then(|at| u8::try_from(at).ok()).unwrap_or(0)
+}
+
+fn small(tier: usize) -> u8 {
+    u8::try_from(tier).unwrap_or(u8::MAX)
+}
+
+pub(super) type HaltImage = Option<(i64, String)>;
+
+pub(super) fn halt_image(halt: Option<&(UnixNanos, Arc<str>)>) -> HaltImage {
+    halt.map(|(t, reason)| (t.0, reason.to_string()))
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(super) struct EpisodeImage {
+    number: u32,
+    down: bool,
+    tier: u8,
+    peak: u8,
+    revision: u32,
+    opened_at: i64,
+    extreme: f64,
+    sent_at: i64,
+    low_since: Option<i64>,
+    state: u8,
+}
+
+/// The episodes of one session.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(super) struct EpisodesImage {
+    current: Option<EpisodeImage>,
+    waiting: Vec<EpisodeImage>,
+    cooldowns: [Option<(i64, u8)>; 2],
+    count: u32,
+}
+
+impl From<&Episode> for EpisodeImage {
+    fn from(e: &Episode) -> Self {
+        Self {
+            number: e.number,
+            down: e.direction == Direction::Down,
+            tier: small(e.tier),
+            peak: small(e.peak),
+            revision: e.revision,
+            opened_at: e.opened_at.0,
+            extreme: e.extreme,
+            sent_at: e.sent_at.0,
+            low_since: e.low_since.map(|t| t.0),
+            state: number_of(&STATES, &e.state),
+        }
+    }
+}
+
+impl EpisodeImage {
+    /// The episode, its tiers held to the rule's.
+    pub(super) fn restore(&self, tiers: usize) -> Episode {
+        let held = |tier: u8| usize::from(tier).min(tiers.saturating_sub(1));
+        Episode {
+            number: self.number,
+            direction: if self.down { Direction::Down } else { Direction::Up },
+            tier: held(self.tier),
+            peak: held(self.peak),
+            revision: self.revision,
+            opened_at: UnixNanos(self.opened_at),
+            extreme: self.extreme,
+            sent_at: UnixNanos(self.sent_at),
+            low_since: self.low_since.map(UnixNanos),
+            state: STATES.get(usize::from(self.state)).copied().unwrap_or(AlertState::Provisional),
+        }
+    }
+}
+
+impl From<&Episodes> for EpisodesImage {
+    fn from(episodes: &Episodes) -> Self {
+        Self {
+            current: episodes.current.as_ref().map(EpisodeImage::from),
+            waiting: episodes.waiting.iter().map(EpisodeImage::from).collect(),
+            cooldowns: episodes.cooldowns.map(|c| c.map(|c| (c.until.0, small(c.peak)))),
+            count: episodes.count,
+        }
+    }
+}
+
+impl EpisodesImage {
+    /// The episodes, their tiers held to the rule's.
+    pub(super) fn restore(&self, tiers: usize) -> Episodes {
+        let cooldown = |(until, peak): (i64, u8)| Cooldown {
+            until: UnixNanos(until),
+            peak: usize::from(peak).min(tiers.saturating_sub(1)),
+        };
+        Episodes {
+            current: self.current.as_ref().map(|e| e.restore(tiers)),
+            waiting: self.waiting.iter().map(|e| e.restore(tiers)).collect(),
+            cooldowns: self.cooldowns.map(|c| c.map(cooldown)),
+            count: self.count,
+        }
+    }
+}
+
+/// One entry: time, price, size, sequence number, id, venue, feed, kind.
+type EntryImage = (i64, f64, f64, u64, u64, u32, u16, u8);
+
+fn entry_image(e: &Entry) -> EntryImage {
+    (e.ts.0, e.price, e.size, e.seq, e.id, e.venue, e.feed, number_of(&EntryKind::ALL, &e.kind))
+}
+
+fn entry(image: &EntryImage, feeds: &[Option<u16>]) -> Option<Entry> {
+    let (ts, price, size, seq, id, venue, feed, kind) = *image;
+    let kind = *EntryKind::ALL.get(usize::from(kind))?;
+    Some(Entry { ts: UnixNanos(ts), price, size, seq, id, venue, feed: renumbered(feeds, feed)?, kind })
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+struct CheckpointImage {
+    last_price: f64,
+    last_ts: i64,
+    deadline: i64,
+    fast: f64,
+    slow: f64,
+    range: (f64, f64),
+    volume: f64,
+    mean_gap: f64,
+    phase: u8,
+    live: bool,
+    episodes: EpisodesImage,
+    regular_last: Option<f64>,
+    breached_at: Option<i64>,
+    flags: Vec<String>,
+    halt: HaltImage,
+}
+
+impl From<&Intraday> for CheckpointImage {
+    fn from(i: &Intraday) -> Self {
+        Self {
+            last_price: i.last_price,
+            last_ts: i.last_ts.0,
+            deadline: i.deadline.0,
+            fast: i.fast.value(),
+            slow: i.slow.value(),
+            range: i.range,
+            volume: i.volume,
+            mean_gap: i.mean_gap,
+            phase: number_of(&PHASES, &i.phase),
+            live: i.live,
+            episodes: EpisodesImage::from(&i.episodes),
+            regular_last: i.regular_last,
+            breached_at: i.breached_at.map(|t| t.0),
+            flags: i.flags.iter().map(ToString::to_string).collect(),
+            halt: halt_image(i.halt.as_ref()),
+        }
+    }
+}
+
+impl CheckpointImage {
+    fn restore(&self, tiers: usize) -> Intraday {
+        Intraday {
+            last_price: self.last_price,
+            last_ts: UnixNanos(self.last_ts),
+            deadline: UnixNanos(self.deadline),
+            fast: DecayedSquares::from_value(self.fast),
+            slow: DecayedSquares::from_value(self.slow),
+            range: self.range,
+            volume: self.volume,
+            mean_gap: self.mean_gap,
+            phase: PHASES.get(usize::from(self.phase)).copied().unwrap_or(Phase::Overnight),
+            live: self.live,
+            episodes: self.episodes.restore(tiers),
+            regular_last: self.regular_last,
+            breached_at: self.breached_at.map(UnixNanos),
+            flags: self.flags.iter().map(|f| f.as_str().into()).collect(),
+            halt: self.halt.as_ref().map(|(t, reason)| (UnixNanos(*t), reason.as_str().into())),
+        }
+    }
+}
+
+/// A journal: where it starts, its entries, and what else it knows.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(super) struct JournalImage {
+    base: CheckpointImage,
+    entries: Vec<EntryImage>,
+    middle: Option<(usize, CheckpointImage)>,
+    is_cut: bool,
+    closed_after: Option<usize>,
+    ahead: Vec<(u16, u64, u64, Option<f64>)>,
+}
+
+impl From<&Journal> for JournalImage {
+    fn from(j: &Journal) -> Self {
+        Self {
+            base: CheckpointImage::from(&j.base),
+            entries: j.entries.iter().map(entry_image).collect(),
+            middle: j.middle.as_ref().map(|(at, i)| (*at, CheckpointImage::from(i))),
+            is_cut: j.is_cut,
+            closed_after: j.closed_after,
+            ahead: j.ahead.iter().map(|(k, price)| (k.feed, k.id, k.seq, *price)).collect(),
+        }
+    }
+}
+
+impl JournalImage {
+    pub(super) fn restore(&self, tiers: usize, feeds: &[Option<u16>]) -> Journal {
+        let key = |feed: u16, id, seq| Some(PrintKey { feed: renumbered(feeds, feed)?, id, seq });
+        Journal {
+            base: self.base.restore(tiers),
+            entries: self.entries.iter().filter_map(|e| entry(e, feeds)).collect(),
+            middle: self.middle.as_ref().map(|(at, i)| (*at, i.restore(tiers))),
+            is_cut: self.is_cut,
+            closed_after: self.closed_after,
+            ahead: self.ahead.iter().filter_map(|(f, id, seq, p)| Some((key(*f, *id, *seq)?, *p))).collect(),
+        }
+    }
+}
+
+/// A record in quarantine.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(super) struct HeldImage {
+    entry: EntryImage,
+    origin: (i32, i64, Option<i64>),
+    is_contradicted: bool,
+    id: Option<String>,
+    feed: Option<String>,
+    venue: Option<String>,
+    tape: Option<u8>,
+    cond: Vec<String>,
+}
+
+impl From<&Held<HeldPrint>> for HeldImage {
+    fn from(held: &Held<HeldPrint>) -> Self {
+        let HeldPrint { entry, origin, tick } = &held.record;
+        let text = |field: &Option<Cow<'static, str>>| field.as_ref().map(ToString::to_string);
+        Self {
+            entry: entry_image(entry),
+            origin: (origin.partition, origin.offset, origin.timestamp.map(|t| t.0)),
+            is_contradicted: held.is_contradicted,
+            id: text(&tick.id),
+            feed: text(&tick.feed),
+            venue: text(&tick.venue),
+            tape: tick.tape.map(|t| number_of(&TAPES, &t)),
+            cond: tick.cond.as_slice().iter().map(|c| c.as_str().to_owned()).collect(),
+        }
+    }
+}
+
+impl HeldImage {
+    pub(super) fn restore(&self, symbol: &str, feeds: &[Option<u16>]) -> Option<Held<HeldPrint>> {
+        let entry = entry(&self.entry, feeds)?;
+        let text = |field: &Option<String>| field.clone().map(Cow::Owned);
+        let mut cond = Conditions::NONE;
+        for code in self.cond.iter().filter_map(|c| ConditionCode::new(c)) {
+            cond.push(code);
+        }
+        let tick = Tick {
+            size: (entry.size > 0.0).then_some(entry.size),
+            seq: (entry.seq != crate::engine::print::NO_SEQ).then_some(entry.seq),
+            id: text(&self.id),
+            feed: text(&self.feed),
+            venue: text(&self.venue),
+            tape: self.tape.and_then(|t| TAPES.get(usize::from(t)).copied()),
+            cond,
+            ..Tick::new(symbol.to_owned(), entry.ts, Price::new(entry.price).ok()?)
+        };
+        let (partition, offset, timestamp) = self.origin;
+        let origin = Origin { partition, offset, timestamp: timestamp.map(UnixNanos) };
+        let record = HeldPrint { entry, origin, tick };
+        let venue = (entry.venue != 0).then_some(entry.venue);
+        Some(Held { ts: entry.ts, price: entry.price, venue, is_contradicted: self.is_contradicted, record })
+    }
+}

@@ -1,0 +1,208 @@
+//! What one entry does to one symbol: the same whether it just came or the session is gone through again.
+
+use super::params::Params;
+use super::print::{Entry, EntryKind};
+use super::state::{Care, Intraday, SymbolState};
+use crate::domain::{Interval, NANOS_PER_SEC, Phase, UnixNanos};
+use crate::market::{Located, Moment};
+use crate::rules::{Episode, Step};
+use std::sync::Arc;
+
+/// Gaps longer than this are nights and halts, not the symbol's rhythm.
+const GAP_MAX: i64 = 3_600 * NANOS_PER_SEC;
+/// Weight of one gap in their decayed mean.
+const GAP_WEIGHT: f64 = 1.0 / 64.0;
+
+impl SymbolState {
+    /// Log return from the last price; 0 before the first.
+    #[inline]
+    pub(super) fn tick_return(&self, price: f64) -> f64 {
+        if self.last_price > 0.0 { (price / self.last_price).ln() } else { 0.0 }
+    }
+
+    /// Takes a price whose log return is `x`: decays both variances to `ts`, adds `x`, and stands at it.
+    #[inline]
+    pub(super) fn advance(&mut self, half_lives: &[f64; 2], ts: UnixNanos, price: f64, x: f64) {
+        if self.last_price > 0.0 {
+            let dt = ts.since(self.last_ts).max(0);
+            self.fast.update(dt, half_lives[0], x);
+            self.slow.update(dt, half_lives[1], x);
+            if dt < GAP_MAX {
+                let gap = dt as f64 / NANOS_PER_SEC as f64;
+                self.mean_gap += if self.mean_gap > 0.0 { (gap - self.mean_gap) * GAP_WEIGHT } else { gap };
+            }
+        }
+        self.range = (self.range.0.min(price), self.range.1.max(price));
+        self.last_price = price;
+        self.last_ts = ts;
+    }
+
+    /// Keeps an entry, before it is applied.
+    #[inline]
+    pub(super) fn keep(&mut self, params: &Params, entry: &Entry) {
+        if let Some(journal) = &mut self.journal {
+            if journal.is_due(params.journal_max) {
+                self.roll_journal(params);
+            }
+            if let Some(journal) = &mut self.journal {
+                journal.entries.push(*entry);
+            }
+        }
+    }
+
+    #[cold]
+    fn roll_journal(&mut self, params: &Params) {
+        if let Some(mut journal) = self.journal.take() {
+            journal.roll(params.journal_max, Intraday::of(self));
+            self.journal = Some(journal);
+        }
+    }
+
+    /// The session at hand has had its close.
+    pub(super) fn mark_closed(&mut self) {
+        self.cold.closed = true;
+        self.cold.awaits_close = false;
+        if let Some(journal) = &mut self.journal {
+            journal.closed_after.get_or_insert(journal.entries.len());
+        }
+    }
+
+    /// Moves to another phase of the session at hand.
+    pub(super) fn enter_phase(&mut self, at: &Moment, params: &Params) {
+        let cold = &mut self.cold;
+        if cold.phase == Phase::Regular && at.phase == Phase::Post && cold.live {
+            // What was the last price before the close.
+            cold.regular_last = Some(self.last_price);
+        }
+        cold.phase = at.phase;
+        cold.live = true;
+        self.deadline = at.until;
+        self.set_ruler(params);
+    }
+
+    /// Whether a price lies where something can change.
+    #[inline]
+    pub(super) fn is_outside(&self, price: f64) -> bool {
+        price <= self.low || price >= self.high
+    }
+
+    /// Lets the episodes look at a price outside the band.
+    pub(super) fn observe(
+        &mut self,
+        params: &Params,
+        feeds: &[Arc<str>],
+        entry: &Entry,
+        emit: &mut impl FnMut(Step, &Episode),
+    ) {
+        let Ok(z) = self.cold.ruler.z(entry.price) else { return };
+        let cold = &mut self.cold;
+        if z.abs() >= params.rules.at(0) {
+            cold.breached_at.get_or_insert(entry.ts);
+        }
+        let mut has_said = false;
+        cold.episodes.observe(&params.rules, entry.ts, z, &mut |step, episode| {
+            has_said = true;
+            emit(step, episode);
+        });
+        if has_said {
+            let flag = feeds.get(usize::from(entry.feed)).and_then(|f| params.feeds.get(&**f)?.flag.clone());
+            if let Some(flag) = flag
+                && let Err(at) = cold.flags.binary_search(&flag)
+            {
+                cold.flags.insert(at, flag);
+            }
+        }
+        self.set_band(params);
+    }
+
+    /// Trading stands still from `ts` on.
+    pub(super) fn stop_trading(&mut self, params: &Params, ts: UnixNanos, reason: Arc<str>) {
+        self.cold.halt = Some((ts, reason));
+        self.care.set(Care::HALTED, true);
+        self.set_band(params);
+    }
+
+    /// Trading goes on at `ts`: clocks that run in trading time have stood still meanwhile.
+    pub(super) fn resume_trading(&mut self, params: &Params, ts: UnixNanos) {
+        if let Some((since, _)) = self.cold.halt.take() {
+            self.cold.episodes.stand_still(ts.since(since).max(0));
+        }
+        self.care.set(Care::HALTED, false);
+        self.set_band(params);
+    }
+
+    /// Applies an entry of the session at hand, with nobody listening.
+    pub(super) fn apply(&mut self, params: &Params, feeds: &[Arc<str>], entry: &Entry) {
+        if entry.inside() >= self.deadline
+            && let Some(Located::Known(at)) = params.calendar.as_deref().map(|c| c.locate(entry.inside()))
+        {
+            self.enter_phase(&at, params);
+        }
+        let price = entry.price;
+        match entry.kind {
+            EntryKind::Price | EntryKind::BarClose => {
+                self.volume += entry.size;
+                let x = self.tick_return(price);
+                self.advance(&params.half_lives, entry.ts, price, x);
+                if self.is_outside(price) {
+                    self.observe(params, feeds, entry, &mut |_, _| {});
+                }
+            }
+            EntryKind::Extreme => {
+                self.widen(price, price);
+                if self.is_outside(price) {
+                    self.observe(params, feeds, entry, &mut |_, _| {});
+                }
+            }
+            EntryKind::Range => {
+                self.volume += entry.size;
+                self.widen(price, price);
+            }
+            EntryKind::Volume => self.volume += entry.size,
+            EntryKind::Halt => self.stop_trading(params, entry.ts, "".into()),
+            EntryKind::Resume => self.resume_trading(params, entry.ts),
+            EntryKind::Void => {}
+        }
+    }
+
+    /// Whether a sequence number is newer than all before it on its feed; remembers it if so.
+    #[inline]
+    pub(super) fn accept_seq(&mut self, feed: u16, seq: Option<u64>) -> bool {
+        let Some(seq) = seq else { return true };
+        let next = self.next_seq_of(feed);
+        if seq < *next {
+            return false;
+        }
+        *next = seq.saturating_add(1);
+        true
+    }
+
+    /// One more than the last sequence number of a feed.
+    pub(super) fn next_seq_of(&mut self, feed: u16) -> &mut u64 {
+        if feed == 0 {
+            return &mut self.next_seq;
+        }
+        let feeds = &mut self.cold.feeds;
+        let at = feeds.iter().position(|(f, _)| *f == feed).unwrap_or_else(|| {
+            feeds.push((feed, 0));
+            feeds.len() - 1
+        });
+        &mut feeds[at].1
+    }
+
+    /// Whether a final bar is newer than the last of its interval; remembers it if so.
+    pub(super) fn accept_bar(&mut self, interval: Interval, start: UnixNanos) -> bool {
+        let bars = &mut self.cold.bars;
+        match bars.iter_mut().find(|(i, _)| *i == interval) {
+            Some((_, last)) if start <= *last => false,
+            Some((_, last)) => {
+                *last = start;
+                true
+            }
+            None => {
+                bars.push((interval, start));
+                true
+            }
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! The session of one symbol as it happened, so that one print can be taken back and the rest gone through
+//! again.
+//!
+//! A checkpoint and the entries since. Going through them again with a print left out gives, bit for bit, the
+//! state that never saw the print. The journal is bounded: when it is full, its older half is given up and
+//! a checkpoint taken half-way becomes its start. What lies before is out of reach.
+
+use super::print::{Entry, EntryKind, PrintKey};
+use super::state::{Intraday, SymbolState};
+use crate::domain::UnixNanos;
+
+/// The session so far, or its newest part.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Journal {
+    pub(super) base: Intraday,
+    pub(super) entries: Vec<Entry>,
+    /// A state to start from later, with the number of entries before it.
+    pub(super) middle: Option<(usize, Intraday)>,
+    /// Whether entries of this session have been given up.
+    pub(super) is_cut: bool,
+    /// Entries before the session's close, once it has had one and while the close is within reach.
+    pub(super) closed_after: Option<usize>,
+    /// Cancels and corrections of prints that have not come yet, with the right price.
+    pub(super) ahead: Vec<(PrintKey, Option<f64>)>,
+}
+
+/// What came before its print.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) enum Ahead {
+    /// It never was.
+    Cancelled,
+    /// It was at this price.
+    Corrected(f64),
+}
+
+/// Amendments kept for prints that have not come yet.
+const AHEAD_MAX: usize = 16;
+
+impl Journal {
+    /// An empty journal that begins with `state`.
+    pub(super) fn from_here(state: &SymbolState) -> Self {
+        Self {
+            base: Intraday::of(state),
+            entries: Vec::new(),
+            middle: None,
+            is_cut: false,
+            closed_after: None,
+            ahead: Vec::new(),
+        }
+    }
+
+    /// Whether a checkpoint is due before the next entry; `max` is the number of entries kept at most.
+    #[inline]
+    pub(super) fn is_due(&self, max: usize) -> bool {
+        let len = self.entries.len();
+        len >= max || (self.middle.is_none() && len >= max / 2)
+    }
+
+    /// Takes the checkpoint that is due.
+    #[cold]
+    pub(super) fn roll(&mut self, max: usize, now: Intraday) {
+        if self.entries.len() >= max
+            && let Some((at, middle)) = self.middle.take()
+        {
+            self.entries.drain(..at);
+            self.base = middle;
+            self.is_cut = true;
+            self.closed_after = self.closed_after.and_then(|n| n.checked_sub(at));
+        }
+        self.middle = Some((self.entries.len(), now));
+    }
+
+    /// The entry of a print, the newest first.
+    pub(super) fn find(&self, key: &PrintKey) -> Option<usize> {
+        self.entries.iter().rposition(|e| key.is(e))
+    }
+
+    /// Whether a print of this id has been taken.
+    pub(super) fn knows_id(&self, id: u64) -> bool {
+        self.entries.iter().rev().any(|e| e.id == id)
+    }
+
+    /// Remembers an amendment for a print that has not come; the oldest goes beyond the bound.
+    pub(super) fn remember(&mut self, key: PrintKey, price: Option<f64>) {
+        self.ahead.retain(|(k, _)| *k != key);
+        if self.ahead.len() >= AHEAD_MAX {
+            self.ahead.remove(0);
+        }
+        self.ahead.push((key, price));
+    }
+
+    /// The amendment that came before its print.
+    pub(super) fn amended_ahead(&mut self, entry: &Entry) -> Option<Ahead> {
+        let at = self.ahead.iter().position(|(k, _)| k.is(entry))?;
+        Some(self.ahead.remove(at).1.map_or(Ahead::Cancelled, Ahead::Corrected))
+    }
+
+    /// The last price before `end`, of the entries that set one; the base's where there is none.
+    pub(super) fn price_before(&self, end: UnixNanos) -> f64 {
+        let sets = |e: &&Entry| matches!(e.kind, EntryKind::Price | EntryKind::BarClose) && e.inside() < end;
+        self.entries.iter().rev().find(sets).map_or(self.base.last_price, |e| e.price)
+    }
+}

@@ -1,0 +1,123 @@
+//! One thing that happened to a symbol within its session, small enough to be kept for every print.
+
+use crate::domain::{Tick, UnixNanos};
+
+/// What an entry does to its symbol.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum EntryKind {
+    /// A price: it decides, and becomes the last one.
+    Price,
+    /// A print behind the newest, or one that may not set the last price: the session's range alone.
+    Range,
+    /// Shares traded at a price that counts for nothing else.
+    Volume,
+    /// An extreme of a bar at the bar's end: it decides, and does not become the last price.
+    Extreme,
+    /// The close of a bar at the bar's end, which lies in the phase before.
+    BarClose,
+    /// Trading stops.
+    Halt,
+    /// Trading goes on.
+    Resume,
+    /// Taken back: nothing.
+    Void,
+}
+
+impl EntryKind {
+    pub(super) const ALL: [Self; 8] =
+        [Self::Price, Self::Range, Self::Volume, Self::Extreme, Self::BarClose, Self::Halt, Self::Resume, Self::Void];
+}
+
+/// No sequence number.
+pub(super) const NO_SEQ: u64 = u64::MAX;
+
+/// One entry of a session's journal; a print without what only matters once.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) struct Entry {
+    pub(super) ts: UnixNanos,
+    pub(super) price: f64,
+    /// Shares; 0 where the record says none.
+    pub(super) size: f64,
+    /// Sequence number on its feed, or [`NO_SEQ`].
+    pub(super) seq: u64,
+    /// Hash of the trade id; 0 without one.
+    pub(super) id: u64,
+    /// Hash of the venue; 0 without one.
+    pub(super) venue: u32,
+    pub(super) feed: u16,
+    pub(super) kind: EntryKind,
+}
+
+impl Entry {
+    pub(super) fn of_tick(tick: &Tick<'_>, feed: u16) -> Self {
+        Self {
+            ts: tick.ts,
+            price: tick.price.get(),
+            size: tick.size.unwrap_or(0.0),
+            seq: tick.seq.unwrap_or(NO_SEQ),
+            id: tick.id.as_deref().map_or(0, |id| hash(id.as_bytes())),
+            venue: tick.venue.as_deref().map_or(0, venue),
+            feed,
+            kind: EntryKind::Price,
+        }
+    }
+
+    /// An entry without a print of its own.
+    pub(super) fn plain(kind: EntryKind, ts: UnixNanos, price: f64, feed: u16) -> Self {
+        Self { ts, price, size: 0.0, seq: NO_SEQ, id: 0, venue: 0, feed, kind }
+    }
+
+    /// The instant that says which phase it lies in: a bar's end is exclusive.
+    pub(super) fn inside(&self) -> UnixNanos {
+        match self.kind {
+            EntryKind::Extreme | EntryKind::BarClose => self.ts.plus(-1),
+            _ => self.ts,
+        }
+    }
+}
+
+/// How a cancel or a correction names its print.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct PrintKey {
+    pub(super) feed: u16,
+    /// Hash of the trade id; 0 when it is named by sequence number.
+    pub(super) id: u64,
+    pub(super) seq: u64,
+}
+
+impl PrintKey {
+    /// Whether this is the print meant.
+    pub(super) fn is(&self, entry: &Entry) -> bool {
+        if self.id != 0 { entry.id == self.id } else { entry.feed == self.feed && entry.seq == self.seq }
+    }
+}
+
+/// FNV-1a of 64 bits, never 0: the same on every machine, which keeps snapshots and replays equal.
+pub(super) fn hash(bytes: &[u8]) -> u64 {
+    let full = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x100_0000_01b3));
+    full.max(1)
+}
+
+/// A venue as a number, never 0.
+pub(super) fn venue(name: &str) -> u32 {
+    let full = hash(name.as_bytes());
+    u32::try_from((full >> 32) ^ (full & 0xffff_ffff)).unwrap_or(1).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_stays_small() {
+        assert!(size_of::<Entry>() <= 48, "{}", size_of::<Entry>());
+    }
+
+    /// Reference values of FNV-1a 64, from its authors' test suite.
+    #[test]
+    fn hashes_are_fnv_1a() {
+        assert_eq!(hash(b""), 0xcbf2_9ce4_8422_2325);
+        assert_eq!(hash(b"a"), 0xaf63_dc4c_8601_ec8c);
+        assert_eq!(hash(b"foobar"), 0x8594_4171_f739_67e8);
+    }
+}
