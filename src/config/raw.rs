@@ -114,6 +114,16 @@ pub(super) struct RawMarket {
     pub(super) calendar_overlay: String,
     pub(super) lateness_ms: i64,
     pub(super) lead_ms_max: i64,
+    pub(super) eligibility: String,
+    pub(super) extended: RawExtended,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawExtended {
+    pub(super) prints_min: i64,
+    pub(super) value_min_usd: f64,
+    pub(super) venues_min: i64,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -2,6 +2,7 @@
 
 use crate::cluster::GroupParams;
 use crate::market::Calendar;
+use crate::market::eligibility::{GateParams, Table};
 use crate::rules::EpisodeRules;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -37,6 +38,10 @@ pub struct Params {
     pub lateness: i64,
     /// Event time may lead the log's timestamp by so much, in nanoseconds.
     pub lead_max: i64,
+    /// Which prints may move what; `None`: all of them everything.
+    pub eligibility: Option<Arc<Table>>,
+    /// How much trading makes an extended-hours price worth an alert.
+    pub extended: GateParams,
     /// Symbols admitted at most.
     pub symbols_max: usize,
     /// Which symbols.
