@@ -108,6 +108,11 @@ fn every_kind_of_value_has_its_bounds() {
         ("[delivery]\nmode = \"exactly_once\"", "delivery.mode", "not part of this build"),
         ("[delivery]\nmode = \"twice\"", "delivery.mode", "at_least_once"),
         ("[market]\ncalendar = \"XLON\"", "market.calendar", "XNYS, none"),
+        ("[market]\neligibility = \"no-such-file.toml\"", "market.eligibility", "cannot be read"),
+        ("[market]\neligibility = \"Cargo.toml\"", "market.eligibility", "unknown field"),
+        ("[market.extended]\nprints_min = -1", "market.extended.prints_min", "from 0 to 1000000"),
+        ("[market.extended]\nvalue_min_usd = nan", "market.extended.value_min_usd", "must be from 0"),
+        ("[market.extended]\nvenues_min = 9", "market.extended.venues_min", "from 0 to 8"),
         (
             "[groups.g]\nmembers = [\"\"]\nlevels = { watch = { basket_z = 1.0, rms_z = 1.0, members = 1, legs = 4 }, alert = { basket_z = 1.0, rms_z = 1.0, members = 1, legs = 1 }, critical = { basket_z = 1.0, rms_z = 1.0, members = 1, legs = 1 } }",
             "groups.g.members",
@@ -118,6 +123,20 @@ fn every_kind_of_value_has_its_bounds() {
         let found = errors.problems().find(|p| p.key == key).unwrap_or_else(|| panic!("{toml}: {errors:?}"));
         assert!(found.message.contains(message), "{key}: {}", found.message);
     }
+}
+
+#[test]
+fn the_table_of_sale_conditions_is_built_in_replaced_or_left_out() {
+    let version = |set: &[&str]| {
+        let params = loaded("", &[], set).unwrap_or_else(|e| panic!("{set:?}: {e:?}")).config.params;
+        params.eligibility.map(|t| t.version().to_owned())
+    };
+    assert_eq!(version(&[]), Some("2026.1".to_owned()));
+    assert_eq!(version(&["market.eligibility=config/eligibility/us_sip.toml"]), Some("2026.1".to_owned()));
+    assert_eq!(version(&["market.eligibility=none"]), None);
+    assert!(load(&repo("config/bench.toml"), &[], &[]).unwrap().config.params.eligibility.is_none());
+    let gate = loaded("", &[], &[]).unwrap().config.params.extended;
+    assert_eq!((gate.prints_min, gate.value_min, gate.venues_min), (3, 100_000.0, 2));
 }
 
 #[test]
@@ -255,6 +274,8 @@ fn the_hash_covers_what_can_change_an_alert_and_nothing_else() {
         "history.files=[\"x.csv\"]",
         "history.legs=x.csv",
         "history.index=x.csv",
+        // The built-in table by its path: the same version.
+        "market.eligibility=config/eligibility/us_sip.toml",
     ] {
         assert_eq!(hash(set), plain, "{set}");
     }
@@ -268,6 +289,10 @@ fn the_hash_covers_what_can_change_an_alert_and_nothing_else() {
         "groups.mag7.levels.watch.legs=1",
         "cluster.interval_ms=500",
         "market.calendar=none",
+        "market.eligibility=none",
+        "market.extended.prints_min=4",
+        "market.extended.value_min_usd=1.0",
+        "market.extended.venues_min=1",
         "market.lateness_ms=1",
         "universe.mode=listed",
         "feeds.x.flag=SIM",

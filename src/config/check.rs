@@ -1,11 +1,13 @@
 //! From the mirror of the file to a configuration that holds together.
 
 use super::calendar::read_overlay;
+use super::eligibility::read_eligibility;
 use super::raw::{Raw, RawFeed, RawGroup, RawLevel, RawProperty, RawQuarantine};
 use crate::cluster::{GroupParams, LevelBounds};
 use crate::domain::{NANOS_PER_SEC, Symbol};
 use crate::engine::{FeedParams, Params, StaleRules, Universe};
 use crate::market::{Calendar, QuarantineRules};
+use crate::market::eligibility::{GateParams, Table, VENUES_KEPT};
 use crate::rules::EpisodeRules;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -261,6 +263,7 @@ fn check_kafka(c: &mut Checker, raw: &Raw) -> Kafka {
 
 fn check_params(c: &mut Checker, raw: &Raw, hashed: &str) -> Params {
     let calendar = check_calendar(c, raw);
+    let eligibility = check_eligibility(c, raw);
     let rules = check_rules(c, raw);
     let breach_at = rules.tiers.first().copied().unwrap_or(3.0);
     let is_listed = c.one_of("universe.mode", &raw.universe.mode, &[("all", false), ("listed", true)]);
@@ -269,9 +272,10 @@ fn check_params(c: &mut Checker, raw: &Raw, hashed: &str) -> Params {
     let feeds = raw.feeds.iter().map(|(name, feed)| (name.clone(), check_feed(c, name, feed))).collect();
     let groups = raw.groups.iter().map(|(name, group)| check_group(c, name, group, breach_at)).collect();
     let millis = |v: i64| v * (NANOS_PER_SEC / 1000);
-    let overlay_version = calendar.as_ref().map_or_else(String::new, |k| k.version().to_owned());
-    let hash =
-        uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, format!("{hashed}\ncalendar={overlay_version}").as_bytes());
+    let overlay_version = calendar.as_ref().map_or("", |k| k.version());
+    let table_version = eligibility.as_ref().map_or("", |t| t.version());
+    let hashed = format!("{hashed}\ncalendar={overlay_version}\neligibility={table_version}");
+    let hash = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, hashed.as_bytes());
     Params {
         topic: raw.kafka.topics.market.as_str().into(),
         calendar,
@@ -289,6 +293,8 @@ fn check_params(c: &mut Checker, raw: &Raw, hashed: &str) -> Params {
             gaps: c.real("market.stale_gaps", raw.market.stale_gaps, 1.0, 1e6),
             least_secs: c.real("market.stale_secs_min", raw.market.stale_secs_min, 0.1, 1e6),
         },
+        eligibility,
+        extended: check_extended(c, raw),
         symbols_max: usize::try_from(c.whole("universe.max_symbols", raw.universe.max_symbols, 1, 10_000_000))
             .unwrap_or(1),
         universe,
@@ -348,6 +354,40 @@ fn check_calendar(c: &mut Checker, raw: &Raw) -> Option<Arc<Calendar>> {
             c.refuse("market.calendar_overlay", message);
             None
         }
+    }
+}
+
+fn check_eligibility(c: &mut Checker, raw: &Raw) -> Option<Arc<Table>> {
+    const KEY: &str = "market.eligibility";
+    let text = match raw.market.eligibility.as_str() {
+        "none" => return None,
+        "" => None,
+        path => match std::fs::read_to_string(path) {
+            Ok(text) => Some(text),
+            Err(error) => {
+                c.refuse(KEY, format!("{path} cannot be read: {error}"));
+                return None;
+            }
+        },
+    };
+    match read_eligibility(text.as_deref()) {
+        Ok(table) => Some(Arc::new(table)),
+        Err(error) => {
+            c.refuse(KEY, error.to_string());
+            None
+        }
+    }
+}
+
+fn check_extended(c: &mut Checker, raw: &Raw) -> GateParams {
+    let extended = &raw.market.extended;
+    let kept = i64::try_from(VENUES_KEPT).unwrap_or(i64::MAX);
+    let prints_min = c.whole("market.extended.prints_min", extended.prints_min, 0, 1_000_000);
+    let venues_min = c.whole("market.extended.venues_min", extended.venues_min, 0, kept);
+    GateParams {
+        prints_min: u32::try_from(prints_min).unwrap_or(0),
+        value_min: c.real("market.extended.value_min_usd", extended.value_min_usd, 0.0, 1e12),
+        venues_min: usize::try_from(venues_min).unwrap_or(0),
     }
 }
 

@@ -267,7 +267,9 @@ impl Merged {
     fn hash_text(&self) -> String {
         const DECIDES: [&str; 8] =
             ["rules.", "market.", "volatility.", "cluster.", "groups.", "feeds.", "universe.", "alerts.format"];
-        let decides = |key: &str| DECIDES.iter().any(|d| key.starts_with(d)) && key != "market.calendar_overlay";
+        // What these files say is covered by their versions.
+        const PATHS: [&str; 2] = ["market.calendar_overlay", "market.eligibility"];
+        let decides = |key: &str| DECIDES.iter().any(|d| key.starts_with(d)) && !PATHS.contains(&key);
         let mut lines: Vec<String> =
             self.leaves().into_iter().filter(|(k, _)| decides(k)).map(|(k, v)| format!("{k}={v}")).collect();
         lines.sort();

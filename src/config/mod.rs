@@ -5,12 +5,14 @@
 
 mod calendar;
 mod check;
+mod eligibility;
 mod layers;
 mod problem;
 mod raw;
 
 pub use calendar::{CalendarFileError, read_overlay};
 pub use check::{AlertFormat, Config, Kafka, LogFormat, Topics};
+pub use eligibility::{EligibilityFileError, read_eligibility};
 pub use layers::{Loaded, Origin, load, load_text};
 pub use problem::{ConfigErrors, Problem};
 

@@ -119,6 +119,8 @@ pub(super) struct RawMarket {
     pub(super) stale_secs_min: f64,
     pub(super) quarantine: RawQuarantine,
     pub(super) corrections: RawCorrections,
+    pub(super) eligibility: String,
+    pub(super) extended: RawExtended,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -137,6 +139,14 @@ pub(super) struct RawQuarantine {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawCorrections {
     pub(super) prints_max: i64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawExtended {
+    pub(super) prints_min: i64,
+    pub(super) value_min_usd: f64,
+    pub(super) venues_min: i64,
 }
 
 #[derive(Debug, Clone, Deserialize)]

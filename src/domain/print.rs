@@ -24,6 +24,15 @@ impl ConditionCode {
         let len = self.0.iter().position(|b| *b == 0).unwrap_or(self.0.len());
         std::str::from_utf8(&self.0[..len]).unwrap_or_default()
     }
+
+    /// The byte of a code that has only one.
+    #[inline]
+    pub fn single(&self) -> Option<u8> {
+        match self.0 {
+            [byte, 0, 0, 0] => Some(byte),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Debug for ConditionCode {
@@ -122,7 +131,9 @@ mod tests {
     #[test]
     fn codes_are_short_printable_texts() {
         for good in ["@", " ", "F", "4", "CAP", "OPN1"] {
-            assert_eq!(ConditionCode::new(good).unwrap().as_str(), good);
+            let code = ConditionCode::new(good).unwrap();
+            assert_eq!(code.as_str(), good);
+            assert_eq!(code.single(), (good.len() == 1).then(|| good.as_bytes()[0]));
         }
         for bad in ["", "12345", "é", "\n"] {
             assert_eq!(ConditionCode::new(bad), None, "{bad:?}");

@@ -2,6 +2,7 @@
 
 use crate::cluster::GroupParams;
 use crate::market::{Calendar, QuarantineRules};
+use crate::market::eligibility::{GateParams, Table};
 use crate::rules::EpisodeRules;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -57,6 +58,10 @@ pub struct Params {
     pub limits_tolerance: f64,
     /// When the lack of a price means that it is not known.
     pub stale: StaleRules,
+    /// Which prints may move what; `None`: all of them everything.
+    pub eligibility: Option<Arc<Table>>,
+    /// How much trading makes an extended-hours price worth an alert.
+    pub extended: GateParams,
     /// Symbols admitted at most.
     pub symbols_max: usize,
     /// Which symbols.
