@@ -39,6 +39,7 @@ impl Engine {
         origin: &Origin,
         tick: &Tick<'_>,
         mut entry: Entry,
+        is_auction: bool,
         effects: &mut Effects,
     ) -> Option<Disposition> {
         self.release(id, entry.ts, effects);
@@ -70,10 +71,10 @@ impl Engine {
                 return Some(Disposition::OUTSIDE_LIMITS);
             }
         }
-        // The first print after a halt comes from an auction.
-        let is_reopening = state.care.has(Care::REOPENING);
+        // The first print after a halt comes from an auction, and an auction is many orders' one price.
+        let is_believed = is_auction || state.care.has(Care::REOPENING) || entry.kind == EntryKind::Mark;
         state.care.set(Care::REOPENING, false);
-        let Some(rules) = self.params.quarantine.clone().filter(|_| !is_reopening) else {
+        let Some(rules) = self.params.quarantine.clone().filter(|_| !is_believed) else {
             self.take(id, origin, &entry, entry.ts, effects);
             return Some(Disposition::APPLIED);
         };
@@ -243,7 +244,7 @@ impl Engine {
                 let disposition = if entry.ts < self.states[id as usize].last_ts {
                     Some(self.behind(id, &entry))
                 } else {
-                    self.careful(id, &origin, &tick, entry, effects)
+                    self.careful(id, &origin, &tick, entry, false, effects)
                 };
                 if let Some(disposition) = disposition {
                     effects.resolved.push(Resolved { origin, disposition, tick });

@@ -12,7 +12,10 @@ use serde::{Deserialize, Serialize};
 
 mod intraday;
 
-use intraday::{EpisodeImage, EpisodesImage, HeldImage, JournalImage, PHASES, halt_image, number_of, renumbered};
+use intraday::{
+    EpisodeImage, EpisodesImage, GateImage, HeldImage, JournalImage, PHASES, gate, gate_image, halt_image, number_of,
+    renumbered,
+};
 
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 struct HistoryRecords {
@@ -56,6 +59,7 @@ struct SymbolImage {
     limits: Option<(f64, f64)>,
     held: Vec<HeldImage>,
     journal: Option<JournalImage>,
+    gate: GateImage,
 }
 
 /// The symbols read from one partition.
@@ -161,6 +165,7 @@ impl From<&SymbolState> for SymbolImage {
             limits: cold.limits,
             held: cold.quarantine.held().iter().map(HeldImage::from).collect(),
             journal: state.journal.as_deref().map(JournalImage::from),
+            gate: gate_image(&cold.gate),
         }
     }
 }
@@ -294,6 +299,7 @@ impl Engine {
         cold.limits = image.limits;
         let held = image.held.iter().filter_map(|h| h.restore(&image.symbol, feeds)).collect();
         cold.quarantine = Quarantine::from_held(held);
+        cold.gate = gate(&image.gate);
         let is_holding = !cold.quarantine.is_empty();
         state.care = Care::from_bits(image.care);
         state.volume = image.volume;

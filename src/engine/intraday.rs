@@ -76,8 +76,22 @@ impl SymbolState {
         }
         cold.phase = at.phase;
         cold.live = true;
+        let is_gated = at.phase == Phase::Pre && params.eligibility.is_some() && !cold.gate.is_open(&params.extended);
+        self.care.set(Care::GATED, is_gated);
         self.deadline = at.until;
         self.set_ruler(params);
+    }
+
+    /// Counts a price of the pre-market, which decides once enough has been traded.
+    #[cold]
+    pub(super) fn pass_gate(&mut self, params: &Params, entry: &Entry) {
+        let gate = &mut self.cold.gate;
+        let size = (entry.size > 0.0).then_some(entry.size);
+        gate.observe(entry.price, size, (entry.venue != 0).then_some(entry.venue));
+        if gate.is_open(&params.extended) {
+            self.care.set(Care::GATED, false);
+            self.set_band(params);
+        }
     }
 
     /// Whether a price lies where something can change.
@@ -140,11 +154,14 @@ impl SymbolState {
         }
         let price = entry.price;
         match entry.kind {
-            EntryKind::Price | EntryKind::BarClose => {
+            EntryKind::Price | EntryKind::BarClose | EntryKind::Mark => {
                 self.volume += entry.size;
+                if self.care.has(Care::GATED) && entry.kind != EntryKind::Mark {
+                    self.pass_gate(params, entry);
+                }
                 let x = self.tick_return(price);
                 self.advance(&params.half_lives, entry.ts, price, x);
-                if self.is_outside(price) {
+                if entry.kind != EntryKind::Mark && self.is_outside(price) {
                     self.observe(params, feeds, entry, &mut |_, _| {});
                 }
             }

@@ -97,7 +97,8 @@ impl Journal {
 
     /// The last price before `end`, of the entries that set one; the base's where there is none.
     pub(super) fn price_before(&self, end: UnixNanos) -> f64 {
-        let sets = |e: &&Entry| matches!(e.kind, EntryKind::Price | EntryKind::BarClose) && e.inside() < end;
+        let sets =
+            |e: &&Entry| matches!(e.kind, EntryKind::Price | EntryKind::Mark | EntryKind::BarClose) && e.inside() < end;
         self.entries.iter().rev().find(sets).map_or(self.base.last_price, |e| e.price)
     }
 }

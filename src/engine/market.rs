@@ -33,16 +33,24 @@ impl Engine {
         if !state.accept_seq(feed, tick.seq) {
             return Some(Disposition::DUPLICATE);
         }
-        let entry = Entry::of_tick(tick, feed);
+        let mut entry = Entry::of_tick(tick, feed);
         if tick.seq.is_none() && entry.id != 0 && state.journal.as_ref().is_some_and(|j| j.knows_id(entry.id)) {
             return Some(Disposition::DUPLICATE);
         }
+        let mut is_auction = false;
+        if (tick.tape.is_some() || !tick.cond.is_empty()) && self.params.eligibility.is_some() {
+            match self.admissible(id, tick, &mut entry) {
+                Ok(found) => is_auction = found,
+                Err(aside) => return Some(aside),
+            }
+        }
+        let state = &mut self.states[id as usize];
         if tick.ts < state.last_ts {
             return Some(self.behind(id, &entry));
         }
         let x = state.tick_return(entry.price);
         if !state.care.is_none() || x.abs() >= state.jump {
-            return self.careful(id, origin, tick, entry, effects);
+            return self.careful(id, origin, tick, entry, is_auction, effects);
         }
         self.price(id, origin, &entry, x, entry.ts, effects);
         Some(Disposition::APPLIED)
@@ -74,8 +82,11 @@ impl Engine {
         let state = &mut self.states[id as usize];
         state.keep(&self.params, entry);
         state.volume += entry.size;
+        if state.care.has(Care::GATED) && entry.kind == EntryKind::Price {
+            state.pass_gate(&self.params, entry);
+        }
         state.advance(&self.params.half_lives, ts, entry.price, x);
-        if state.is_outside(entry.price) {
+        if state.is_outside(entry.price) && entry.kind == EntryKind::Price {
             self.decide(id, origin, entry, effects);
         }
     }
@@ -213,6 +224,9 @@ impl Engine {
         state.cold.source = Some((origin.partition, origin.offset));
         state.keep(&self.params, &last);
         state.volume += volume;
+        if state.care.has(Care::GATED) {
+            state.pass_gate(&self.params, &last);
+        }
         let x = state.tick_return(close);
         state.advance(&self.params.half_lives, ts, close, x);
         if state.is_outside(close) {

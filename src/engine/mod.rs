@@ -6,6 +6,7 @@
 //! reference records, so they are the same however symbols are spread over partitions; groups wait for the
 //! watermark. A tick that changes nothing costs a look-up, two decays, one logarithm and three comparisons.
 
+mod admit;
 mod alerts;
 mod amend;
 mod close;

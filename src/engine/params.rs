@@ -1,8 +1,8 @@
 //! What the engine is told; `config` fills it.
 
 use crate::cluster::GroupParams;
-use crate::market::{Calendar, QuarantineRules};
 use crate::market::eligibility::{GateParams, Table};
+use crate::market::{Calendar, QuarantineRules};
 use crate::rules::EpisodeRules;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

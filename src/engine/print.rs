@@ -1,12 +1,15 @@
 //! One thing that happened to a symbol within its session, small enough to be kept for every print.
 
 use crate::domain::{Tick, UnixNanos};
+use crate::market::eligibility::venue_key;
 
 /// What an entry does to its symbol.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum EntryKind {
     /// A price: it decides, and becomes the last one.
     Price,
+    /// A price of an earlier moment: it becomes the last one, and decides nothing.
+    Mark,
     /// A print behind the newest, or one that may not set the last price: the session's range alone.
     Range,
     /// Shares traded at a price that counts for nothing else.
@@ -42,7 +45,7 @@ pub(super) struct Entry {
     pub(super) seq: u64,
     /// Hash of the trade id; 0 without one.
     pub(super) id: u64,
-    /// Hash of the venue; 0 without one.
+    /// Key of the venue; 0 without one.
     pub(super) venue: u32,
     pub(super) feed: u16,
     pub(super) kind: EntryKind,
@@ -56,7 +59,7 @@ impl Entry {
             size: tick.size.unwrap_or(0.0),
             seq: tick.seq.unwrap_or(NO_SEQ),
             id: tick.id.as_deref().map_or(0, |id| hash(id.as_bytes())),
-            venue: tick.venue.as_deref().map_or(0, venue),
+            venue: tick.venue.as_deref().map_or(0, venue_key),
             feed,
             kind: EntryKind::Price,
         }
@@ -96,12 +99,6 @@ impl PrintKey {
 pub(super) fn hash(bytes: &[u8]) -> u64 {
     let full = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x100_0000_01b3));
     full.max(1)
-}
-
-/// A venue as a number, never 0.
-pub(super) fn venue(name: &str) -> u32 {
-    let full = hash(name.as_bytes());
-    u32::try_from((full >> 32) ^ (full & 0xffff_ffff)).unwrap_or(1).max(1)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use super::alerts::Moment;
 use super::state::{Care, NO_RANGE};
 use super::{Effects, Engine};
 use crate::domain::{CloseBasis, Phase, Price, UnixNanos};
+use crate::market::eligibility::ExtendedGate;
 use crate::market::{Located, Session};
 use crate::rules::Episodes;
 
@@ -49,11 +50,13 @@ impl Engine {
         cold.breached_at = None;
         cold.flags.clear();
         cold.limits = None;
+        cold.gate = ExtendedGate::default();
         if let Some(before) = before {
             // Yesterday's price in today's shares, so that a split is no return.
             state.last_price /= cold.history.split_ratio(before, session.date);
         }
         state.care.set(Care::LIMITS, false);
+        state.care.set(Care::GATED, false);
         state.range = NO_RANGE;
         state.volume = 0.0;
         state.deadline = UnixNanos::MIN;

@@ -3,8 +3,9 @@
 use super::held::HeldPrint;
 use super::journal::Journal;
 use super::params::Params;
-use crate::domain::{Direction, Phase, Reading, SessionDate, Symbol, UnixNanos, Unknown};
+use crate::domain::{Direction, Phase, Price, Reading, SessionDate, Symbol, UnixNanos, Unknown};
 use crate::estimators::{DecayedSquares, log_multiple, threshold_price};
+use crate::market::eligibility::{ExtendedGate, round_lot};
 use crate::market::{History, Quarantine, Reference, Session, Sigma};
 use crate::rules::{Band, Episode, Episodes};
 use std::sync::Arc;
@@ -62,6 +63,8 @@ pub(super) struct Cold {
     pub(super) limits: Option<(f64, f64)>,
     /// Prints too far away to be believed yet.
     pub(super) quarantine: Quarantine<HeldPrint>,
+    /// What the pre-market has traded so far.
+    pub(super) gate: ExtendedGate,
 }
 
 /// What makes a symbol's next print more than a price.
@@ -79,12 +82,18 @@ impl Care {
     pub(super) const REOPENING: Self = Self(8);
     /// An amendment waits for its print.
     pub(super) const AHEAD: Self = Self(16);
+    /// In the pre-market, and too little has been traded for a price to decide.
+    pub(super) const GATED: Self = Self(32);
+    /// What a print meets before it is taken.
+    const AT_THE_DOOR: Self = Self(31);
 
+    /// Whether a print may be taken without a look.
     #[inline]
     pub(super) fn is_none(self) -> bool {
-        self.0 == 0
+        self.0 & Self::AT_THE_DOOR.0 == 0
     }
 
+    #[inline]
     pub(super) fn has(self, one: Self) -> bool {
         self.0 & one.0 != 0
     }
@@ -123,6 +132,8 @@ pub(super) struct Intraday {
     pub(super) breached_at: Option<UnixNanos>,
     pub(super) flags: Vec<Arc<str>>,
     pub(super) halt: Option<(UnixNanos, Arc<str>)>,
+    pub(super) gate: ExtendedGate,
+    pub(super) is_gated: bool,
 }
 
 impl Intraday {
@@ -144,6 +155,8 @@ impl Intraday {
             breached_at: cold.breached_at,
             flags: cold.flags.clone(),
             halt: cold.halt.clone(),
+            gate: cold.gate,
+            is_gated: state.care.has(Care::GATED),
         }
     }
 
@@ -164,7 +177,9 @@ impl Intraday {
         cold.breached_at = self.breached_at;
         cold.flags.clone_from(&self.flags);
         cold.halt.clone_from(&self.halt);
-        state.care.set(Care::HALTED, state.cold.halt.is_some());
+        cold.gate = self.gate;
+        state.care.set(Care::HALTED, self.halt.is_some());
+        state.care.set(Care::GATED, self.is_gated);
     }
 }
 
@@ -192,6 +207,8 @@ pub(super) struct SymbolState {
     pub(super) care: Care,
     /// A log return this large, or larger, has to be looked at; infinite where none has.
     pub(super) jump: f64,
+    /// Shares in a round lot; 0 where it is not known.
+    pub(super) round_lot: u32,
     /// Shares traded in the session.
     pub(super) volume: f64,
     /// Decayed mean of the seconds between regular prices; 0 before the second.
@@ -276,6 +293,7 @@ impl SymbolState {
             is_tracked: false,
             care: Care::default(),
             jump: params.quarantine.as_ref().map_or(f64::INFINITY, |q| q.floor),
+            round_lot: 0,
             volume: 0.0,
             mean_gap: 0.0,
             journal: None,
@@ -300,6 +318,7 @@ impl SymbolState {
                 halt: None,
                 limits: None,
                 quarantine: Quarantine::default(),
+                gate: ExtendedGate::default(),
             }),
         }
     }
@@ -318,10 +337,15 @@ impl SymbolState {
         self.bucket_end = UnixNanos::MIN;
     }
 
-    /// Whether prices decide: in the pre-market and the regular session, before the close, unless trading
-    /// stands still.
+    /// Whether prices decide: in the regular session, and in the pre-market once enough has been traded;
+    /// before the close, unless trading stands still.
     fn decides(&self) -> bool {
-        matches!(self.cold.phase, Phase::Pre | Phase::Regular) && !self.cold.closed && self.cold.halt.is_none()
+        let is_open = match self.cold.phase {
+            Phase::Regular => true,
+            Phase::Pre => !self.care.has(Care::GATED),
+            Phase::Overnight | Phase::Post | Phase::Close => false,
+        };
+        is_open && !self.cold.closed && self.cold.halt.is_none()
     }
 
     /// Recomputes the ruler of the session at hand, and the prices at which it decides.
@@ -332,6 +356,9 @@ impl SymbolState {
             reference: self.cold.history.reference(calendar, session),
             sigma: self.cold.history.sigma(calendar, session),
         };
+        let (reference, session) = (self.cold.ruler.reference, session);
+        self.round_lot =
+            reference.ok().zip(session).map_or(0, |(r, s)| Price::new(r.price).map_or(0, |p| round_lot(p, s)));
         self.set_band(params);
     }
 

@@ -3,7 +3,7 @@
 use super::print::{Entry, EntryKind};
 use super::state::Care;
 use super::{Disposition, Effects, Engine, Origin};
-use crate::domain::{Status, TradingStatus};
+use crate::domain::{Status, TradingStatus, UnixNanos};
 
 impl Engine {
     /// Takes a change of trading status.
@@ -51,5 +51,13 @@ impl Engine {
             state.care.set(Care::REOPENING, true);
         }
         Disposition::APPLIED
+    }
+
+    /// A reopening print ends a halt whose end nobody reported.
+    pub(super) fn reopen(&mut self, id: u32, ts: UnixNanos) {
+        let state = &mut self.states[id as usize];
+        state.keep(&self.params, &Entry::plain(EntryKind::Resume, ts, 0.0, 0));
+        state.resume_trading(&self.params, ts);
+        state.care.set(Care::REOPENING, true);
     }
 }

@@ -1,11 +1,39 @@
-//! Numerical core: sample moments of a window, event-time decay, exact threshold prices.
+//! Numerical core: the canonical volatility and the named modes beside it, realized measures and jump tests,
+//! event-time decay, exact threshold prices.
 //!
-//! Free functions over slices and small values. Nothing here keeps a symbol, reads a clock or rounds.
+//! Free functions over slices and small values. Nothing here keeps a symbol, reads a clock or rounds. Returns
+//! are log returns between prices that exist ([`crate::domain::Price`]), so finite and at most 56 in size; no
+//! sum of their squares or products can overflow. Volatilities and variances are of one day (or one session,
+//! or one second where it says so) and never annualized. What each is worth, and how far it agrees with
+//! other implementations, is in `docs/estimators.md`.
 
 mod decay;
+mod echo;
+mod ewma;
+mod garch;
+mod lee_mykland;
+mod modes;
 mod moments;
+mod parameter;
+mod range_based;
+mod rate;
+mod realized;
+mod robust;
 mod threshold;
 
 pub use decay::DecayedSquares;
-pub use moments::{WINDOW, sample_sigma};
+pub use echo::{WindowEcho, window_echo};
+pub use ewma::{DecayFactor, Ewma, RM2006_AVERAGES, RiskMetrics2006};
+pub use garch::GarchParams;
+pub use lee_mykland::{DiurnalFactor, JUMP_WINDOW_MAX, JumpThreshold, LeeMykland, LeeMyklandImage, lee_mykland_window};
+pub use modes::{DailyModes, Day, Mode, ModeParams, RecursiveModes};
+pub use moments::{WINDOW, sample_sigma, zero_mean_sigma};
+pub use parameter::ParameterError;
+pub use range_based::{
+    DailyBar, garman_klass_gap_variance, garman_klass_variance, parkinson_variance, rogers_satchell_variance,
+    yang_zhang_variance,
+};
+pub use rate::{TimeConstant, TimeEwma, VarianceRate};
+pub use realized::{JumpTest, Realized};
+pub use robust::{ShockRule, mad_sigma, trimmed_sigma, winsorized_sigma, zero_centred_mad_sigma};
 pub use threshold::{log_multiple, threshold_price};

@@ -1,4 +1,4 @@
-//! The window behind the canonical volatility.
+//! The window behind the canonical volatility, and its variant without the mean.
 
 /// Daily log returns in the canonical window (`bofa21`).
 pub const WINDOW: usize = 21;
@@ -6,17 +6,35 @@ pub const WINDOW: usize = 21;
 /// Sample standard deviation: `sqrt( sum (r_i - mean)^2 / (n - 1) )`.
 ///
 /// Two passes in slice order, so the result depends on nothing but the slice. Unit of the input (here:
-/// log return a day), not annualized. `None` below two values. A window of equal values gives exactly 0
-/// only when their mean is exact; callers compare with a floor, never with 0.
+/// log return a day), not annualized. `None` below two values; exactly 0 when all are equal.
 /// Oracle: `pandas.Series.rolling(21).std(ddof=1)`.
 pub fn sample_sigma(returns: &[f64]) -> Option<f64> {
-    if returns.len() < 2 {
+    sample_variance(returns.iter().copied()).map(f64::sqrt)
+}
+
+/// The square of [`sample_sigma`].
+pub(super) fn sample_variance(values: impl ExactSizeIterator<Item = f64> + Clone) -> Option<f64> {
+    if values.len() < 2 {
         return None;
     }
-    let n = returns.len() as f64;
-    let mean = returns.iter().sum::<f64>() / n;
-    let squares: f64 = returns.iter().map(|r| (r - mean) * (r - mean)).sum();
-    Some((squares / (n - 1.0)).sqrt())
+    // Their mean need not be representable, and would leave a spread of rounding where there is none.
+    let mut rest = values.clone();
+    let first = rest.next();
+    if rest.all(|x| Some(x) == first) {
+        return Some(0.0);
+    }
+    let n = values.len() as f64;
+    let mean = values.clone().sum::<f64>() / n;
+    let squares: f64 = values.map(|x| (x - mean) * (x - mean)).sum();
+    Some(squares / (n - 1.0))
+}
+
+/// Root mean square: `sqrt( sum r_i^2 / n )`, the standard deviation when the mean is taken to be 0.
+///
+/// Unit of the input, not annualized, at least 0. `None` for no values. A trend counts as volatility.
+/// Oracle: `pandas.Series.pow(2).rolling(21).mean()`, rooted.
+pub fn zero_mean_sigma(returns: &[f64]) -> Option<f64> {
+    (!returns.is_empty()).then(|| (returns.iter().map(|r| r * r).sum::<f64>() / returns.len() as f64).sqrt())
 }
 
 #[cfg(test)]
@@ -29,6 +47,7 @@ mod tests {
         let sigma = sample_sigma(&returns).unwrap();
         assert!((sigma / 0.010_235_326_314_4 - 1.0).abs() < 1e-11, "{sigma}");
         assert!((1.05f64.ln() / sigma / 4.766_840_125_15 - 1.0).abs() < 1e-11);
+        assert!((zero_mean_sigma(&returns).unwrap() / 0.01 - 1.0).abs() < 1e-15);
     }
 
     #[test]
@@ -36,7 +55,13 @@ mod tests {
         assert_eq!(sample_sigma(&[]), None);
         assert_eq!(sample_sigma(&[0.01]), None);
         assert_eq!(sample_sigma(&[0.0; 21]), Some(0.0));
-        assert_eq!(sample_sigma(&[0.25; 21]), Some(0.0));
+        // A third has no exact mean.
+        for x in [0.25, 1.0 / 3.0, -1e300] {
+            assert_eq!(sample_sigma(&[x; 21]), Some(0.0));
+        }
+        assert_eq!(zero_mean_sigma(&[]), None);
+        assert_eq!(zero_mean_sigma(&[-0.5]), Some(0.5));
+        assert_eq!(zero_mean_sigma(&[0.0; 21]), Some(0.0));
     }
 
     #[test]
@@ -46,5 +71,6 @@ mod tests {
         series.extend((0..21).map(|i| f64::from(i) * 1e-4));
         let clean: Vec<f64> = (0..21).map(|i| f64::from(i) * 1e-4).collect();
         assert_eq!(sample_sigma(&series[series.len() - WINDOW..]), sample_sigma(&clean));
+        assert_eq!(zero_mean_sigma(&series[series.len() - WINDOW..]), zero_mean_sigma(&clean));
     }
 }

@@ -4,7 +4,7 @@
 use fragility::codec::decode;
 use fragility::config::{DEFAULTS, load_text};
 use fragility::domain::{Alert, AlertKind, Entity, Outcome, SessionDate, Symbol, UnixNanos};
-use fragility::engine::{Disposition, Effects, Engine, Origin, Params};
+use fragility::engine::{Disposition, Effects, Engine, Origin, Params, StaleRules};
 use fragility::market::{Calendar, Measure, Session};
 use std::path::PathBuf;
 
@@ -33,9 +33,15 @@ pub(crate) fn params_with(toml: &str) -> Params {
     load_text("test", toml, &[], &[]).unwrap().config.params
 }
 
-/// The shipped defaults, prints taken as they come.
+/// The shipped defaults, prints taken as they come and at any time.
 pub(crate) fn params() -> Params {
-    Params { quarantine: None, ..params_as_shipped() }
+    unguarded(params_as_shipped())
+}
+
+/// The same parameters without what guards prices: no quarantine, no gate, nothing too old.
+pub(crate) fn unguarded(params: Params) -> Params {
+    let stale = StaleRules { gaps: 1e6, least_secs: 1e6 };
+    Params { quarantine: None, eligibility: None, stale, ..params }
 }
 
 /// The shipped defaults.

@@ -1,6 +1,6 @@
 //! Records of every kind, and the one outcome that each of them has.
 
-use crate::harness::{MIN, Run, SEC, params, params_with, params_without_groups};
+use crate::harness::{MIN, Run, SEC, params, params_with, params_without_groups, unguarded};
 use crate::scene::{DAY, SYMBOL, Scene};
 use fragility::domain::AlertKind::{Close, Confirm, Deescalate, Escalate, Open};
 use fragility::domain::{Outcome, UnixNanos, Unknown};
@@ -218,7 +218,8 @@ fn a_full_universe_takes_no_further_symbol() {
 
 #[test]
 fn the_flag_of_a_feed_is_in_the_quality_of_what_it_decides() {
-    let flagged = Params { groups: Vec::new(), ..params_with("[feeds.simulated]\nflag = \"SIMULATED_PATH\"\n") };
+    let flagged = unguarded(params_with("[feeds.simulated]\nflag = \"SIMULATED_PATH\"\n"));
+    let flagged = Params { groups: Vec::new(), ..flagged };
     for (feed, expected) in [("simulated", true), ("other", false)] {
         let mut scene = Scene::with(flagged.clone(), DAY);
         let (ts, price) = (scene.at(1), scene.at_z(3.2));
@@ -237,7 +238,6 @@ fn the_flag_of_a_feed_is_in_the_quality_of_what_it_decides() {
 fn kinds_that_this_build_reads_past_are_ignored() {
     let mut run = Run::new(params());
     for record in [
-        r#"{"type":"halt","symbol":"X","ts":1}"#,
         r#"{"type":"dividend","symbol":"X","ex_date":"2025-02-12","amount":1.0}"#,
         r#"{"type":"event","symbol":"X","session":"2025-02-12","kind":"news","source":"x"}"#,
         r#"{"type":"member","group":"unheard_of","symbol":"X","from":"2025-02-12"}"#,

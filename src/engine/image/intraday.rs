@@ -8,6 +8,7 @@ use crate::engine::print::{Entry, EntryKind, PrintKey};
 use crate::engine::state::Intraday;
 use crate::estimators::DecayedSquares;
 use crate::market::Held;
+use crate::market::eligibility::ExtendedGate;
 use crate::rules::{Cooldown, Episode, Episodes};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -29,6 +30,17 @@ pub(super) fn number_of<T: PartialEq>(all: &[T], one: &T) -> u8 {
 
 fn small(tier: usize) -> u8 {
     u8::try_from(tier).unwrap_or(u8::MAX)
+}
+
+/// Prints, value and venues of the pre-market so far.
+pub(super) type GateImage = (u32, Option<f64>, Vec<u32>);
+
+pub(super) fn gate_image(gate: &ExtendedGate) -> GateImage {
+    (gate.prints(), gate.value(), gate.venues().to_vec())
+}
+
+pub(super) fn gate((prints, value, venues): &GateImage) -> ExtendedGate {
+    ExtendedGate::restored(*prints, *value, venues)
 }
 
 pub(super) type HaltImage = Option<(i64, String)>;
@@ -153,6 +165,8 @@ struct CheckpointImage {
     breached_at: Option<i64>,
     flags: Vec<String>,
     halt: HaltImage,
+    gate: GateImage,
+    is_gated: bool,
 }
 
 impl From<&Intraday> for CheckpointImage {
@@ -173,6 +187,8 @@ impl From<&Intraday> for CheckpointImage {
             breached_at: i.breached_at.map(|t| t.0),
             flags: i.flags.iter().map(ToString::to_string).collect(),
             halt: halt_image(i.halt.as_ref()),
+            gate: gate_image(&i.gate),
+            is_gated: i.is_gated,
         }
     }
 }
@@ -195,6 +211,8 @@ impl CheckpointImage {
             breached_at: self.breached_at.map(UnixNanos),
             flags: self.flags.iter().map(|f| f.as_str().into()).collect(),
             halt: self.halt.as_ref().map(|(t, reason)| (UnixNanos(*t), reason.as_str().into())),
+            gate: gate(&self.gate),
+            is_gated: self.is_gated,
         }
     }
 }
