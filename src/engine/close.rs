@@ -122,7 +122,7 @@ impl Engine {
             Ok(id) => id,
             Err(refusal) => return refusal,
         };
-        let at = self.states[id as usize].last_ts;
+        let at = self.states[id as usize].newest_ts();
         self.revise(id, ex_date, at, effects, |history, calendar| history.set_split(calendar, ex_date, ratio))
     }
 

@@ -119,6 +119,12 @@ impl Engine {
             self.free_near(id, rules, entry.ts, effects);
             return Some(Disposition::APPLIED);
         }
+        // The session begins with its first record whether that is believed or not: what a close or another
+        // record finds must not depend on when the print is decided.
+        if entry.ts >= state.deadline {
+            self.enter(id, entry.ts, effects);
+        }
+        let state = &mut self.states[id as usize];
         let record = HeldPrint { entry, origin: *origin, tick: tick.to_static() };
         let held = Held { ts: entry.ts, price: entry.price, venue, is_contradicted: false, record };
         let pushed_out = state.cold.quarantine.hold(rules, held);

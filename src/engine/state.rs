@@ -323,6 +323,11 @@ impl SymbolState {
         }
     }
 
+    /// Event time of the newest print that came, believed or not.
+    pub(super) fn newest_ts(&self) -> UnixNanos {
+        self.cold.quarantine.held().last().map_or(self.last_ts, |h| h.ts.max(self.last_ts))
+    }
+
     /// Lays the session's journal aside and begins another.
     pub(super) fn begin_journal(&mut self, params: &Params) {
         self.journal = None;
