@@ -64,7 +64,7 @@ pub(crate) struct ReplayArgs {
     /// Where the configuration comes from
     #[command(flatten)]
     pub(crate) config: ConfigArgs,
-    /// Input files, `-` for standard input: NDJSON or CSV, plain, gzip or zstd
+    /// Input files: NDJSON or CSV, plain, gzip or zstd, or Parquet; `-` for standard input
     #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
     pub(crate) input: Vec<PathBuf>,
     /// Write alerts here
