@@ -1,14 +1,17 @@
-//! The engine over files: no broker, no clock, the same bytes on every run.
+//! The engine over files or over a range of the market topic: the same bytes on every run.
+
+mod range;
 
 use super::output::Output;
 use super::{AppError, load_history};
 use crate::codec::{
-    encode_accounting, encode_alert, encode_compact_alert, encode_dead_letter, encode_measure, encode_summary,
+    DecodeError, encode_accounting, encode_alert, encode_compact_alert, encode_dead_letter, encode_measure,
+    encode_summary,
 };
 use crate::config::{AlertFormat, Config};
-use crate::domain::{Entity, Outcome, SessionDate, Symbol, UnixNanos};
+use crate::domain::{Entity, Observation, Outcome, SessionDate, Symbol, UnixNanos};
 use crate::engine::{Effects, Engine, Origin, Watermark};
-use crate::sources::FileSource;
+use crate::sources::{FileSource, KafkaRange};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -22,6 +25,8 @@ const ADVANCE_EVERY: u64 = 4_096;
 pub struct ReplayOptions {
     /// Files, or `-`.
     pub inputs: Vec<PathBuf>,
+    /// A range of the market topic, in place of files.
+    pub range: Option<KafkaRange>,
     /// Where alerts go.
     pub alerts: Option<PathBuf>,
     /// Where measures go.
@@ -81,6 +86,93 @@ impl Held {
     }
 }
 
+/// A record as it stands in an input.
+struct Record<'a> {
+    /// Its file, or topic.
+    name: &'a str,
+    origin: Origin,
+    key: Option<&'a [u8]>,
+    raw: &'a [u8],
+}
+
+/// A replay under way.
+struct Run {
+    engine: Engine,
+    format: AlertFormat,
+    wants_measures: bool,
+    dead_letters: Option<Output>,
+    effects: Effects,
+    held: Held,
+    outcomes: [u64; Outcome::ALL.len()],
+}
+
+impl Run {
+    fn take(&mut self, record: &Record<'_>, decoded: &Result<Observation<'_>, DecodeError>) -> Result<(), AppError> {
+        let (outcome, reason, detail) = match decoded {
+            Ok(observation) => {
+                let disposition = self.engine.step(UnixNanos(0), &record.origin, observation, &mut self.effects);
+                (disposition.outcome, disposition.reason, "")
+            }
+            Err(error) => (error.outcome, error.reason, &*error.detail),
+        };
+        self.outcomes[outcome as usize] += 1;
+        if outcome.is_dead_letter() {
+            self.dead_letter(record, reason, detail)?;
+        }
+        self.hold();
+        Ok(())
+    }
+
+    fn dead_letter(&mut self, record: &Record<'_>, reason: &'static str, detail: &str) -> Result<(), AppError> {
+        let Record { name, origin, key, raw } = record;
+        debug!(input = name, partition = origin.partition, offset = origin.offset, reason, "record refused");
+        let Some(out) = &mut self.dead_letters else { return Ok(()) };
+        let mut bytes = Vec::new();
+        encode_dead_letter(reason, detail, name, origin, *key, raw, &mut bytes);
+        out.line(&bytes)
+    }
+
+    /// Whether it is time to look at the watermark.
+    fn is_advance_due(&self) -> bool {
+        self.outcomes.iter().sum::<u64>().is_multiple_of(ADVANCE_EVERY)
+    }
+
+    fn advance(&mut self, by: Watermark, partitions: &[i32]) {
+        self.engine.advance(by, partitions, &mut self.effects);
+        self.hold();
+    }
+
+    fn hold(&mut self) {
+        if !self.effects.alerts.is_empty() || !self.effects.measures.is_empty() {
+            self.held.take(&mut self.effects, self.format, self.wants_measures);
+        }
+    }
+
+    fn read_files(&mut self, inputs: &[PathBuf]) -> Result<(), AppError> {
+        for (partition, path) in (0_i32..).zip(inputs) {
+            let mut source = FileSource::open(path)?;
+            let progress = source.len().and_then(|len| progress(len, "{bytes}/{total_bytes}"));
+            let name = path.display().to_string();
+            loop {
+                let at = source.bytes_read();
+                let Some(line) = source.next_line()? else { break };
+                let origin = Origin { partition, offset: line.number, timestamp: None };
+                self.take(&Record { name: &name, origin, key: None, raw: line.raw }, &line.decoded)?;
+                if self.is_advance_due() {
+                    self.advance(Watermark::Members, &[]);
+                    if let Some(bar) = &progress {
+                        bar.set_position(at);
+                    }
+                }
+            }
+            if let Some(bar) = progress {
+                bar.finish_and_clear();
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Replays inputs in the order given and writes what was asked for.
 ///
 /// # Errors
@@ -91,62 +183,24 @@ pub fn replay(config: &Config, options: &ReplayOptions) -> Result<Replayed, AppE
     let measures_out = open(&options.measures)?;
     let summary_out = open(&options.summary)?;
     let accounting_out = open(&options.accounting)?;
-    let mut dead_letters = open(&options.dead_letters)?;
-    let mut engine = Engine::new(config.params.clone());
-    load_history(&mut engine, &config.history_files)?;
-    engine.history_loaded();
-    let mut held = Held::default();
-    let mut effects = Effects::default();
-    let mut outcomes = [0_u64; Outcome::ALL.len()];
-    let mut records = 0_u64;
-    for (partition, path) in (0_i32..).zip(&options.inputs) {
-        let mut source = FileSource::open(path)?;
-        let progress = progress(&source);
-        loop {
-            let at = source.bytes_read();
-            let Some(line) = source.next_line()? else { break };
-            let origin = Origin { partition, offset: line.number, timestamp: None };
-            let (outcome, reason, detail) = match &line.decoded {
-                Ok(observation) => {
-                    let disposition = engine.step(UnixNanos(0), &origin, observation, &mut effects);
-                    (disposition.outcome, disposition.reason, String::new())
-                }
-                Err(error) => (error.outcome, error.reason, error.detail.to_string()),
-            };
-            outcomes[outcome as usize] += 1;
-            if outcome.is_dead_letter() {
-                debug!(file = %path.display(), line = line.number, reason, "record refused");
-                if let Some(out) = &mut dead_letters {
-                    let mut bytes = Vec::new();
-                    encode_dead_letter(
-                        reason,
-                        &detail,
-                        &path.display().to_string(),
-                        &origin,
-                        None,
-                        line.raw,
-                        &mut bytes,
-                    );
-                    out.line(&bytes)?;
-                }
-            }
-            records += 1;
-            if records.is_multiple_of(ADVANCE_EVERY) {
-                engine.advance(Watermark::Members, &[], &mut effects);
-                if let Some(bar) = &progress {
-                    bar.set_position(at);
-                }
-            }
-            if !effects.alerts.is_empty() || !effects.measures.is_empty() {
-                held.take(&mut effects, config.alert_format, measures_out.is_some());
-            }
-        }
-        if let Some(bar) = progress {
-            bar.finish_and_clear();
-        }
+    let mut run = Run {
+        engine: Engine::new(config.params.clone()),
+        format: config.alert_format,
+        wants_measures: measures_out.is_some(),
+        dead_letters: open(&options.dead_letters)?,
+        effects: Effects::default(),
+        held: Held::default(),
+        outcomes: [0; Outcome::ALL.len()],
+    };
+    load_history(&mut run.engine, &config.history_files)?;
+    if let Some(range) = &options.range {
+        run.read_range(&config.kafka, range)?;
+    } else {
+        run.engine.history_loaded();
+        run.read_files(&options.inputs)?;
     }
-    engine.advance(Watermark::End, &[], &mut effects);
-    held.take(&mut effects, config.alert_format, measures_out.is_some());
+    run.advance(Watermark::End, &[]);
+    let Run { engine, mut held, outcomes, dead_letters, .. } = run;
     held.alerts.sort_by(|a, b| (a.0, &a.1, a.2).cmp(&(b.0, &b.1, b.2)));
     let replayed = Replayed { outcomes, alerts: held.alerts.len() };
     if let Some(mut out) = alerts_out {
@@ -188,11 +242,12 @@ fn write_summary(engine: &Engine, mut out: Output) -> Result<(), AppError> {
     out.finish()
 }
 
-fn progress(source: &FileSource) -> Option<indicatif::ProgressBar> {
+/// A progress bar, on a terminal.
+fn progress(len: u64, counts: &str) -> Option<indicatif::ProgressBar> {
     if !std::io::stderr().is_terminal() {
         return None;
     }
-    let bar = indicatif::ProgressBar::new(source.len()?);
-    let style = indicatif::ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {elapsed} {eta}");
+    let bar = indicatif::ProgressBar::new(len);
+    let style = indicatif::ProgressStyle::with_template(&format!("{{bar:40}} {counts} {{elapsed}} {{eta}}"));
     Some(style.map_or_else(|_| bar.clone(), |s| bar.clone().with_style(s)))
 }
