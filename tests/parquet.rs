@@ -20,13 +20,16 @@ fn scratch(name: &str) -> PathBuf {
 
 /// `replay` of one input with every output on standard output, in the order alerts, accounting, measures and
 /// dead letters.
-fn replay(input: &Path, name: &str) -> (Output, [String; 4]) {
+fn replay(input: &Path, name: &str, sets: &[String]) -> (Output, [String; 4]) {
     let outputs = ["alerts", "accounting", "measures", "dead-letters"].map(|of| (of, scratch(&format!("{name}-{of}"))));
     let mut command = Command::new(env!("CARGO_BIN_EXE_fragility"));
     let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/fragility.toml");
     command.env_clear().stdin(Stdio::null()).arg("replay").arg("--config").arg(config).arg("--input").arg(input);
     for (of, path) in &outputs {
         command.arg(format!("--{of}")).arg(path);
+    }
+    for set in sets {
+        command.args(["--set", set]);
     }
     let output = command.output().unwrap();
     let texts = outputs.map(|(_, path)| {
@@ -37,10 +40,14 @@ fn replay(input: &Path, name: &str) -> (Output, [String; 4]) {
     (output, texts)
 }
 
-fn replayed(name: &str) -> [String; 4] {
-    let (output, texts) = replay(&fixture(name), name);
+fn replayed_with(name: &str, sets: &[String]) -> [String; 4] {
+    let (output, texts) = replay(&fixture(name), &format!("{name}-{}", sets.join("").len()), sets);
     assert_eq!(output.status.code(), Some(0), "{name}: {}", String::from_utf8_lossy(&output.stderr));
     texts
+}
+
+fn replayed(name: &str) -> [String; 4] {
+    replayed_with(name, &[])
 }
 
 /// What does not name the file.
@@ -68,6 +75,19 @@ fn typed_columns_with_nulls_and_lists_replay_like_the_json_records() {
     for name in ["records_ns", "records_int"] {
         assert_eq!(results(&format!("{name}.parquet")), expected, "{name}");
     }
+}
+
+#[test]
+fn history_may_be_parquet() {
+    // Only the last day; what came before is history.
+    let day = |history: &str| {
+        let history = format!("history.files=[{:?}]", fixture(history).display().to_string());
+        let [alerts, _, measures, _] = replayed_with("day.ndjson", &[history]);
+        (alerts, measures)
+    };
+    let expected = day("daily_history.csv");
+    assert!(expected.0.contains(r#""kind":"confirm""#) && expected.1.contains(r#""n":21"#), "{expected:?}");
+    assert_eq!(day("daily_history.parquet"), expected);
 }
 
 #[test]
@@ -101,7 +121,7 @@ fn a_flawed_row_has_its_outcome_and_its_dead_letter() {
 
 /// Exit code 2, one line that names the file and says why, and nothing on standard output.
 fn refused(path: &Path, why: &str) {
-    let (output, [alerts, ..]) = replay(path, &format!("refused-{}", why.len()));
+    let (output, [alerts, ..]) = replay(path, &format!("refused-{}", why.len()), &[]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(2), "{}: {said}", path.display());
     assert!(said.contains(why) && said.contains(&*path.display().to_string()), "{why:?} is not in {said}");

@@ -125,6 +125,16 @@ write(
     use_dictionary=False,
 )
 
+# The last of these days as records, and what came before as history.
+with (HERE / "day.ndjson").open("w") as out:
+    out.writelines(json.dumps(r) + "\n" for r in records[len(closes) :])
+before = [i for i, d in enumerate(text["date"]) if d < "2025-01-27"]
+write("daily_history", daily(pa.array(days, pa.date32())).take(before), compression="zstd")
+with (HERE / "daily_history.csv").open("w", newline="") as out:
+    writer = csv.DictWriter(out, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows[i] for i in before)
+
 # Values that no record may have, row by row, in types that a column may have.
 flaws = pa.table(
     {

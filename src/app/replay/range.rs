@@ -35,6 +35,7 @@ impl Run {
             self.read_reference(kafka, topic)?;
         }
         self.engine.history_loaded();
+        reader.start()?;
         let progress = progress(reader.progress().1, "{pos}/{len} offsets");
         while let Some(record) = reader.next_record()? {
             if self.is_advance_due() {

@@ -17,12 +17,14 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::metadata::{MetadataPartition, MetadataTopic};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::types::RDKafkaRespErr;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use std::fmt;
 use std::time::{Duration, Instant};
 use tracing::warn;
 
+const UNAUTHORIZED: RDKafkaRespErr = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
 /// Longest wait for a broker's answer at the start.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest time without a record while some are still to come: a broker's restart fits in.
@@ -113,7 +115,7 @@ pub struct RangeReader {
 }
 
 impl RangeReader {
-    /// Finds the range in the market topic; nothing is joined and nothing committed.
+    /// Finds the range in the market topic; nothing is joined, and nothing committed ever.
     ///
     /// # Errors
     /// When topic or partition do not exist, no broker answers, or a setting is wrong.
@@ -150,7 +152,6 @@ impl RangeReader {
         };
         let partitions = reader.partitions(range)?;
         reader.find(range, &partitions)?;
-        reader.start()?;
         Ok(reader)
     }
 
@@ -178,6 +179,9 @@ impl RangeReader {
         let until = clock::monotonic() + UNKNOWN_TIMEOUT;
         let there: BTreeSet<i32> = loop {
             let metadata = self.ask(|timeout| self.consumer.fetch_metadata(Some(&self.topic), timeout))?;
+            if metadata.topics().iter().any(|t| t.error() == Some(UNAUTHORIZED)) {
+                return Err(failed(format!("not allowed to read topic {}", self.topic)));
+            }
             let there: BTreeSet<i32> =
                 metadata.topics().iter().flat_map(MetadataTopic::partitions).map(MetadataPartition::id).collect();
             if !there.is_empty() {
@@ -248,12 +252,9 @@ impl RangeReader {
                 let found = self.ask(|timeout| {
                     let list = self.consumer.offsets_for_times(self.list(&wanted)?, timeout)?;
                     // A list that outlives its consumer hangs the consumer's end: plain numbers only.
-                    let each = list.elements();
-                    each.iter().map(|e| e.error().map(|()| (e.partition(), e.offset().to_raw()))).collect::<Result<
-                        BTreeMap<_, _>,
-                        _,
-                    >>(
-                    )
+                    let plain = list.elements();
+                    let plain = plain.iter().map(|e| Ok((e.partition(), e.error().map(|()| e.offset().to_raw())?)));
+                    plain.collect::<Result<BTreeMap<_, _>, KafkaError>>()
                 })?;
                 // Nothing that late: the end.
                 each(&|p, _, high| found.get(&p).copied().flatten().filter(|at| *at >= 0).unwrap_or(high))
@@ -269,7 +270,11 @@ impl RangeReader {
         Ok(list)
     }
 
-    fn start(&mut self) -> Result<(), RangeError> {
+    /// Begins to read.
+    ///
+    /// # Errors
+    /// When the log refuses.
+    pub fn start(&mut self) -> Result<(), RangeError> {
         if self.shares.is_empty() {
             return Ok(());
         }
