@@ -1,6 +1,7 @@
 //! The command line.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand};
+use fragility::sources::RangePoint;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -20,7 +21,7 @@ pub(crate) enum Command {
     Run(ConfigArgs),
     /// Run the whole pipeline on real market days, with nothing installed
     Demo(DemoArgs),
-    /// Run the engine over files or standard input
+    /// Run the engine over files, standard input or a range of the market topic
     Replay(ReplayArgs),
     /// Check a configuration without connecting
     Check(CheckArgs),
@@ -60,13 +61,22 @@ pub(crate) struct DemoArgs {
 
 /// Options of `replay`.
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("records").args(["input", "from", "to"]).required(true).multiple(true)))]
 pub(crate) struct ReplayArgs {
     /// Where the configuration comes from
     #[command(flatten)]
     pub(crate) config: ConfigArgs,
-    /// Input files, `-` for standard input: NDJSON or CSV, plain, gzip or zstd
-    #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
+    /// Input files: NDJSON or CSV, plain, gzip or zstd, or Parquet; `-` for standard input
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["from", "to"])]
     pub(crate) input: Vec<PathBuf>,
+    /// Instead of files, read kafka.topics.market from here on, inclusive: `beginning` (the default with --to), an
+    /// offset of every partition, PARTITION:OFFSET,... for these partitions alone, or an RFC 3339 time, which is
+    /// the first record with that Kafka timestamp or a later one
+    #[arg(long, value_name = "POINT")]
+    pub(crate) from: Option<RangePoint>,
+    /// Read up to here, exclusive; the same forms, or `end` (the default): where the log ends at the start
+    #[arg(long, value_name = "POINT")]
+    pub(crate) to: Option<RangePoint>,
     /// Write alerts here
     #[arg(long, value_name = "FILE", default_value = "-")]
     pub(crate) alerts: PathBuf,

@@ -6,6 +6,7 @@ use clap::Parser;
 use cli::{Cli, Command, ConfigArgs};
 use fragility::app::{self, AppError};
 use fragility::config::{self, DEFAULTS, Loaded};
+use fragility::sources::KafkaRange;
 use fragility::telemetry::init_log;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -26,8 +27,10 @@ fn run(cli: Cli) -> Result<ExitCode, AppError> {
         Command::Replay(args) => {
             let loaded = load(&args.config)?;
             init_log(loaded.config.log_format, "warn");
+            let range = args.input.is_empty().then(|| KafkaRange::new(args.from, args.to)).transpose();
             let options = app::ReplayOptions {
                 inputs: args.input,
+                range: range.map_err(|e| AppError::Usage(e.to_string()))?,
                 alerts: Some(args.alerts),
                 measures: args.measures,
                 summary: args.summary,

@@ -210,6 +210,32 @@ fn exit_codes_say_what_went_wrong() {
     check(&["--version"], 0);
 }
 
+#[test]
+fn a_range_that_cannot_be_says_why() {
+    let config = config();
+    let check = |args: &[&str], expected: i32, why: &str| {
+        let output = run(&[&["replay", "--config", &config], args].concat(), b"");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(expected), 0), "{args:?}: {said}");
+        assert!(said.contains(why), "{args:?}: {why:?} is not in {said}");
+    };
+    check(&[], 2, "<--input <FILE>...|--from <POINT>|--to <POINT>>");
+    check(&["--from", "5", "--input", "x"], 2, "cannot be used with");
+    check(&["--to", "5", "--input", "x"], 2, "cannot be used with");
+    for point in ["yesterday", "2025-01-27", "-1", "0:", "0:1,0:2", ""] {
+        check(&["--from", point], 2, "--from");
+        check(&["--to", point], 2, "--to");
+    }
+    check(&["--from", "9", "--to", "3"], 2, "--to lies before --from");
+    check(&["--from", "2025-01-28T00:00:00Z", "--to", "2025-01-27T00:00:00Z"], 2, "--to lies before --from");
+    check(&["--from", "0:1,1:1", "--to", "0:5"], 2, "different partitions");
+    check(&["--from", "end"], 2, "nothing would be read");
+    check(&["--from", "0", "--set", "kafka.brokers="], 2, "kafka.brokers");
+    check(&["--from", "0", "--set", "kafka.properties.colour=red"], 2, "colour");
+    // Nobody listens on the discard port.
+    check(&["--from", "beginning", "--set", "kafka.brokers=127.0.0.1:9"], 1, "no answer from kafka at 127.0.0.1:9");
+}
+
 /// A line and the outcome and reason that it must have.
 fn bad_lines() -> Vec<(Vec<u8>, &'static str, &'static str)> {
     let tick =

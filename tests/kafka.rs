@@ -14,6 +14,8 @@ mod absent;
 mod day;
 #[path = "kafka/load.rs"]
 mod load;
+#[path = "kafka/range.rs"]
+mod range;
 #[path = "kafka/refused.rs"]
 mod refused;
 #[path = "kafka/support.rs"]
@@ -32,9 +34,10 @@ fn scenarios() {
         return;
     }
     let only = std::env::var_os("FRAGILITY_KAFKA_ONLY").map(|o| o.into_string().expect("names"));
-    let scenarios: [(&str, Scenario); 9] = [
+    let scenarios: [(&str, Scenario); 10] = [
         ("million", load::million),
         ("day", day::day),
+        ("range", range::range),
         ("refused", refused::refused),
         ("absent_broker", absent::broker),
         ("absent_setting", absent::setting),

@@ -1,6 +1,7 @@
-//! Daily closes and reference records loaded before the first record.
+//! Daily closes and reference records from outside the market input.
 
-use crate::domain::Observation;
+use crate::codec::decode;
+use crate::domain::{Observation, Outcome};
 use crate::engine::{Channel, Effects, Engine};
 use crate::sources::{FileSource, InputError};
 use std::path::PathBuf;
@@ -41,4 +42,21 @@ pub fn load_history(engine: &mut Engine, files: &[PathBuf]) -> Result<(), InputE
         info!(file = %path.display(), taken, refused, "history loaded");
     }
     Ok(())
+}
+
+/// Takes one value of the reference topic: its outcome, the reason and the detail.
+pub fn take_reference(
+    engine: &mut Engine,
+    channel: Channel,
+    value: &[u8],
+    effects: &mut Effects,
+) -> (Outcome, &'static str, String) {
+    match decode(value) {
+        Ok(Observation::Reference(record)) => {
+            let disposition = engine.apply_reference(channel, &record, effects);
+            (disposition.outcome, disposition.reason, String::new())
+        }
+        Ok(_) => (Outcome::Rejected, "not_reference", "not a reference record".to_owned()),
+        Err(error) => (error.outcome, error.reason, error.detail.into_owned()),
+    }
 }

@@ -12,7 +12,7 @@ mod schema;
 pub use calendar::calendar;
 pub use check::check;
 pub use demo::{DemoOptions, demo};
-pub use history::load_history;
+pub use history::{load_history, take_reference};
 pub use replay::{ReplayOptions, Replayed, replay};
 pub use run::{Service, run, start};
 pub use schema::schema;

@@ -1,4 +1,4 @@
-//! CSV input: rows with a header.
+//! Rows under a header of column names: CSV, and what Parquet becomes.
 //!
 //! With a column `type`, the other columns are the fields of the JSON records. Without it, a row is a day of
 //! a daily history: `session` (or `date`), `symbol`, `close`, and where present `open`, `high` and `low`,
@@ -18,11 +18,54 @@ pub struct CsvError {
 
 impl fmt::Display for CsvError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "CSV header has neither a column type nor a column {}", self.missing)
+        write!(f, "there is neither a column type nor a column {}", self.missing)
     }
 }
 
 impl std::error::Error for CsvError {}
+
+/// Columns of the first shape that are read; others are read past.
+const FIELDS: [&str; 39] = [
+    "type",
+    "symbol",
+    "ts",
+    "price",
+    "size",
+    "seq",
+    "id",
+    "tape",
+    "venue",
+    "cond",
+    "feed",
+    "interval",
+    "open",
+    "high",
+    "low",
+    "close",
+    "volume",
+    "vwap",
+    "trades",
+    "session",
+    "final",
+    "basis",
+    "ex_date",
+    "ratio",
+    "amount",
+    "currency",
+    "shares_outstanding",
+    "prev_close",
+    "sigma_daily",
+    "group",
+    "from",
+    "to",
+    "sector",
+    "company",
+    "reason",
+    "kind",
+    "source",
+    "text",
+    "url",
+];
 
 #[derive(Clone, Debug)]
 struct DailyColumns {
@@ -69,6 +112,16 @@ impl CsvDecoder {
             market_cap: find(&["market_cap"]),
         };
         Ok(Self { shape: Shape::Daily(columns) })
+    }
+
+    /// Whether the column at `at` has a meaning; a row may be empty there otherwise.
+    pub fn reads(&self, at: usize) -> bool {
+        match &self.shape {
+            Shape::Records(names) => names.get(at).is_some_and(|n| FIELDS.contains(&n.as_str())),
+            Shape::Daily(c) => {
+                [c.session, c.symbol, c.close].contains(&at) || c.split == Some(at) || c.market_cap == Some(at)
+            }
+        }
     }
 
     /// Decodes one row.
@@ -215,6 +268,24 @@ mod tests {
         let got = d.decode("tick,A,1738161000123456789,101.5,7".split(','));
         let json = br#"{"type":"tick","symbol":"A","ts":1738161000123456789,"price":101.5,"seq":7}"#;
         assert_eq!(got, super::super::decode(json));
+    }
+
+    #[test]
+    fn exactly_the_fields_are_read() {
+        let changes = |name: &str| {
+            let mut wire = Wire::default();
+            set(&mut wire, name, "1").is_err() || wire != Wire::default()
+        };
+        let header = FIELDS.join(",") + ",elsewhere";
+        let d = decoder(&header);
+        for (at, name) in header.split(',').enumerate() {
+            assert_eq!((d.reads(at), changes(name)), (name != "elsewhere", name != "elsewhere"), "{name}");
+        }
+        // Every field of the JSON records is one of them.
+        let every = format!("{:?}", Wire::default()).matches(": None").count();
+        assert_eq!(FIELDS.len(), every);
+        let d = decoder("volume,date,symbol,close");
+        assert_eq!([0, 1, 2, 3, 4].map(|at| d.reads(at)), [false, true, true, true, false]);
     }
 
     #[test]

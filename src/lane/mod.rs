@@ -14,6 +14,7 @@ mod view;
 pub use publish::{Published, Query, ReadyState, Shared};
 pub use supervise::{LaneOptions, run_lane};
 
+use crate::app::take_reference;
 use crate::clock;
 use crate::codec::{decode, encode_tick};
 use crate::config::Config;
@@ -270,14 +271,7 @@ impl Lane<'_> {
         let mut failure = None;
         let taken = reader.poll(BATCH_MAX, wait, &mut |partition, offset, value| {
             let value = value.unwrap_or_default();
-            let (outcome, reason, detail) = match decode(value) {
-                Ok(crate::domain::Observation::Reference(record)) => {
-                    let disposition = engine.apply_reference(channel, &record, effects);
-                    (disposition.outcome, disposition.reason, String::new())
-                }
-                Ok(_) => (Outcome::Rejected, "not_reference", "not a reference record".to_owned()),
-                Err(error) => (error.outcome, error.reason, error.detail.into_owned()),
-            };
+            let (outcome, reason, detail) = take_reference(engine, channel, value, effects);
             shared.metrics.reference_records.with_label_values(&[outcome.name()]).inc();
             if outcome.is_dead_letter() {
                 let origin = Origin { partition, offset, timestamp: None };

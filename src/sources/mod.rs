@@ -4,7 +4,10 @@ mod files;
 mod kafka;
 
 pub use files::{FileSource, InputError, Line};
-pub use kafka::{ClientHealth, KafkaSource, ReferenceReader, client_config};
+pub use kafka::{
+    ClientHealth, KafkaRange, KafkaSource, RangeError, RangePoint, RangePointError, RangeReader, RangeRecord,
+    ReferenceReader, client_config,
+};
 
 use crate::domain::UnixNanos;
 use std::fmt;

@@ -6,11 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::fs;
 
-const DAY: &str = "2025-01-27";
+pub(crate) const DAY: &str = "2025-01-27";
 const BEFORE: &str = "2025-01-24";
 /// 09:30 and 16:00 in New York, seconds since 1970.
 const OPEN: i64 = 1_737_988_200;
-const CLOSE: i64 = 1_738_011_600;
+pub(crate) const CLOSE: i64 = 1_738_011_600;
 const PARTITIONS: i64 = 4;
 const REFERENCE_PARTITIONS: usize = 3;
 
@@ -42,14 +42,14 @@ const METRICS: [&str; 24] = [
     "fragility_build_info{version=",
 ];
 
-struct Close {
+pub(crate) struct Close {
     price: f64,
     text: String,
     value: f64,
 }
 
 /// Closes by session and symbol.
-fn closes() -> BTreeMap<String, BTreeMap<String, Close>> {
+pub(crate) fn closes() -> BTreeMap<String, BTreeMap<String, Close>> {
     let mut all: BTreeMap<String, BTreeMap<String, Close>> = BTreeMap::new();
     let text = fs::read_to_string(repo("data/us_top50_daily_2024q4_2025q1.csv")).unwrap();
     for line in text.lines().skip(1) {
@@ -65,7 +65,7 @@ fn close_record(symbol: &str, session: &str, price: &str) -> String {
 }
 
 /// `KEY<TAB>VALUE` lines of the reference topic, keyed as the contract says.
-fn reference_lines(all: &BTreeMap<String, BTreeMap<String, Close>>) -> String {
+pub(crate) fn reference_lines(all: &BTreeMap<String, BTreeMap<String, Close>>) -> String {
     let mut lines = String::new();
     let mut line = |key: String, value: &str| writeln!(lines, "{key}\t{value}").unwrap();
     // A mistake that a later record with the same key replaces.
@@ -93,7 +93,7 @@ fn reference_lines(all: &BTreeMap<String, BTreeMap<String, Close>>) -> String {
 }
 
 /// The day: every company in a straight line from close to close, then the closes, then the time.
-fn market_lines(all: &BTreeMap<String, BTreeMap<String, Close>>) -> String {
+pub(crate) fn market_lines(all: &BTreeMap<String, BTreeMap<String, Close>>) -> String {
     let mut lines = String::new();
     let mut seq = 0;
     for step in 1..=8 {

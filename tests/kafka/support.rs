@@ -202,6 +202,18 @@ impl World {
         running.stderr()
     }
 
+    /// `replay` of a range: exit code, what it wrote to standard output, and what it said.
+    pub(crate) fn replay(&self, config: &str, sets: &[String], args: &[&str]) -> (Option<i32>, String, String) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fragility"));
+        command.arg("replay").arg("--config").arg(repo(config)).args(args);
+        for set in sets {
+            command.args(["--set", set]);
+        }
+        let mut running = Running::spawn(&self.dir, &self.next_name("replay"), &mut command);
+        let status = until("end of replay", LONG, || running.child.try_wait().unwrap());
+        (status.code(), fs::read_to_string(&running.out).unwrap(), running.stderr())
+    }
+
     /// Starts the service; `sets` are `section.key=value`.
     pub(crate) fn serve(&self, config: &str, sets: &[String]) -> Service {
         let running = self.spawn_service(config, sets);

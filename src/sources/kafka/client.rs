@@ -3,7 +3,7 @@
 use crate::config::Kafka;
 use rdkafka::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -135,7 +135,11 @@ impl ClientContext for ClientHealth {
         let fresh = self.with(|s| {
             let fresh = s.is_up || s.trouble.is_none();
             s.is_up = false;
-            s.trouble = Some(text.clone());
+            // What brought the brokers down came before, and says more.
+            let is_summary = error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown);
+            if !is_summary || s.trouble.is_none() {
+                s.trouble = Some(text.clone());
+            }
             fresh
         });
         if fresh {

@@ -71,6 +71,16 @@ impl ConsumerContext for Context {
     }
 }
 
+/// The log's timestamp of a record.
+pub(super) fn logged_at(message: &impl Message) -> Option<UnixNanos> {
+    match message.timestamp() {
+        Timestamp::CreateTime(ms) | Timestamp::LogAppendTime(ms) if ms >= 0 => {
+            Some(UnixNanos(ms.saturating_mul(1_000_000)))
+        }
+        _ => None,
+    }
+}
+
 /// A group member reading one topic.
 pub struct KafkaSource {
     consumer: Arc<BaseConsumer<Context>>,
@@ -170,16 +180,10 @@ impl Source for KafkaSource {
             match self.consumer.poll(wait) {
                 None => break,
                 Some(Ok(message)) => {
-                    let timestamp = match message.timestamp() {
-                        Timestamp::CreateTime(ms) | Timestamp::LogAppendTime(ms) if ms >= 0 => {
-                            Some(UnixNanos(ms.saturating_mul(1_000_000)))
-                        }
-                        _ => None,
-                    };
                     let record = RawRecord {
                         partition: message.partition(),
                         offset: message.offset(),
-                        timestamp,
+                        timestamp: logged_at(&message),
                         key: message.key(),
                         value: message.payload(),
                     };

@@ -2,8 +2,10 @@
 
 mod client;
 mod consumer;
+mod range;
 mod reference;
 
 pub use client::{ClientHealth, client_config};
 pub use consumer::KafkaSource;
+pub use range::{KafkaRange, RangeError, RangePoint, RangePointError, RangeReader, RangeRecord};
 pub use reference::ReferenceReader;

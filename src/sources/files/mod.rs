@@ -1,7 +1,10 @@
-//! Files and standard input: NDJSON or CSV, plain, gzip or zstd, told by their first bytes.
+//! Files and standard input: NDJSON or CSV, plain, gzip or zstd, and Parquet, told by their first bytes.
+
+mod parquet;
 
 use crate::codec::{CsvDecoder, DecodeError, VALUE_LEN_MAX, decode};
 use crate::domain::{Observation, Outcome};
+use parquet::Rows;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
@@ -9,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+const PARQUET: &[u8; 4] = b"PAR1";
 const BUFFER_LEN: usize = 1 << 18;
 /// zstd frames may ask for windows up to 2^27 bytes, what `zstd --long=27` writes.
 const ZSTD_WINDOW_LOG_MAX: u32 = 27;
@@ -48,6 +52,7 @@ pub struct Line<'a> {
 enum Form {
     Ndjson(Box<dyn BufRead>),
     Csv { reader: Box<csv::Reader<Box<dyn BufRead>>>, decoder: CsvDecoder, row: csv::StringRecord },
+    Parquet(Box<Rows>),
 }
 
 /// One open input.
@@ -103,16 +108,20 @@ impl FileSource {
             let mut decoder = zstd::stream::read::Decoder::new(start).map_err(io_error)?;
             decoder.window_log_max(ZSTD_WINDOW_LOG_MAX).map_err(io_error)?;
             Box::new(decoder)
-        } else if &magic == b"PAR1" {
-            return Err(InputError::Form(
-                path.to_owned(),
-                "Parquet is not read by this build; NDJSON and CSV are".into(),
-            ));
         } else {
             Box::new(start)
         };
-        let lines: Box<dyn BufRead> = Box::new(BufReader::with_capacity(BUFFER_LEN, plain));
-        let form = if is_csv(path) { csv_form(path, lines)? } else { Form::Ndjson(lines) };
+        let mut lines: Box<dyn BufRead> = Box::new(BufReader::with_capacity(BUFFER_LEN, plain));
+        let form = if &magic == PARQUET {
+            parquet_form(path, len, read.clone())?
+        } else if lines.fill_buf().map_err(io_error)?.starts_with(PARQUET) {
+            let what = "is compressed Parquet; Parquet compresses its own pages: unpack it first";
+            return Err(InputError::Form(path.to_owned(), what.into()));
+        } else if is_csv(path) {
+            csv_form(path, lines)?
+        } else {
+            Form::Ndjson(lines)
+        };
         Ok(Self { path: path.to_owned(), form, buffer: Vec::new(), next: 0, len, read })
     }
 
@@ -168,6 +177,12 @@ impl FileSource {
                 }
                 Ok(Some(Line { number, raw: &self.buffer, decoded }))
             }
+            Form::Parquet(rows) => {
+                let row = rows.next(&mut self.buffer).map_err(|what| InputError::Form(self.path.clone(), what))?;
+                let Some(decoded) = row else { return Ok(None) };
+                self.next += 1;
+                Ok(Some(Line { number, raw: &self.buffer, decoded }))
+            }
         }
     }
 }
@@ -183,6 +198,16 @@ fn csv_form(path: &Path, lines: Box<dyn BufRead>) -> Result<Form, InputError> {
     let header = reader.headers().map_err(|e| form(e.to_string()))?;
     let decoder = CsvDecoder::new(header.iter()).map_err(|e| form(e.to_string()))?;
     Ok(Form::Csv { reader, decoder, row: csv::StringRecord::new() })
+}
+
+/// Opens a file again as Parquet, whose beginning is at its end; `len` is known of files alone.
+fn parquet_form(path: &Path, len: Option<u64>, read: Arc<AtomicU64>) -> Result<Form, InputError> {
+    let form = |what: String| InputError::Form(path.to_owned(), what);
+    let Some(len) = len else {
+        return Err(form("is Parquet, which is read from its end: name the file instead of a pipe".into()));
+    };
+    let file = File::open(path).map_err(|e| InputError::Io(path.to_owned(), e))?;
+    Rows::open(file, len, read).map(|rows| Form::Parquet(Box::new(rows))).map_err(form)
 }
 
 /// `x.csv`, `x.csv.gz`, `x.csv.zst`.
