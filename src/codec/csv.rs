@@ -25,7 +25,7 @@ impl fmt::Display for CsvError {
 impl std::error::Error for CsvError {}
 
 /// Columns of the first shape that are read; others are read past.
-const FIELDS: [&str; 39] = [
+const FIELDS: [&str; 41] = [
     "type",
     "symbol",
     "ts",
@@ -65,6 +65,8 @@ const FIELDS: [&str; 39] = [
     "source",
     "text",
     "url",
+    "lower",
+    "upper",
 ];
 
 #[derive(Clone, Debug)]
@@ -119,7 +121,8 @@ impl CsvDecoder {
         match &self.shape {
             Shape::Records(names) => names.get(at).is_some_and(|n| FIELDS.contains(&n.as_str())),
             Shape::Daily(c) => {
-                [c.session, c.symbol, c.close].contains(&at) || c.split == Some(at) || c.market_cap == Some(at)
+                let given = [c.split, c.dividend, c.market_cap, c.range[0], c.range[1], c.range[2]];
+                [c.session, c.symbol, c.close].contains(&at) || given.contains(&Some(at))
             }
         }
     }
