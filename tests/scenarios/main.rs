@@ -8,5 +8,6 @@ mod closes;
 mod episodes;
 mod groups;
 mod inputs;
+mod prints;
 mod scene;
 mod sessions;
