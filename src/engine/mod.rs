@@ -28,8 +28,10 @@ pub use state::SymbolView;
 pub use watermark::Watermark;
 
 use crate::cluster::{GroupView, Stage};
-use crate::domain::{Alert, Observation, Outcome, Reference, SessionDate, Symbol, Tick, UnixNanos};
-use crate::market::{Calendar, Measure};
+use crate::domain::{
+    Alert, NANOS_PER_SEC, Observation, Outcome, Phase, Reference, SessionDate, Symbol, Tick, UnixNanos, Unknown,
+};
+use crate::market::{Calendar, Located, Measure};
 use state::SymbolState;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -131,6 +133,15 @@ impl Breadth {
     pub fn ratio(self) -> Option<f64> {
         (self.valid > 0).then(|| f64::from(self.up + self.down) / f64::from(self.valid))
     }
+}
+
+/// How much of the input is not to be trusted right now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct InputHealth {
+    /// Symbols silent for longer than their own rhythm explains.
+    pub stale: u64,
+    /// Symbols whose trading stands still.
+    pub halted: u64,
 }
 
 /// Clock of one input partition.
@@ -417,19 +428,56 @@ impl Engine {
     /// One symbol as it stands.
     pub fn symbol(&self, symbol: &str) -> Option<SymbolView> {
         let id = *self.index.get(symbol)?;
-        Some(self.states[id as usize].view(&self.params))
+        Some(self.view(&self.states[id as usize]))
+    }
+
+    fn view(&self, state: &SymbolState) -> SymbolView {
+        let mut view = state.view(&self.params);
+        view.is_stale = self.is_stale(state);
+        if view.is_stale {
+            // The last multiple says nothing of the present.
+            view.z = view.z.and(Err(Unknown::Stale));
+        }
+        view
+    }
+
+    /// Whether a symbol has been silent for longer than its own rhythm explains, while its partition went on
+    /// through a regular session and trading did not stand still.
+    fn is_stale(&self, state: &SymbolState) -> bool {
+        let Some(clock) = self.partitions.get(&state.partition) else { return false };
+        let silent = clock.event_time.since(state.last_ts) as f64 / NANOS_PER_SEC as f64;
+        if state.last_price <= 0.0 || state.cold.halt.is_some() || silent <= state.stale_after(&self.params) {
+            return false;
+        }
+        match self.params.calendar.as_deref().map(|c| c.locate(clock.event_time)) {
+            Some(Located::Known(at)) => at.phase == Phase::Regular,
+            Some(Located::Unknown { .. }) => false,
+            None => true,
+        }
+    }
+
+    /// What a desk should know of the input before it trusts a calm board.
+    pub fn input_health(&self) -> InputHealth {
+        let mut health = InputHealth::default();
+        for state in &self.states {
+            health.stale += u64::from(self.is_stale(state));
+            health.halted += u64::from(state.cold.halt.is_some());
+        }
+        health
     }
 
     /// Every symbol as it stands, in order of first sight.
     pub fn symbols(&self) -> impl Iterator<Item = SymbolView> {
-        self.states.iter().map(|s| s.view(&self.params))
+        self.states.iter().map(|s| self.view(s))
     }
 
     /// The `n` symbols with the largest absolute multiple, largest first.
     pub fn most_stressed(&self, n: usize) -> Vec<SymbolView> {
         let mut ranked: Vec<(f64, u32)> = Vec::new();
         for (id, state) in (0_u32..).zip(&self.states) {
-            if let Ok(z) = state.z_now() {
+            if let Ok(z) = state.z_now()
+                && !self.is_stale(state)
+            {
                 ranked.push((z.abs(), id));
             }
         }
@@ -439,7 +487,7 @@ impl Engine {
             ranked.truncate(n);
         }
         ranked.sort_by(by_size);
-        ranked.into_iter().map(|(_, id)| self.states[id as usize].view(&self.params)).collect()
+        ranked.into_iter().map(|(_, id)| self.view(&self.states[id as usize])).collect()
     }
 
     /// Records of a partition that wait in quarantine.

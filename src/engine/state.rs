@@ -262,6 +262,8 @@ pub struct SymbolView {
     pub volume: f64,
     /// Seconds after which the lack of a price means that the price is not known.
     pub stale_after_secs: f64,
+    /// Whether that is so now.
+    pub is_stale: bool,
 }
 
 /// No price in the session yet.
@@ -401,7 +403,12 @@ impl SymbolState {
 
     /// Seconds without a price after which the last one says nothing: several of its mean gaps, and never
     /// under the bound.
+    ///
+    /// Infinite before the second price: a rhythm takes two.
     pub(super) fn stale_after(&self, params: &Params) -> f64 {
+        if self.mean_gap <= 0.0 {
+            return f64::INFINITY;
+        }
         (params.stale.gaps * self.mean_gap).max(params.stale.least_secs)
     }
 
@@ -438,6 +445,7 @@ impl SymbolState {
             held: cold.quarantine.held().len(),
             volume: self.volume,
             stale_after_secs: self.stale_after(params),
+            is_stale: false,
         }
     }
 }

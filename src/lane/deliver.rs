@@ -90,6 +90,11 @@ impl Deliverer {
         Ok(())
     }
 
+    /// Counts a print that was applied without setting a price.
+    pub(super) fn set_aside(&self, reason: &'static str) {
+        self.shared.metrics.set_aside.with_label_values(&[reason]).inc();
+    }
+
     /// Sends a refused record with its reason and origin.
     pub(super) fn dead_letter(
         &mut self,

@@ -400,6 +400,9 @@ fn take_record(
     }
     effects.measures.clear();
     let Some((outcome, reason, detail)) = answer else { return Ok(None) };
+    if outcome == Outcome::Applied && reason != "applied" {
+        deliverer.set_aside(reason);
+    }
     if outcome.is_dead_letter() {
         deliverer.dead_letter(false, &origin, record.key, value, reason, &detail)?;
     }

@@ -227,6 +227,12 @@ impl Lane<'_> {
             let age = position.timestamp.map_or(0.0, |t| now.since(t).max(0) as f64 / 1e9);
             m.lag_seconds.with_label_values(&[topic, &label]).set(if lag > 0 { age } else { 0.0 });
         }
+        let input = engine.input_health();
+        m.stale.set(i64::try_from(input.stale).unwrap_or(i64::MAX));
+        m.halted.set(i64::try_from(input.halted).unwrap_or(i64::MAX));
+        for (feed, at) in engine.feed_times() {
+            m.feed_time.with_label_values(&[&feed]).set(at.0 as f64 / 1e9);
+        }
         m.symbol_z.reset();
         m.symbol_sigma.reset();
         m.symbol_tier.reset();

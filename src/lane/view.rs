@@ -100,6 +100,14 @@ pub(super) fn symbol_json(s: &SymbolView) -> Value {
         map.insert("partition".into(), s.partition.into());
         map.insert("fast_volatility".into(), s.volatility[0].into());
         map.insert("slow_volatility".into(), s.volatility[1].into());
+        map.insert("halted".into(), s.halt.is_some().into());
+        map.insert("halt_reason".into(), s.halt.as_deref().into());
+        map.insert("limits".into(), s.limits.map(|(lower, upper)| json!({"lower": lower, "upper": upper})).into());
+        map.insert("quarantined".into(), s.held.into());
+        map.insert("volume".into(), s.volume.into());
+        map.insert("stale".into(), s.is_stale.into());
+        let stale_after = Some(s.stale_after_secs).filter(|secs| secs.is_finite());
+        map.insert("stale_after_secs".into(), stale_after.into());
     }
     value
 }

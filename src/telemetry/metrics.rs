@@ -19,6 +19,14 @@ pub struct Metrics {
     pub records: [IntCounter; Outcome::ALL.len()],
     /// Records awaiting confirmation.
     pub quarantined: IntGauge,
+    /// Prints applied without setting a price.
+    pub set_aside: IntCounterVec,
+    /// Stale symbols.
+    pub stale: IntGauge,
+    /// Halted symbols.
+    pub halted: IntGauge,
+    /// Event time by feed.
+    pub feed_time: GaugeVec,
     /// Reference topic records by outcome.
     pub reference_records: IntCounterVec,
     /// Alerts by entity type, kind and severity.
@@ -105,6 +113,18 @@ impl Metrics {
             records_in: r.counter("fragility_records_in_total", "Market records taken.")?,
             records: Outcome::ALL.map(|o| outcomes.with_label_values(&[o.name()])),
             quarantined: r.gauge("fragility_records_quarantined", "Records awaiting confirmation.")?,
+            set_aside: r.counters(
+                "fragility_prints_set_aside_total",
+                "Prints applied without setting a price, by reason.",
+                &["reason"],
+            )?,
+            stale: r.gauge("fragility_symbols_stale", "Symbols silent for longer than their rhythm explains.")?,
+            halted: r.gauge("fragility_symbols_halted", "Symbols whose trading stands still.")?,
+            feed_time: r.gauges(
+                "fragility_feed_event_time_seconds",
+                "Newest event time of each feed that holds a watermark, seconds since 1970.",
+                &["feed"],
+            )?,
             reference_records: r.counters(
                 "fragility_reference_records_total",
                 "Reference topic records by outcome.",
@@ -198,6 +218,9 @@ impl Metrics {
         };
         for outcome in Outcome::ALL {
             metrics.reference_records.with_label_values(&[outcome.name()]);
+        }
+        for reason in ["cancelled", "halted", "ineligible", "unknown_condition"] {
+            metrics.set_aside.with_label_values(&[reason]);
         }
         for result in ["delivered", "failed"] {
             metrics.deliveries.with_label_values(&["kafka", result]);
