@@ -233,7 +233,7 @@ fn bar(wire: &Wire) -> Result<Bar<'static>, DecodeError> {
         symbol: Cow::Owned(symbol_text(wire)?),
         ts: time(wire)?,
         interval: Interval::parse(interval)
-            .ok_or_else(|| DecodeError::rejected("interval", "interval is none of 1m, 5m, 1h, 1d"))?,
+            .ok_or_else(|| DecodeError::rejected("interval", "interval is none of 1s, 1m, 5m, 1h, 1d"))?,
         open: price(wire.open, "open")?,
         high: price(wire.high, "high")?,
         low: price(wire.low, "low")?,

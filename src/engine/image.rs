@@ -95,7 +95,8 @@ pub struct EngineImage {
 const STATES: [AlertState; 5] =
     [AlertState::Provisional, AlertState::Confirmed, AlertState::Faded, AlertState::Expired, AlertState::Retracted];
 const PHASES: [Phase; 5] = [Phase::Overnight, Phase::Pre, Phase::Regular, Phase::Post, Phase::Close];
-const INTERVALS: [Interval; 4] = [Interval::Minute1, Interval::Minute5, Interval::Hour1, Interval::Day1];
+const INTERVALS: [Interval; 5] =
+    [Interval::Minute1, Interval::Minute5, Interval::Hour1, Interval::Day1, Interval::Second1];
 
 fn number_of<T: PartialEq>(all: &[T], one: &T) -> u8 {
     all.iter().position(|x| x == one).and_then(|at| u8::try_from(at).ok()).unwrap_or(0)
