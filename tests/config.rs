@@ -108,6 +108,15 @@ fn every_kind_of_value_has_its_bounds() {
         ("[delivery]\nmode = \"exactly_once\"", "delivery.mode", "not part of this build"),
         ("[delivery]\nmode = \"twice\"", "delivery.mode", "at_least_once"),
         ("[market]\ncalendar = \"XLON\"", "market.calendar", "XNYS, none"),
+        ("[input]\nformat = \"fax\"", "input.format", "native, polygon, alpaca"),
+        ("[input.dxlink]\nQuote = [\"eventType\"]", "input.dxlink.Quote", "one of Trade, TradeETH, TimeAndSale"),
+        ("[input.dxlink]\nTrade = [\"price\"]", "input.dxlink.Trade", "must begin with eventType"),
+        ("[input.dxlink]\nTrade = [\"eventType\", \"eventSymbol\", \"price\"]", "input.dxlink.Trade", "lacks time"),
+        (
+            "[input.dxlink]\nTrade = [\"eventType\", \"eventSymbol\", \"time\", \"price\", \"time\"]",
+            "input.dxlink.Trade",
+            "has time twice",
+        ),
         (
             "[groups.g]\nmembers = [\"\"]\nlevels = { watch = { basket_z = 1.0, rms_z = 1.0, members = 1, legs = 4 }, alert = { basket_z = 1.0, rms_z = 1.0, members = 1, legs = 1 }, critical = { basket_z = 1.0, rms_z = 1.0, members = 1, legs = 1 } }",
             "groups.g.members",
@@ -244,6 +253,7 @@ fn the_hash_covers_what_can_change_an_alert_and_nothing_else() {
     let plain = hash("");
     for set in [
         "kafka.brokers=elsewhere:1",
+        "input.format=polygon",
         "kafka.topics.alerts=others",
         "kafka.properties.linger.ms=1",
         "delivery.commit_interval_ms=500",

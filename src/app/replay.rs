@@ -3,7 +3,8 @@
 use super::output::Output;
 use super::{AppError, load_history};
 use crate::codec::{
-    encode_accounting, encode_alert, encode_compact_alert, encode_dead_letter, encode_measure, encode_summary,
+    Batch, Judged, encode_accounting, encode_alert, encode_compact_alert, encode_dead_letter, encode_measure,
+    encode_summary,
 };
 use crate::config::{AlertFormat, Config};
 use crate::domain::{Entity, Outcome, SessionDate, Symbol, UnixNanos};
@@ -100,19 +101,15 @@ pub fn replay(config: &Config, options: &ReplayOptions) -> Result<Replayed, AppE
     let mut outcomes = [0_u64; Outcome::ALL.len()];
     let mut records = 0_u64;
     for (partition, path) in (0_i32..).zip(&options.inputs) {
-        let mut source = FileSource::open(path)?;
+        let mut source = FileSource::open_with(path, &config.decoder)?;
         let progress = progress(&source);
         loop {
             let at = source.bytes_read();
             let Some(line) = source.next_line()? else { break };
             let origin = Origin { partition, offset: line.number, timestamp: None };
-            let (outcome, reason, detail) = match &line.decoded {
-                Ok(observation) => {
-                    let disposition = engine.step(UnixNanos(0), &origin, observation, &mut effects);
-                    (disposition.outcome, disposition.reason, String::new())
-                }
-                Err(error) => (error.outcome, error.reason, error.detail.to_string()),
-            };
+            let batch = Batch { first: line.decoded, rest: line.rest };
+            let Judged { outcome, reason, detail } =
+                batch.judge(|observation| engine.step(UnixNanos(0), &origin, observation, &mut effects));
             outcomes[outcome as usize] += 1;
             if outcome.is_dead_letter() {
                 debug!(file = %path.display(), line = line.number, reason, "record refused");

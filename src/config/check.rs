@@ -1,8 +1,10 @@
 //! From the mirror of the file to a configuration that holds together.
 
 use super::calendar::read_overlay;
+use super::input::check_input;
 use super::raw::{Raw, RawGroup, RawLevel, RawProperty};
 use crate::cluster::{GroupParams, LevelBounds};
+use crate::codec::Decoder;
 use crate::domain::{NANOS_PER_SEC, Symbol};
 use crate::engine::{FeedParams, Params, Universe};
 use crate::market::Calendar;
@@ -68,6 +70,8 @@ pub struct Kafka {
 pub struct Config {
     /// Kafka.
     pub kafka: Kafka,
+    /// Which form the market records have.
+    pub decoder: Decoder,
     /// Spacing of commits.
     pub commit_interval: Duration,
     /// Alerts in flight before the input pauses.
@@ -96,12 +100,12 @@ pub struct Config {
 
 type Problems = Vec<(String, String)>;
 
-struct Checker {
+pub(super) struct Checker {
     problems: Problems,
 }
 
 impl Checker {
-    fn refuse(&mut self, key: impl Into<String>, message: impl Into<String>) {
+    pub(super) fn refuse(&mut self, key: impl Into<String>, message: impl Into<String>) {
         self.problems.push((key.into(), message.into()));
     }
 
@@ -120,7 +124,7 @@ impl Checker {
         value
     }
 
-    fn one_of<T: Copy>(&mut self, key: &str, value: &str, choices: &[(&str, T)]) -> T {
+    pub(super) fn one_of<T: Copy>(&mut self, key: &str, value: &str, choices: &[(&str, T)]) -> T {
         if let Some((_, choice)) = choices.iter().find(|(name, _)| *name == value) {
             return *choice;
         }
@@ -152,6 +156,7 @@ impl Config {
     pub(super) fn check(raw: &Raw, hashed: &str) -> Result<Self, Problems> {
         let mut c = Checker { problems: Vec::new() };
         let kafka = check_kafka(&mut c, raw);
+        let decoder = check_input(&mut c, &raw.input);
         let mode = &raw.delivery.mode;
         if mode == "exactly_once" {
             c.refuse("delivery.mode", "exactly_once is not part of this build; at_least_once is");
@@ -194,6 +199,7 @@ impl Config {
         }
         Ok(Self {
             kafka,
+            decoder,
             commit_interval,
             in_flight_max: usize::try_from(in_flight_max).unwrap_or(1),
             state_dir: PathBuf::from(&raw.state.dir),

@@ -5,6 +5,7 @@
 
 mod calendar;
 mod check;
+mod input;
 mod layers;
 mod problem;
 mod raw;

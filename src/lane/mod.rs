@@ -15,7 +15,7 @@ pub use publish::{Published, Query, ReadyState, Shared};
 pub use supervise::{LaneOptions, run_lane};
 
 use crate::clock;
-use crate::codec::decode;
+use crate::codec::{Decoder, Judged, decode};
 use crate::config::Config;
 use crate::domain::{Outcome, UnixNanos};
 use crate::engine::{Channel, Effects, Engine, Origin, Watermark};
@@ -173,7 +173,7 @@ impl Lane<'_> {
             position.timestamp = record.timestamp;
             *sampled += 1;
             let timer = sampled.is_multiple_of(SAMPLE_EVERY).then(clock::monotonic);
-            let taken = take_record(engine, deliverer, effects, now, &record);
+            let taken = take_record(&config.decoder, engine, deliverer, effects, now, &record);
             if let Some(timer) = timer {
                 shared.metrics.observe_processing(clock::monotonic() - timer);
             }
@@ -367,6 +367,7 @@ impl Lane<'_> {
 
 /// One record: decoded, decided, its alerts sent. Returns its one outcome.
 fn take_record(
+    decoder: &Decoder,
     engine: &mut Engine,
     deliverer: &mut Deliverer,
     effects: &mut Effects,
@@ -375,13 +376,8 @@ fn take_record(
 ) -> Result<Outcome, SinkError> {
     let origin = Origin { partition: record.partition, offset: record.offset, timestamp: record.timestamp };
     let value = record.value.unwrap_or_default();
-    let (outcome, reason, detail) = match decode(value) {
-        Ok(observation) => {
-            let disposition = engine.step(now, &origin, &observation, effects);
-            (disposition.outcome, disposition.reason, String::new())
-        }
-        Err(error) => (error.outcome, error.reason, error.detail.into_owned()),
-    };
+    let Judged { outcome, reason, detail } =
+        decoder.decode(value).judge(|observation| engine.step(now, &origin, observation, effects));
     if !effects.alerts.is_empty() {
         deliverer.alerts(effects, record.timestamp)?;
     }
