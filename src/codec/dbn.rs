@@ -1,7 +1,7 @@
 //! Databento Binary Encoding, versions 1 to 3: the metadata with its symbols, and the records of trades and bars.
 //!
 //! Little-endian throughout. Written from the layout that the official library documents, and checked against it.
-//! The library itself reserves what a header of eight bytes claims, up to 4 GiB, and brings sixteen crates
+//! The library itself reserves what a header of eight bytes claims, up to 4 GiB, and would bring ten crates
 //! along; two dozen fields at fixed places need neither.
 
 use super::error::DecodeError;

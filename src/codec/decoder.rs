@@ -12,6 +12,12 @@ pub enum Decoder {
     Native,
     /// A market data vendor's messages.
     Vendor(Vendor),
+    /// Native records in Avro.
+    #[cfg(feature = "avro")]
+    Avro(std::sync::Arc<super::avro::AvroSchemas>),
+    /// Native records in Protobuf.
+    #[cfg(feature = "protobuf")]
+    Protobuf,
 }
 
 impl Decoder {
@@ -21,6 +27,15 @@ impl Decoder {
         match self {
             Self::Native => Batch::one(decode(value)),
             Self::Vendor(vendor) => vendor.decode(value),
+            #[cfg(feature = "avro")]
+            Self::Avro(schemas) => Batch::one(schemas.decode(value)),
+            #[cfg(feature = "protobuf")]
+            Self::Protobuf => Batch::one(super::protobuf::decode(value)),
         }
+    }
+
+    /// Whether records may hold any byte, so that no line of a file can.
+    pub fn is_binary(&self) -> bool {
+        !matches!(self, Self::Native | Self::Vendor(_))
     }
 }

@@ -62,6 +62,8 @@ pub(super) struct RawTopics {
 pub(super) struct RawInput {
     pub(super) format: String,
     pub(super) dxlink: BTreeMap<String, Vec<String>>,
+    #[serde(default)]
+    pub(super) schemas: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

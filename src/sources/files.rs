@@ -129,6 +129,9 @@ impl FileSource {
             csv_form(path, lines)?
         } else if lines.fill_buf().map_err(io_error)?.starts_with(DBN_MAGIC) {
             Form::Dbn(Records::open(lines).map_err(|e| broken(path, e))?)
+        } else if decoder.is_binary() {
+            let what = "holds lines, which no binary input.format can: read it as native, or replay the topic";
+            return Err(InputError::Form(path.to_owned(), what.into()));
         } else {
             Form::Ndjson(lines)
         };

@@ -8,6 +8,7 @@ mod harness;
 mod databento;
 mod others;
 mod polygon;
+mod wire;
 
 use fragility::app::{ReplayOptions, replay};
 use fragility::codec::{Batch, DecodeError, Decoder};
