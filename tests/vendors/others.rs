@@ -61,6 +61,8 @@ fn alpaca_messages() {
     let decoder = decoder("alpaca");
     for (line, expected) in [
         (r#"{"T":"?"}"#, malformed("unknown_type", "")),
+        (r#"{"T":"i","S":"A","p":1,"z":"C"}"#, ignored("event_not_acted_on")),
+        (r#"{"T":"s","S":"A","sc":"E","t":"2025-01-27T15:00:00Z"}"#, ignored("event_not_acted_on")),
         (r#"{"T":"t","S":"A","p":1}"#, malformed("missing_field", "t is missing")),
         (r#"{"T":"t","S":"A","p":1,"t":1738011600000}"#, malformed("wrong_type", "t: not a text")),
         (r#"{"T":"t","S":"A","p":1,"t":"2025-01-27"}"#, malformed("wrong_type", "t: not an RFC 3339 time")),

@@ -20,6 +20,7 @@ pub(super) fn event(event: Event<'_>) -> Said {
         "q" | "o" => return Err(quote()),
         // The minute again, with trades that came late: its price has been told.
         "u" => return Err(not_acted_on("an updated bar")),
+        "i" => return Err(not_acted_on("an order imbalance")),
         "n" => return Err(not_acted_on("news")),
         "success" | "subscription" | "error" => return Err(control()),
         other => return Err(unknown_type("T", other)),
