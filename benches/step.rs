@@ -55,7 +55,7 @@ fn bench(c: &mut Criterion) {
                 |(engine, effects)| {
                     for (offset, tick) in (0..).zip(ticks) {
                         let origin = Origin { partition: 0, offset, timestamp: None };
-                        engine.step(UnixNanos(0), &origin, tick, effects);
+                        engine.step(UnixNanos(0), &origin, tick, false, effects);
                         effects.clear();
                     }
                 },

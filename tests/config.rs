@@ -113,6 +113,15 @@ fn every_kind_of_value_has_its_bounds() {
         ("[market.extended]\nprints_min = -1", "market.extended.prints_min", "from 0 to 1000000"),
         ("[market.extended]\nvalue_min_usd = nan", "market.extended.value_min_usd", "must be from 0"),
         ("[market.extended]\nvenues_min = 9", "market.extended.venues_min", "from 0 to 8"),
+        ("[input]\nformat = \"fax\"", "input.format", "native, polygon, alpaca"),
+        ("[input.dxlink]\nQuote = [\"eventType\"]", "input.dxlink.Quote", "one of Trade, TradeETH, TimeAndSale"),
+        ("[input.dxlink]\nTrade = [\"price\"]", "input.dxlink.Trade", "must begin with eventType"),
+        ("[input.dxlink]\nTrade = [\"eventType\", \"eventSymbol\", \"price\"]", "input.dxlink.Trade", "lacks time"),
+        (
+            "[input.dxlink]\nTrade = [\"eventType\", \"eventSymbol\", \"time\", \"price\", \"time\"]",
+            "input.dxlink.Trade",
+            "has time twice",
+        ),
         (
             "[groups.g]\nmembers = [\"\"]\nlevels = { watch = { basket_z = 1.0, rms_z = 1.0, members = 1, legs = 4 }, alert = { basket_z = 1.0, rms_z = 1.0, members = 1, legs = 1 }, critical = { basket_z = 1.0, rms_z = 1.0, members = 1, legs = 1 } }",
             "groups.g.members",
@@ -263,6 +272,7 @@ fn the_hash_covers_what_can_change_an_alert_and_nothing_else() {
     let plain = hash("");
     for set in [
         "kafka.brokers=elsewhere:1",
+        "input.format=polygon",
         "kafka.topics.alerts=others",
         "kafka.properties.linger.ms=1",
         "delivery.commit_interval_ms=500",

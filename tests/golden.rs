@@ -27,7 +27,7 @@ fn replay(params: Params, files: &[&str]) -> (Engine, Effects, BTreeMap<(String,
         while let Some(line) = source.next_line().unwrap() {
             let observation = line.decoded.unwrap_or_else(|e| panic!("{file} line {}: {e}", line.number));
             let origin = Origin { partition, offset: line.number, timestamp: None };
-            let got = engine.step(UnixNanos(0), &origin, &observation, &mut effects).unwrap();
+            let got = engine.step(UnixNanos(0), &origin, &observation, false, &mut effects).unwrap();
             assert_eq!(got.reason, "applied", "{file} line {}", line.number);
         }
     }

@@ -125,7 +125,7 @@ critical = { basket_z = 3.0, rms_z = 2.5, members = 3, legs = 2 }
 
 fn step(engine: &mut Engine, partition: i32, offset: i64, json: &str, effects: &mut Effects) -> Option<Outcome> {
     let origin = Origin { partition, offset, timestamp: None };
-    engine.step(UnixNanos(0), &origin, &decode(json.as_bytes()).unwrap(), effects).map(|d| d.outcome)
+    engine.step(UnixNanos(0), &origin, &decode(json.as_bytes()).unwrap(), false, effects).map(|d| d.outcome)
 }
 
 /// Alerts by entity, as bytes without their source.
@@ -428,7 +428,7 @@ proptest! {
             let outcome = match decode(json.as_bytes()) {
                 Ok(observation) => {
                     let origin = Origin { partition: 0, offset: at as i64, timestamp: None };
-                    engine.step(UnixNanos(0), &origin, &observation, &mut effects).map(|d| d.outcome)
+                    engine.step(UnixNanos(0), &origin, &observation, false, &mut effects).map(|d| d.outcome)
                 }
                 Err(error) => Some(error.outcome),
             };

@@ -7,7 +7,7 @@ use std::fmt;
 /// A refused record: its outcome, a code from a fixed set, and the detail for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DecodeError {
-    /// `malformed`, `rejected` or `tombstone`.
+    /// `malformed`, `rejected`, `tombstone` or `ignored`.
     pub outcome: Outcome,
     /// Short code, the label of dead-letter metrics.
     pub reason: &'static str,
@@ -19,6 +19,11 @@ impl DecodeError {
     /// Not decodable.
     pub(super) fn malformed(reason: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
         Self { outcome: Outcome::Malformed, reason, detail: detail.into() }
+    }
+
+    /// Decodable, and nothing that is acted on.
+    pub(super) fn ignored(reason: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { outcome: Outcome::Ignored, reason, detail: detail.into() }
     }
 
     /// Decodable, and impossible.

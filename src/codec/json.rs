@@ -35,22 +35,26 @@ pub fn decode(value: &[u8]) -> Result<Observation<'_>, DecodeError> {
 
 #[cold]
 fn decode_any(value: &[u8]) -> Result<Observation<'static>, DecodeError> {
-    if value.is_empty() {
-        let detail = Cow::Borrowed("the record has no value");
-        return Err(DecodeError { outcome: Outcome::Tombstone, reason: "tombstone", detail });
-    }
-    if value.len() > VALUE_LEN_MAX {
-        return Err(DecodeError::malformed(
-            "too_long",
-            format!("value has {} bytes, at most {VALUE_LEN_MAX} are read", value.len()),
-        ));
-    }
+    check_len(value)?;
     // A list would be read as the fields by position.
     if value.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'[') {
         return Err(DecodeError::malformed("wrong_type", "the record is a list, not an object"));
     }
     let wire: Wire = serde_json::from_slice(value).map_err(|_| explain(value))?;
     observation(&wire)
+}
+
+/// Whether there is something to read, and not too much.
+pub(super) fn check_len(value: &[u8]) -> Result<(), DecodeError> {
+    if value.is_empty() {
+        let detail = Cow::Borrowed("the record has no value");
+        return Err(DecodeError { outcome: Outcome::Tombstone, reason: "tombstone", detail });
+    }
+    if value.len() > VALUE_LEN_MAX {
+        let detail = format!("value has {} bytes, at most {VALUE_LEN_MAX} are read", value.len());
+        return Err(DecodeError::malformed("too_long", detail));
+    }
+    Ok(())
 }
 
 /// Decodes again, slowly, to name the field at fault.
@@ -233,7 +237,7 @@ fn bar(wire: &Wire) -> Result<Bar<'static>, DecodeError> {
         symbol: Cow::Owned(symbol_text(wire)?),
         ts: time(wire)?,
         interval: Interval::parse(interval)
-            .ok_or_else(|| DecodeError::rejected("interval", "interval is none of 1m, 5m, 1h, 1d"))?,
+            .ok_or_else(|| DecodeError::rejected("interval", "interval is none of 1s, 1m, 5m, 1h, 1d"))?,
         open: price(wire.open, "open")?,
         high: price(wire.high, "high")?,
         low: price(wire.low, "low")?,
@@ -248,7 +252,7 @@ fn bar(wire: &Wire) -> Result<Bar<'static>, DecodeError> {
     Ok(bar)
 }
 
-fn missing(field: &'static str) -> DecodeError {
+pub(super) fn missing(field: &'static str) -> DecodeError {
     DecodeError::malformed("missing_field", format!("{field} is missing"))
 }
 
@@ -282,7 +286,7 @@ fn feed(wire: &Wire) -> Result<Option<Cow<'static, str>>, DecodeError> {
 }
 
 /// A name or id: not empty, and short.
-fn bounded(text: &str, field: &'static str) -> Result<String, DecodeError> {
+pub(super) fn bounded(text: &str, field: &'static str) -> Result<String, DecodeError> {
     if text.is_empty() || text.len() > NAME_LEN_MAX {
         return Err(DecodeError::rejected(field, format!("{field} is empty or longer than {NAME_LEN_MAX} bytes")));
     }

@@ -3,20 +3,36 @@
 //! Any bytes give a value or an error; nothing here panics, loops without bound or keeps state.
 
 mod alert;
+#[cfg(feature = "avro")]
+mod avro;
+mod batch;
+#[cfg(any(feature = "avro", feature = "protobuf"))]
+mod confluent;
 mod csv;
+mod dbn;
+mod decoder;
 mod error;
 mod json;
 mod number;
+#[cfg(feature = "protobuf")]
+mod protobuf;
 mod reports;
 mod scan;
 mod snapshot;
+mod vendors;
 mod wire;
 
 pub use alert::{encode_alert, encode_compact_alert, encode_state};
+#[cfg(feature = "avro")]
+pub use avro::AvroSchemas;
+pub use batch::{Batch, EVENTS_MAX, Judged};
 pub use csv::{CsvDecoder, CsvError};
+pub use dbn::{DBN_MAGIC, DBN_PRELUDE_LEN, DbnDecoder};
+pub use decoder::Decoder;
 pub use error::DecodeError;
 pub use json::{VALUE_LEN_MAX, decode};
 pub use reports::{
     encode_accounting, encode_dead_letter, encode_heartbeat, encode_measure, encode_summary, encode_tick,
 };
 pub use snapshot::{SNAPSHOT_VERSION, SnapshotError, decode_snapshot, encode_snapshot};
+pub use vendors::{Layouts, Vendor};

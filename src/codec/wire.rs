@@ -108,3 +108,29 @@ pub(super) struct Wire {
     pub(super) lower: Option<f64>,
     pub(super) upper: Option<f64>,
 }
+
+#[cfg(feature = "protobuf")]
+impl Wire {
+    /// The first number that is none. JSON has no such numbers.
+    pub(super) fn not_finite(&self) -> Option<&'static str> {
+        let numbers = [
+            ("price", self.price),
+            ("size", self.size),
+            ("open", self.open),
+            ("high", self.high),
+            ("low", self.low),
+            ("close", self.close),
+            ("volume", self.volume),
+            ("vwap", self.vwap),
+            ("trades", self.trades),
+            ("ratio", self.ratio),
+            ("amount", self.amount),
+            ("shares_outstanding", self.shares_outstanding),
+            ("prev_close", self.prev_close),
+            ("sigma_daily", self.sigma_daily),
+            ("lower", self.lower),
+            ("upper", self.upper),
+        ];
+        numbers.into_iter().find(|(_, n)| n.is_some_and(|n| !n.is_finite())).map(|(name, _)| name)
+    }
+}

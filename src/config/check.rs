@@ -2,8 +2,10 @@
 
 use super::calendar::read_overlay;
 use super::eligibility::read_eligibility;
+use super::input::check_input;
 use super::raw::{Raw, RawFeed, RawGroup, RawLevel, RawProperty, RawQuarantine};
 use crate::cluster::{GroupParams, LevelBounds};
+use crate::codec::Decoder;
 use crate::domain::{NANOS_PER_SEC, Symbol};
 use crate::engine::{FeedParams, Params, StaleRules, Universe};
 use crate::market::eligibility::{GateParams, Table, VENUES_KEPT};
@@ -70,6 +72,8 @@ pub struct Kafka {
 pub struct Config {
     /// Kafka.
     pub kafka: Kafka,
+    /// Which form the market records have.
+    pub decoder: Decoder,
     /// Spacing of commits.
     pub commit_interval: Duration,
     /// Alerts in flight before the input pauses.
@@ -98,12 +102,12 @@ pub struct Config {
 
 type Problems = Vec<(String, String)>;
 
-struct Checker {
+pub(super) struct Checker {
     problems: Problems,
 }
 
 impl Checker {
-    fn refuse(&mut self, key: impl Into<String>, message: impl Into<String>) {
+    pub(super) fn refuse(&mut self, key: impl Into<String>, message: impl Into<String>) {
         self.problems.push((key.into(), message.into()));
     }
 
@@ -122,7 +126,7 @@ impl Checker {
         value
     }
 
-    fn one_of<T: Copy>(&mut self, key: &str, value: &str, choices: &[(&str, T)]) -> T {
+    pub(super) fn one_of<T: Copy>(&mut self, key: &str, value: &str, choices: &[(&str, T)]) -> T {
         if let Some((_, choice)) = choices.iter().find(|(name, _)| *name == value) {
             return *choice;
         }
@@ -154,6 +158,7 @@ impl Config {
     pub(super) fn check(raw: &Raw, hashed: &str) -> Result<Self, Problems> {
         let mut c = Checker { problems: Vec::new() };
         let kafka = check_kafka(&mut c, raw);
+        let decoder = check_input(&mut c, &raw.input);
         let mode = &raw.delivery.mode;
         if mode == "exactly_once" {
             c.refuse("delivery.mode", "exactly_once is not part of this build; at_least_once is");
@@ -196,6 +201,7 @@ impl Config {
         }
         Ok(Self {
             kafka,
+            decoder,
             commit_interval,
             in_flight_max: usize::try_from(in_flight_max).unwrap_or(1),
             state_dir: PathBuf::from(&raw.state.dir),

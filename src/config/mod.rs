@@ -6,6 +6,7 @@
 mod calendar;
 mod check;
 mod eligibility;
+mod input;
 mod layers;
 mod problem;
 mod raw;

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 #[serde(deny_unknown_fields)]
 pub(super) struct Raw {
     pub(super) kafka: RawKafka,
+    pub(super) input: RawInput,
     pub(super) delivery: RawDelivery,
     pub(super) state: RawState,
     pub(super) http: RawHttp,
@@ -54,6 +55,15 @@ pub(super) struct RawTopics {
     pub(super) alerts: String,
     pub(super) state: String,
     pub(super) dead_letters: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawInput {
+    pub(super) format: String,
+    pub(super) dxlink: BTreeMap<String, Vec<String>>,
+    #[serde(default)]
+    pub(super) schemas: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -43,7 +43,7 @@ impl Price {
 /// One trade.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Tick<'a> {
-    /// Which security; already checked by [`Symbol::check`].
+    /// Which security; already checked by [`super::Symbol::check`].
     pub symbol: Cow<'a, str>,
     /// Event time.
     pub ts: UnixNanos,
@@ -103,6 +103,8 @@ impl<'a> Tick<'a> {
 /// Length of a bar.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub enum Interval {
+    /// One second.
+    Second1,
     /// One minute.
     Minute1,
     /// Five minutes.
@@ -114,9 +116,10 @@ pub enum Interval {
 }
 
 impl Interval {
-    /// Reads `1m`, `5m`, `1h` or `1d`.
+    /// Reads `1s`, `1m`, `5m`, `1h` or `1d`.
     pub fn parse(text: &str) -> Option<Self> {
         Some(match text {
+            "1s" => Self::Second1,
             "1m" => Self::Minute1,
             "5m" => Self::Minute5,
             "1h" => Self::Hour1,
@@ -128,6 +131,7 @@ impl Interval {
     /// Length in nanoseconds; a day bar ends with its session, so it has none.
     pub fn nanos(self) -> Option<i64> {
         let secs = match self {
+            Self::Second1 => 1,
             Self::Minute1 => 60,
             Self::Minute5 => 300,
             Self::Hour1 => 3_600,
@@ -140,7 +144,7 @@ impl Interval {
 /// One bar: `low <= open, close <= high`, all prices valid.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Bar<'a> {
-    /// Which security; already checked by [`Symbol::check`].
+    /// Which security; already checked by [`super::Symbol::check`].
     pub symbol: Cow<'a, str>,
     /// Start of the bar.
     pub ts: UnixNanos,

@@ -14,6 +14,8 @@ pub(super) struct HeldPrint {
     pub(super) entry: Entry,
     pub(super) origin: Origin,
     pub(super) tick: Tick<'static>,
+    /// Whether its record has had its outcome.
+    pub(super) is_part: bool,
 }
 
 impl Disposition {
@@ -125,7 +127,7 @@ impl Engine {
             self.enter(id, entry.ts, effects);
         }
         let state = &mut self.states[id as usize];
-        let record = HeldPrint { entry, origin: *origin, tick: tick.to_static() };
+        let record = HeldPrint { entry, origin: *origin, tick: tick.to_static(), is_part: self.is_part };
         let held = Held { ts: entry.ts, price: entry.price, venue, is_contradicted: false, record };
         let pushed_out = state.cold.quarantine.hold(rules, held);
         state.care.set(Care::HELD, true);
@@ -178,8 +180,8 @@ impl Engine {
             let (last, sigma) = (state.last_price, state.cold.ruler.sigma.usable().unwrap_or(0.0));
             let tolerance = rules.limit(sigma, 0.0);
             let near = state.cold.quarantine.held().iter().find(|h| (h.price / last).ln().abs() <= tolerance);
-            let Some(offset) = near.map(|h| h.record.origin) else { break };
-            let held = state.cold.quarantine.remove(|r| r.origin == offset);
+            let Some(meant) = near.map(|h| (h.record.origin, h.record.entry)) else { break };
+            let held = state.cold.quarantine.remove(|r| (r.origin, r.entry) == meant);
             let Some(held) = held else { break };
             self.accept(id, held, known_at, effects);
         }
@@ -188,7 +190,7 @@ impl Engine {
 
     /// Takes a print that waited, with its own event time and origin.
     fn accept(&mut self, id: u32, held: Held<HeldPrint>, known_at: UnixNanos, effects: &mut Effects) {
-        let HeldPrint { entry, origin, tick } = held.record;
+        let HeldPrint { entry, origin, tick, is_part } = held.record;
         let disposition = if entry.ts < self.states[id as usize].last_ts {
             self.aside(id, &Entry { kind: EntryKind::Range, ..entry });
             Disposition::APPLIED
@@ -197,12 +199,12 @@ impl Engine {
             Disposition::APPLIED
         };
         self.reach(&origin, entry.ts);
-        effects.resolved.push(Resolved { origin, disposition, tick });
+        effects.resolved.push(Resolved { origin, disposition, tick, is_part });
     }
 
     pub(super) fn refuse(held: Held<HeldPrint>, disposition: Disposition, effects: &mut Effects) {
-        let HeldPrint { origin, tick, .. } = held.record;
-        effects.resolved.push(Resolved { origin, disposition, tick });
+        let HeldPrint { origin, tick, is_part, .. } = held.record;
+        effects.resolved.push(Resolved { origin, disposition, tick, is_part });
     }
 
     fn take(&mut self, id: u32, origin: &Origin, entry: &Entry, known_at: UnixNanos, effects: &mut Effects) {
@@ -246,14 +248,15 @@ impl Engine {
                 let record = &mut held.record;
                 record.entry.price = price.get();
                 record.tick.price = price;
-                let HeldPrint { entry, origin, tick } = record.clone();
+                let HeldPrint { entry, origin, tick, is_part } = record.clone();
+                self.is_part = is_part;
                 let disposition = if entry.ts < self.states[id as usize].last_ts {
                     Some(self.behind(id, &entry))
                 } else {
                     self.careful(id, &origin, &tick, entry, false, effects)
                 };
                 if let Some(disposition) = disposition {
-                    effects.resolved.push(Resolved { origin, disposition, tick });
+                    effects.resolved.push(Resolved { origin, disposition, tick, is_part });
                 }
             }
         }

@@ -91,7 +91,8 @@ pub struct EngineImage {
     pub groups: GroupsImage,
 }
 
-const INTERVALS: [Interval; 4] = [Interval::Minute1, Interval::Minute5, Interval::Hour1, Interval::Day1];
+const INTERVALS: [Interval; 5] =
+    [Interval::Minute1, Interval::Minute5, Interval::Hour1, Interval::Day1, Interval::Second1];
 
 fn date(days: i32) -> SessionDate {
     SessionDate::from_days(days).unwrap_or(SessionDate::MIN)

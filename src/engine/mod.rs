@@ -104,6 +104,8 @@ pub struct Resolved {
     pub disposition: Disposition,
     /// What it said.
     pub tick: Tick<'static>,
+    /// Whether its record held further observations, and had its outcome already.
+    pub is_part: bool,
 }
 
 impl Effects {
@@ -167,6 +169,8 @@ pub struct Engine {
     awaiting_close: Vec<u32>,
     /// Symbols with prints in quarantine.
     quarantined: Vec<u32>,
+    /// Whether the record at hand holds further observations.
+    is_part: bool,
     breadth: BTreeMap<SessionDate, Breadth>,
 }
 
@@ -184,6 +188,7 @@ impl Engine {
             tracked: Vec::new(),
             awaiting_close: Vec::new(),
             quarantined: Vec::new(),
+            is_part: false,
             breadth: BTreeMap::new(),
         }
     }
@@ -191,15 +196,18 @@ impl Engine {
     /// Takes one record of the market input: its outcome, or `None` while it waits in quarantine and until
     /// [`Effects::resolved`] has it.
     ///
-    /// `now` is wall time and reaches no result: it dates the partition's last sign of life. Effects are
+    /// `now` is wall time and reaches no result: it dates the partition's last sign of life. `is_part` says that
+    /// the record holds further observations, and so has its outcome whatever becomes of this one. Effects are
     /// appended to `effects`.
     pub fn step(
         &mut self,
         now: UnixNanos,
         origin: &Origin,
         observation: &Observation<'_>,
+        is_part: bool,
         effects: &mut Effects,
     ) -> Option<Disposition> {
+        self.is_part = is_part;
         let (event_time, disposition) = match observation {
             Observation::Tick(tick) => (tick.ts, self.tick(origin, tick, effects)),
             Observation::Bar(bar) => {
@@ -493,7 +501,8 @@ impl Engine {
     /// Records of a partition that wait in quarantine.
     pub fn quarantined(&self, partition: i32) -> u64 {
         let states = self.quarantined.iter().map(|id| &self.states[*id as usize]);
-        states.filter(|s| s.partition == partition).map(|s| s.cold.quarantine.held().len() as u64).sum()
+        let held = states.filter(|s| s.partition == partition).flat_map(|s| s.cold.quarantine.held());
+        held.filter(|h| !h.record.is_part).count() as u64
     }
 
     /// Every group as it stands.

@@ -16,7 +16,7 @@ pub use supervise::{LaneOptions, run_lane};
 
 use crate::app::take_reference;
 use crate::clock;
-use crate::codec::{decode, encode_tick};
+use crate::codec::{Decoder, Judged, encode_tick};
 use crate::config::Config;
 use crate::domain::{Accounts, Outcome, UnixNanos};
 use crate::engine::{Channel, Effects, Engine, Origin, Resolved, Watermark};
@@ -172,7 +172,7 @@ impl Lane<'_> {
             position.timestamp = record.timestamp;
             *sampled += 1;
             let timer = sampled.is_multiple_of(SAMPLE_EVERY).then(clock::monotonic);
-            let taken = take_record(engine, deliverer, effects, now, &record);
+            let taken = take_record(&config.decoder, engine, deliverer, effects, now, &record);
             if let Some(timer) = timer {
                 shared.metrics.observe_processing(clock::monotonic() - timer);
             }
@@ -381,6 +381,7 @@ impl Lane<'_> {
 
 /// One record: decoded, decided, its alerts sent. Returns its one outcome, or `None` while it waits.
 fn take_record(
+    decoder: &Decoder,
     engine: &mut Engine,
     deliverer: &mut Deliverer,
     effects: &mut Effects,
@@ -389,17 +390,13 @@ fn take_record(
 ) -> Result<Option<Outcome>, SinkError> {
     let origin = Origin { partition: record.partition, offset: record.offset, timestamp: record.timestamp };
     let value = record.value.unwrap_or_default();
-    let answer = match decode(value) {
-        Ok(observation) => {
-            engine.step(now, &origin, &observation, effects).map(|d| (d.outcome, d.reason, String::new()))
-        }
-        Err(error) => Some((error.outcome, error.reason, error.detail.into_owned())),
-    };
+    let Judged { outcome, reason, detail } =
+        decoder.decode(value).judge(|observation, is_part| engine.step(now, &origin, observation, is_part, effects));
     if !effects.alerts.is_empty() {
         deliverer.alerts(effects, record.timestamp)?;
     }
     effects.measures.clear();
-    let Some((outcome, reason, detail)) = answer else { return Ok(None) };
+    let Some(outcome) = outcome else { return Ok(None) };
     if outcome == Outcome::Applied && reason != "applied" {
         deliverer.set_aside(reason);
     }
@@ -416,10 +413,13 @@ fn resolve(
     deliverer: &mut Deliverer,
     outcomes: &mut [u64; Outcome::ALL.len()],
 ) -> Result<(), SinkError> {
-    for Resolved { origin, disposition, tick } in effects.resolved.drain(..) {
+    for Resolved { origin, disposition, tick, is_part } in effects.resolved.drain(..) {
         let Some(position) = positions.get_mut(&origin.partition) else { continue };
-        position.accounts.resolve(disposition.outcome);
-        outcomes[disposition.outcome as usize] += 1;
+        // A record of several events has had its outcome.
+        if !is_part {
+            position.accounts.resolve(disposition.outcome);
+            outcomes[disposition.outcome as usize] += 1;
+        }
         if disposition.outcome.is_dead_letter() {
             let mut value = Vec::new();
             encode_tick(&tick, &mut value);

@@ -1,5 +1,6 @@
 //! Where records come from: files and pipes, and Kafka behind a batch-shaped trait.
 
+mod dbn;
 mod files;
 mod kafka;
 

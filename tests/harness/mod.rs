@@ -93,7 +93,7 @@ impl Run {
         let observation = decode(record.as_bytes()).unwrap_or_else(|e| panic!("{record}: {e}"));
         let origin = Origin { partition, offset: self.offset, timestamp };
         self.offset += 1;
-        let answer = self.engine.step(UnixNanos(0), &origin, &observation, &mut self.effects);
+        let answer = self.engine.step(UnixNanos(0), &origin, &observation, false, &mut self.effects);
         answer.unwrap_or_else(|| panic!("{record} waits in quarantine"))
     }
 
@@ -102,7 +102,7 @@ impl Run {
         let observation = decode(record.as_bytes()).unwrap_or_else(|e| panic!("{record}: {e}"));
         let origin = Origin { partition: 0, offset: self.offset, timestamp: None };
         self.offset += 1;
-        self.engine.step(UnixNanos(0), &origin, &observation, &mut self.effects).map(|d| d.outcome)
+        self.engine.step(UnixNanos(0), &origin, &observation, false, &mut self.effects).map(|d| d.outcome)
     }
 
     /// Feeds a record that must be applied.

@@ -17,7 +17,7 @@ fn bar(scene: &Scene, interval: &str, start: UnixNanos, ohlc: [f64; 4], more: &s
 
 #[test]
 fn a_bar_opens_by_its_extreme_and_stands_at_its_close() {
-    for (interval, length) in [("1m", MIN), ("5m", 5 * MIN), ("1h", 60 * MIN)] {
+    for (interval, length) in [("1s", MIN / 60), ("1m", MIN), ("5m", 5 * MIN), ("1h", 60 * MIN)] {
         let mut scene = Scene::open_of(DAY);
         let start = scene.session.open;
         let rising = bar(&scene, interval, start, [0.1, 4.2, -0.5, 3.2], "");

@@ -5,11 +5,11 @@ mod range;
 use super::output::Output;
 use super::{AppError, load_history};
 use crate::codec::{
-    DecodeError, encode_accounting, encode_alert, encode_compact_alert, encode_dead_letter, encode_measure,
+    Batch, Decoder, Judged, encode_accounting, encode_alert, encode_compact_alert, encode_dead_letter, encode_measure,
     encode_summary, encode_tick,
 };
 use crate::config::{AlertFormat, Config};
-use crate::domain::{Accounts, Entity, Observation, Outcome, SessionDate, Symbol, UnixNanos};
+use crate::domain::{Accounts, Entity, Outcome, SessionDate, Symbol, UnixNanos};
 use crate::engine::{Effects, Engine, Origin, Watermark};
 use crate::sources::{FileSource, KafkaRange};
 use std::collections::{BTreeMap, BTreeSet};
@@ -106,20 +106,17 @@ struct Run {
     accounts: Accounts,
     /// The inputs by partition; for a range the one topic.
     names: Vec<String>,
+    decoder: Decoder,
 }
 
 impl Run {
-    fn take(&mut self, record: &Record<'_>, decoded: &Result<Observation<'_>, DecodeError>) -> Result<(), AppError> {
-        let answer = match decoded {
-            Ok(observation) => {
-                let disposition = self.engine.step(UnixNanos(0), &record.origin, observation, &mut self.effects);
-                disposition.map(|d| (d.outcome, d.reason, ""))
-            }
-            Err(error) => Some((error.outcome, error.reason, &*error.detail)),
-        };
-        self.accounts.take(answer.map(|(outcome, ..)| outcome));
-        if let Some((_, reason, detail)) = answer.filter(|(outcome, ..)| outcome.is_dead_letter()) {
-            self.dead_letter(record, reason, detail)?;
+    fn take(&mut self, record: &Record<'_>, batch: Batch<'_>) -> Result<(), AppError> {
+        let Self { engine, effects, .. } = self;
+        let Judged { outcome, reason, detail } = batch
+            .judge(|observation, is_part| engine.step(UnixNanos(0), &record.origin, observation, is_part, effects));
+        self.accounts.take(outcome);
+        if outcome.is_some_and(Outcome::is_dead_letter) {
+            self.dead_letter(record, reason, &detail)?;
         }
         self.hold()
     }
@@ -147,7 +144,10 @@ impl Run {
     fn hold(&mut self) -> Result<(), AppError> {
         for resolved in std::mem::take(&mut self.effects.resolved) {
             let (outcome, origin) = (resolved.disposition.outcome, resolved.origin);
-            self.accounts.resolve(outcome);
+            // A record of several events has had its outcome.
+            if !resolved.is_part {
+                self.accounts.resolve(outcome);
+            }
             if outcome.is_dead_letter() {
                 let mut raw = Vec::new();
                 encode_tick(&resolved.tick, &mut raw);
@@ -165,14 +165,15 @@ impl Run {
 
     fn read_files(&mut self, inputs: &[PathBuf]) -> Result<(), AppError> {
         for (partition, path) in (0_i32..).zip(inputs) {
-            let mut source = FileSource::open(path)?;
+            let mut source = FileSource::open_with(path, &self.decoder)?;
             let progress = source.len().and_then(|len| progress(len, "{bytes}/{total_bytes}"));
             let name = path.display().to_string();
             loop {
                 let at = source.bytes_read();
                 let Some(line) = source.next_line()? else { break };
                 let origin = Origin { partition, offset: line.number, timestamp: None };
-                self.take(&Record { name: &name, origin, key: None, raw: line.raw }, &line.decoded)?;
+                let batch = Batch { first: line.decoded, rest: line.rest };
+                self.take(&Record { name: &name, origin, key: None, raw: line.raw }, batch)?;
                 if self.is_advance_due() {
                     self.advance(Watermark::Members, &[])?;
                     if let Some(bar) = &progress {
@@ -206,6 +207,7 @@ pub fn replay(config: &Config, options: &ReplayOptions) -> Result<Replayed, AppE
         effects: Effects::default(),
         held: Held::default(),
         accounts: Accounts::default(),
+        decoder: config.decoder.clone(),
         names: match &options.range {
             Some(_) => vec![config.kafka.topics.market.clone()],
             None => options.inputs.iter().map(|path| path.display().to_string()).collect(),

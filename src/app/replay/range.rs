@@ -3,7 +3,6 @@
 use super::{Record, Run, progress};
 use crate::app::{AppError, take_reference};
 use crate::clock;
-use crate::codec::decode;
 use crate::config::Kafka;
 use crate::engine::{Channel, Origin, Watermark};
 use crate::sources::{KafkaRange, RangeError, RangeReader, ReferenceReader, client_config};
@@ -36,6 +35,7 @@ impl Run {
         }
         self.engine.history_loaded();
         reader.start()?;
+        let decoder = self.decoder.clone();
         let progress = progress(reader.progress().1, "{pos}/{len} offsets");
         while let Some(record) = reader.next_record()? {
             if self.is_advance_due() {
@@ -49,7 +49,8 @@ impl Run {
             let value = &record.value;
             let origin = Origin { partition: record.partition, offset: record.offset, timestamp: record.timestamp };
             let key = record.key.as_deref();
-            self.take(&Record { name: &kafka.topics.market, origin, key, raw: value }, &decode(value))?;
+            let record = Record { name: &kafka.topics.market, origin, key, raw: value };
+            self.take(&record, decoder.decode(value))?;
         }
         if let Some(bar) = progress {
             bar.finish_and_clear();

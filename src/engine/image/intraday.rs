@@ -266,11 +266,12 @@ pub(super) struct HeldImage {
     venue: Option<String>,
     tape: Option<u8>,
     cond: Vec<String>,
+    is_part: bool,
 }
 
 impl From<&Held<HeldPrint>> for HeldImage {
     fn from(held: &Held<HeldPrint>) -> Self {
-        let HeldPrint { entry, origin, tick } = &held.record;
+        let HeldPrint { entry, origin, tick, is_part } = &held.record;
         let text = |field: &Option<Cow<'static, str>>| field.as_ref().map(ToString::to_string);
         Self {
             entry: entry_image(entry),
@@ -281,6 +282,7 @@ impl From<&Held<HeldPrint>> for HeldImage {
             venue: text(&tick.venue),
             tape: tick.tape.map(|t| number_of(&TAPES, &t)),
             cond: tick.cond.as_slice().iter().map(|c| c.as_str().to_owned()).collect(),
+            is_part: *is_part,
         }
     }
 }
@@ -305,7 +307,7 @@ impl HeldImage {
         };
         let (partition, offset, timestamp) = self.origin;
         let origin = Origin { partition, offset, timestamp: timestamp.map(UnixNanos) };
-        let record = HeldPrint { entry, origin, tick };
+        let record = HeldPrint { entry, origin, tick, is_part: self.is_part };
         let venue = (entry.venue != 0).then_some(entry.venue);
         Some(Held { ts: entry.ts, price: entry.price, venue, is_contradicted: self.is_contradicted, record })
     }

@@ -1,8 +1,9 @@
-//! Files and standard input: NDJSON or CSV, plain, gzip or zstd, and Parquet, told by their first bytes.
+//! Files and standard input: NDJSON, CSV or DBN, plain, gzip or zstd, and Parquet, told by their first bytes.
 
 mod parquet;
 
-use crate::codec::{CsvDecoder, DecodeError, VALUE_LEN_MAX, decode};
+use super::dbn::Records;
+use crate::codec::{Batch, CsvDecoder, DBN_MAGIC, DecodeError, Decoder, VALUE_LEN_MAX};
 use crate::domain::{Observation, Outcome};
 use parquet::Rows;
 use std::fmt;
@@ -47,10 +48,13 @@ pub struct Line<'a> {
     pub raw: &'a [u8],
     /// What it says.
     pub decoded: Result<Observation<'a>, DecodeError>,
+    /// What it says beyond that: a vendor's message may hold several events.
+    pub rest: Vec<Result<Observation<'static>, DecodeError>>,
 }
 
 enum Form {
     Ndjson(Box<dyn BufRead>),
+    Dbn(Records),
     Csv { reader: Box<csv::Reader<Box<dyn BufRead>>>, decoder: CsvDecoder, row: csv::StringRecord },
     Parquet(Box<Rows>),
 }
@@ -59,6 +63,7 @@ enum Form {
 pub struct FileSource {
     path: PathBuf,
     form: Form,
+    decoder: Decoder,
     buffer: Vec<u8>,
     next: i64,
     len: Option<u64>,
@@ -80,11 +85,19 @@ impl<R: Read> Read for Counted<R> {
 }
 
 impl FileSource {
-    /// Opens a file, or standard input for `-`.
+    /// Opens a file, or standard input for `-`, whose lines are native records.
     ///
     /// # Errors
     /// When it cannot be opened, or is in no form that is read.
     pub fn open(path: &Path) -> Result<Self, InputError> {
+        Self::open_with(path, &Decoder::Native)
+    }
+
+    /// The same with lines of another form.
+    ///
+    /// # Errors
+    /// As [`FileSource::open`].
+    pub fn open_with(path: &Path, decoder: &Decoder) -> Result<Self, InputError> {
         let io_error = |error| InputError::Io(path.to_owned(), error);
         let read = Arc::new(AtomicU64::new(0));
         let (inner, len): (Box<dyn Read>, Option<u64>) = if path == Path::new("-") {
@@ -119,10 +132,15 @@ impl FileSource {
             return Err(InputError::Form(path.to_owned(), what.into()));
         } else if is_csv(path) {
             csv_form(path, lines)?
+        } else if lines.fill_buf().map_err(io_error)?.starts_with(DBN_MAGIC) {
+            Form::Dbn(Records::open(lines).map_err(|e| broken(path, e))?)
+        } else if decoder.is_binary() {
+            let what = "holds lines, which no binary input.format can: read it as native, or replay the topic";
+            return Err(InputError::Form(path.to_owned(), what.into()));
         } else {
             Form::Ndjson(lines)
         };
-        Ok(Self { path: path.to_owned(), form, buffer: Vec::new(), next: 0, len, read })
+        Ok(Self { path: path.to_owned(), form, decoder: decoder.clone(), buffer: Vec::new(), next: 0, len, read })
     }
 
     /// Size in bytes as stored, where it is known.
@@ -151,8 +169,18 @@ impl FileSource {
                 let len = read_bounded(lines, &mut self.buffer).map_err(|e| InputError::Io(self.path.clone(), e))?;
                 let Some(len) = len else { return Ok(None) };
                 self.next += 1;
-                let decoded = if len > self.buffer.len() { Err(too_long(len)) } else { decode(&self.buffer) };
-                Ok(Some(Line { number, raw: &self.buffer, decoded }))
+                let batch = if len > self.buffer.len() {
+                    Batch::one(Err(too_long(len)))
+                } else {
+                    self.decoder.decode(&self.buffer)
+                };
+                Ok(Some(Line { number, raw: &self.buffer, decoded: batch.first, rest: batch.rest }))
+            }
+            Form::Dbn(records) => {
+                let next = records.next(&mut self.buffer).map_err(|e| broken(&self.path, e))?;
+                let Some(decoded) = next else { return Ok(None) };
+                self.next += 1;
+                Ok(Some(Line { number, raw: &self.buffer, decoded, rest: Vec::new() }))
             }
             Form::Csv { reader, decoder, row } => {
                 let decoded = match reader.read_record(row) {
@@ -175,15 +203,23 @@ impl FileSource {
                     }
                     self.buffer.extend_from_slice(field.as_bytes());
                 }
-                Ok(Some(Line { number, raw: &self.buffer, decoded }))
+                Ok(Some(Line { number, raw: &self.buffer, decoded, rest: Vec::new() }))
             }
             Form::Parquet(rows) => {
                 let row = rows.next(&mut self.buffer).map_err(|what| InputError::Form(self.path.clone(), what))?;
                 let Some(decoded) = row else { return Ok(None) };
                 self.next += 1;
-                Ok(Some(Line { number, raw: &self.buffer, decoded }))
+                Ok(Some(Line { number, raw: &self.buffer, decoded, rest: Vec::new() }))
             }
         }
+    }
+}
+
+/// A stream of binary records that is damaged (what is wrong with it) or cannot be read.
+fn broken(path: &Path, error: Result<String, io::Error>) -> InputError {
+    match error {
+        Ok(what) => InputError::Form(path.to_owned(), what),
+        Err(error) => InputError::Io(path.to_owned(), error),
     }
 }
 
