@@ -182,7 +182,8 @@ fn write_summary(engine: &Engine, mut out: Output) -> Result<(), AppError> {
     for session in sessions {
         let mut bytes = Vec::new();
         let at_close = groups.get(&session).map_or(&[][..], Vec::as_slice);
-        encode_summary(session, engine.breadth().get(&session), at_close, &mut bytes);
+        let survival = engine.survival().get(&session).copied().unwrap_or_default();
+        encode_summary(session, engine.breadth().get(&session), &survival, at_close, &mut bytes);
         out.line(&bytes)?;
     }
     out.finish()

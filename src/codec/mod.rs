@@ -12,7 +12,7 @@ mod scan;
 mod snapshot;
 mod wire;
 
-pub use alert::{encode_alert, encode_compact_alert, encode_state};
+pub use alert::{encode_alert, encode_compact_alert, encode_state, ruler_json, window_json};
 pub use csv::{CsvDecoder, CsvError};
 pub use error::DecodeError;
 pub use json::{VALUE_LEN_MAX, decode};

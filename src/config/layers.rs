@@ -265,8 +265,17 @@ impl Merged {
 
     /// The settings that can change an alert, in one canonical text.
     fn hash_text(&self) -> String {
-        const DECIDES: [&str; 8] =
-            ["rules.", "market.", "volatility.", "cluster.", "groups.", "feeds.", "universe.", "alerts.format"];
+        const DECIDES: [&str; 9] = [
+            "rules.",
+            "market.",
+            "volatility.",
+            "ruler.",
+            "cluster.",
+            "groups.",
+            "feeds.",
+            "universe.",
+            "alerts.format",
+        ];
         let decides = |key: &str| DECIDES.iter().any(|d| key.starts_with(d)) && key != "market.calendar_overlay";
         let mut lines: Vec<String> =
             self.leaves().into_iter().filter(|(k, _)| decides(k)).map(|(k, v)| format!("{k}={v}")).collect();

@@ -8,6 +8,7 @@ mod check;
 mod layers;
 mod problem;
 mod raw;
+mod ruler;
 
 pub use calendar::{CalendarFileError, read_overlay};
 pub use check::{AlertFormat, Config, Kafka, LogFormat, Topics};

@@ -13,7 +13,7 @@ mod unknown;
 
 pub use alert::{
     Alert, AlertKind, AlertState, ClusterView, Direction, Entity, Leg, MemberZ, NextTier, Reading, ReferencePrice,
-    RuleRef, Source, UsdChange, WindowView,
+    RuleRef, RulerView, Source, UsdChange, WindowMove, WindowView,
 };
 pub use identity::{RULE_CLUSTER, RULE_SYMBOL, RULE_VERSION, alert_id};
 pub use observation::{

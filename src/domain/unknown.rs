@@ -36,10 +36,16 @@ pub enum Unknown {
     NotComputed,
     /// No calendar is configured.
     NoCalendar,
+    /// Only the regular session has it.
+    OutsideRegular,
+    /// Bars are longer than the window.
+    TooCoarse,
+    /// The close, or the end of the session, has decided.
+    Settled,
 }
 
 impl Unknown {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 19] = [
         Self::NoReference,
         Self::MissingSession,
         Self::UnknownSession,
@@ -56,6 +62,9 @@ impl Unknown {
         Self::NotASecurity,
         Self::NotComputed,
         Self::NoCalendar,
+        Self::OutsideRegular,
+        Self::TooCoarse,
+        Self::Settled,
     ];
 
     /// The reason in alerts, measures and the API.
@@ -77,6 +86,9 @@ impl Unknown {
             Self::NotASecurity => "NOT_A_SECURITY",
             Self::NotComputed => "NOT_COMPUTED",
             Self::NoCalendar => "NO_CALENDAR",
+            Self::OutsideRegular => "OUTSIDE_REGULAR",
+            Self::TooCoarse => "TOO_COARSE",
+            Self::Settled => "SETTLED",
         }
     }
 
@@ -100,6 +112,6 @@ mod tests {
         for reason in Unknown::ALL {
             assert_eq!(Unknown::from_number(reason.number()), Some(reason));
         }
-        assert_eq!(Unknown::from_number(16), None);
+        assert_eq!(Unknown::from_number(19), None);
     }
 }

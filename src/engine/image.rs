@@ -2,12 +2,14 @@
 //!
 //! Rulers and price bands are not kept: they follow from the history and the episodes, and are recomputed.
 
+use super::intraday::{BarSpan, DayState};
 use super::state::{NO_PARTITION, SymbolState};
-use super::{Breadth, Engine, PartitionClock};
+use super::survival::Forecasts;
+use super::{Breadth, Engine, PartitionClock, SurvivalScore};
 use crate::cluster::GroupImage;
 use crate::domain::{AlertState, CloseBasis, Direction, Interval, Phase, Price, SessionDate, UnixNanos};
-use crate::estimators::DecayedSquares;
-use crate::market::{Desk, HistoryImage};
+use crate::estimators::{DecayedSquares, WindowMoves};
+use crate::market::{Desk, HistoryImage, OpenBasis};
 use crate::rules::{Cooldown, Episode, Episodes};
 use serde::{Deserialize, Serialize};
 
@@ -63,6 +65,21 @@ struct SymbolImage {
     episodes: u32,
     settled: Option<(i32, Vec<EpisodeImage>, u32)>,
     history: HistoryRecords,
+    day: DayImage,
+}
+
+/// Opening prices, the last seconds, and forecasts.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+struct DayImage {
+    quiet_until: i64,
+    /// Session, price, and whether a day bar or daily history said so.
+    opens: Vec<(i32, f64, bool)>,
+    /// Prices by ring and slot, first price and last roll.
+    moves: Option<([[f64; 11]; 3], i64, i64)>,
+    /// Start, end, open, and whether no other price fell into it.
+    bar: Option<(i64, i64, f64, bool)>,
+    forecasts: Vec<(u32, u32)>,
+    settled_forecasts: Option<(i32, Vec<(u32, u32)>)>,
 }
 
 /// The symbols read from one partition.
@@ -81,6 +98,8 @@ pub struct GroupsImage {
     watermark: i64,
     groups: Vec<(String, GroupImage)>,
     breadth: Vec<(i32, [u32; 4])>,
+    /// Forecasts, confirmed, and the sums of squared errors, by session.
+    survival: Vec<(i32, [u32; 2], [u64; 2])>,
 }
 
 /// Everything, at one moment between records.
@@ -209,7 +228,51 @@ impl From<&SymbolState> for SymbolImage {
             episodes: cold.episodes.count,
             settled: cold.settled.as_ref().map(|(s, list, n)| (s.days(), episodes(list), *n)),
             history: cold.history.image().into(),
+            day: DayImage::from(state),
         }
+    }
+}
+
+impl From<&SymbolState> for DayImage {
+    fn from(state: &SymbolState) -> Self {
+        let DayState { opens, moves, bar } = &state.cold.day;
+        let forecasts = &state.cold.forecasts;
+        Self {
+            quiet_until: state.quiet_until.0,
+            opens: opens.records().iter().map(|(s, p, b)| (s.days(), p.get(), *b == OpenBasis::Day)).collect(),
+            moves: moves.as_deref().map(|m| {
+                let (rings, from, rolled) = m.parts();
+                (rings, from.0, rolled.0)
+            }),
+            bar: bar.map(|b| (b.start.0, b.end.0, b.open.get(), b.is_alone)),
+            forecasts: forecasts.open.clone(),
+            settled_forecasts: forecasts.settled.as_ref().map(|(s, list)| (s.days(), list.clone())),
+        }
+    }
+}
+
+impl DayImage {
+    /// Continues from the image; opening prices known meanwhile stay where the image has none.
+    fn restore(&self, state: &mut SymbolState) {
+        state.quiet_until = UnixNanos(self.quiet_until);
+        let day = &mut state.cold.day;
+        for (session, price, is_day) in &self.opens {
+            let basis = if *is_day { OpenBasis::Day } else { OpenBasis::FirstPrice };
+            if let Ok(price) = Price::new(*price) {
+                day.opens.set(date(*session), price, basis);
+            }
+        }
+        day.moves = self
+            .moves
+            .map(|(rings, from, rolled)| Box::new(WindowMoves::from_parts(rings, UnixNanos(from), UnixNanos(rolled))));
+        day.bar = self.bar.and_then(|(start, end, open, is_alone)| {
+            let open = Price::new(open).ok()?;
+            Some(BarSpan { start: UnixNanos(start), end: UnixNanos(end), open, is_alone })
+        });
+        state.cold.forecasts = Forecasts {
+            open: self.forecasts.clone(),
+            settled: self.settled_forecasts.as_ref().map(|(s, list)| (date(*s), list.clone())),
+        };
     }
 }
 
@@ -235,6 +298,13 @@ impl Engine {
                     .take(8)
                     .map(|(s, b)| (s.days(), [b.count, b.valid, b.up, b.down]))
                     .collect(),
+                survival: self
+                    .survival
+                    .iter()
+                    .rev()
+                    .take(8)
+                    .map(|(s, x)| (s.days(), [x.forecasts, x.confirmed], [x.squares, x.base_squares]))
+                    .collect(),
             },
         }
     }
@@ -251,6 +321,9 @@ impl Engine {
         }
         for (session, [count, valid, up, down]) in image.breadth {
             self.breadth.insert(date(session), Breadth { count, valid, up, down });
+        }
+        for (session, [forecasts, confirmed], [squares, base_squares]) in image.survival {
+            self.survival.insert(date(session), SurvivalScore { forecasts, confirmed, squares, base_squares });
         }
     }
 
@@ -339,6 +412,7 @@ impl Engine {
             cold.episodes.retier(&old, &params.rules);
             cold.settled = None;
         }
+        image.day.restore(state);
         state.set_ruler(params);
     }
 
@@ -349,6 +423,7 @@ impl Engine {
         for state in self.states.iter_mut().filter(|s| s.partition == partition) {
             let mut fresh = SymbolState::new(state.cold.symbol.clone(), params);
             fresh.cold.history = std::mem::take(&mut state.cold.history);
+            fresh.cold.day.opens = std::mem::take(&mut state.cold.day.opens);
             if state.is_tracked {
                 fresh.start_tracking();
             }

@@ -144,6 +144,7 @@ impl Engine {
         if ts < state.last_ts {
             return self.behind(id, ts, low, high);
         }
+        self.states[id as usize].note_bar(bar.ts, ts, bar.open);
         // A rising bar is taken to have fallen first, a falling one to have risen first.
         let path = if bar.close >= bar.open { [bar.low, bar.high, bar.close] } else { [bar.high, bar.low, bar.close] };
         self.bar_path(id, origin, feed, ts, path, effects);
@@ -218,6 +219,9 @@ impl SymbolState {
     /// Takes a price: decays both variances to `ts`, adds its return, and stands at it.
     #[inline]
     fn advance(&mut self, half_lives: &[f64; 2], ts: UnixNanos, price: f64) {
+        if ts > self.quiet_until {
+            self.sample(ts, price);
+        }
         if self.last_price > 0.0 {
             let dt = ts.since(self.last_ts).max(0);
             let x = (price / self.last_price).ln();

@@ -9,19 +9,22 @@
 mod alerts;
 mod close;
 mod image;
+mod intraday;
 mod market;
 mod params;
 mod session;
 mod state;
+mod survival;
 mod watermark;
 
 pub use image::{EngineImage, GroupsImage, PartitionImage};
 pub use params::{FeedParams, Params, Universe};
 pub use state::SymbolView;
+pub use survival::SurvivalScore;
 pub use watermark::Watermark;
 
 use crate::cluster::{GroupView, Stage};
-use crate::domain::{Alert, Observation, Outcome, Reference, SessionDate, Symbol, UnixNanos};
+use crate::domain::{Alert, Observation, Outcome, Phase, Reference, SessionDate, Symbol, UnixNanos};
 use crate::market::{Calendar, Measure};
 use state::SymbolState;
 use std::collections::{BTreeMap, HashMap};
@@ -132,6 +135,7 @@ pub struct Engine {
     /// Symbols whose close came on the reference topic before their market records reached it.
     awaiting_close: Vec<u32>,
     breadth: BTreeMap<SessionDate, Breadth>,
+    survival: BTreeMap<SessionDate, SurvivalScore>,
 }
 
 impl Engine {
@@ -148,6 +152,7 @@ impl Engine {
             tracked: Vec::new(),
             awaiting_close: Vec::new(),
             breadth: BTreeMap::new(),
+            survival: BTreeMap::new(),
         }
     }
 
@@ -228,7 +233,10 @@ impl Engine {
             Reference::Close { symbol, session, price, ts, basis } => {
                 self.close_record(channel, origin, symbol, (*session, *price, *basis, *ts), effects)
             }
-            Reference::Daily { symbol, session, close, split, shares, .. } => {
+            Reference::Daily { symbol, session, close, range, split, shares, .. } => {
+                if let Some([open, ..]) = range {
+                    self.open_record(symbol, *session, *open);
+                }
                 if let Some(ratio) = split {
                     self.split_record(symbol, *session, *ratio, effects);
                 }
@@ -363,15 +371,23 @@ impl Engine {
         self.states.len()
     }
 
+    fn view(&self, id: u32) -> SymbolView {
+        let state = &self.states[id as usize];
+        let cold = &state.cold;
+        let phase = if cold.closed { Phase::Close } else { cold.phase };
+        let seen = (state.last_ts, state.last_price, state.z_now());
+        state.view(&self.params, self.intraday(id, (cold.session.map(|s| s.date), phase), &cold.ruler, seen))
+    }
+
     /// One symbol as it stands.
     pub fn symbol(&self, symbol: &str) -> Option<SymbolView> {
         let id = *self.index.get(symbol)?;
-        Some(self.states[id as usize].view(&self.params))
+        Some(self.view(id))
     }
 
     /// Every symbol as it stands, in order of first sight.
     pub fn symbols(&self) -> impl Iterator<Item = SymbolView> {
-        self.states.iter().map(|s| s.view(&self.params))
+        (0_u32..).take(self.states.len()).map(|id| self.view(id))
     }
 
     /// The `n` symbols with the largest absolute multiple, largest first.
@@ -388,7 +404,7 @@ impl Engine {
             ranked.truncate(n);
         }
         ranked.sort_by(by_size);
-        ranked.into_iter().map(|(_, id)| self.states[id as usize].view(&self.params)).collect()
+        ranked.into_iter().map(|(_, id)| self.view(id)).collect()
     }
 
     /// Every group as it stands.
@@ -404,5 +420,10 @@ impl Engine {
     /// Symbols in breach at each session's close.
     pub fn breadth(&self) -> &BTreeMap<SessionDate, Breadth> {
         &self.breadth
+    }
+
+    /// Survival forecasts of each session against its closes.
+    pub fn survival(&self) -> &BTreeMap<SessionDate, SurvivalScore> {
+        &self.survival
     }
 }

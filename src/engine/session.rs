@@ -21,6 +21,7 @@ impl Engine {
                     state.cold.regular_last = Some(state.last_price);
                 }
                 state.cold.phase = at.phase;
+                state.begin_phase(at.phase);
                 state.cold.live = true;
                 state.deadline = at.until;
                 state.set_ruler(&self.params);
@@ -30,6 +31,7 @@ impl Engine {
                 let state = &mut self.states[id as usize];
                 state.cold.session = None;
                 state.cold.phase = Phase::Overnight;
+                state.begin_phase(Phase::Overnight);
                 state.deadline = until;
                 state.set_ruler(&self.params);
             }
@@ -52,8 +54,10 @@ impl Engine {
         cold.episodes = Episodes::default();
         cold.regular_last = None;
         cold.breached_at = None;
+        cold.forecasts.open.clear();
         cold.flags.clear();
         state.range = NO_RANGE;
+        state.begin_phase(Phase::Overnight);
         state.deadline = UnixNanos::MIN;
         state.set_ruler(&self.params);
     }
@@ -96,6 +100,7 @@ impl Engine {
         let mut episodes = std::mem::take(&mut state.cold.episodes);
         let settled = episodes.expire(session.end, &mut |verdict, episode| ended.push((verdict, *episode)));
         state.cold.settled = Some((session.date, settled, episodes.count));
+        state.close_forecasts(session.date);
         state.cold.closed = true;
         let price = state.last_price;
         for (verdict, episode) in ended {

@@ -1,7 +1,9 @@
 //! One symbol: the few numbers a tick touches, and the rest behind a box.
 
+use super::intraday::{DayState, Intraday, NEVER};
 use super::params::Params;
-use crate::domain::{Direction, Phase, Reading, SessionDate, Symbol, UnixNanos, Unknown};
+use super::survival::Forecasts;
+use crate::domain::{Direction, Phase, Reading, RulerView, SessionDate, Symbol, UnixNanos, Unknown, WindowMove};
 use crate::estimators::{DecayedSquares, log_multiple, threshold_price};
 use crate::market::{History, Reference, Session, Sigma};
 use crate::rules::{Band, Episode, Episodes};
@@ -15,14 +17,19 @@ pub(super) struct Ruler {
 }
 
 impl Ruler {
-    /// The multiple of a price.
-    pub(super) fn z(&self, price: f64) -> Reading {
-        let reference = self.reference?;
+    /// The volatility, where it is a ruler.
+    pub(super) fn usable_sigma(&self) -> Reading {
         match self.sigma {
-            Sigma::Known(sigma) => Ok(log_multiple(price, reference.price, sigma)),
+            Sigma::Known(sigma) => Ok(sigma),
             Sigma::Insufficient(_) => Err(Unknown::InsufficientVariance),
             Sigma::Warming(_) => Err(Unknown::Warming),
         }
+    }
+
+    /// The multiple of a price.
+    pub(super) fn z(&self, price: f64) -> Reading {
+        let reference = self.reference?;
+        Ok(log_multiple(price, reference.price, self.usable_sigma()?))
     }
 }
 
@@ -54,6 +61,9 @@ pub(super) struct Cold {
     pub(super) bars: Vec<(crate::domain::Interval, UnixNanos)>,
     /// Partition and offset of the newest price, where a group follows.
     pub(super) source: Option<(i32, i64)>,
+    /// Opening prices, and the last seconds.
+    pub(super) day: DayState,
+    pub(super) forecasts: Forecasts,
 }
 
 /// State of one symbol. The first fields are what a tick reads and writes.
@@ -72,6 +82,8 @@ pub(super) struct SymbolState {
     pub(super) slow: DecayedSquares,
     /// End of the group interval that the newest price lies in; never reached when no group follows.
     pub(super) bucket_end: UnixNanos,
+    /// Up to here prices pass no grid point of the windows.
+    pub(super) quiet_until: UnixNanos,
     /// Lowest and highest price of the session, late ones included; crossed before the first.
     pub(super) range: (f64, f64),
     pub(super) partition: i32,
@@ -94,6 +106,12 @@ pub struct SymbolView {
     pub event_time: UnixNanos,
     /// Multiple of the newest price, or why there is none.
     pub z: Reading,
+    /// The multiple against the variance that has passed so far in the day.
+    pub z_adjusted: Reading,
+    /// What it was adjusted by.
+    pub ruler: Result<RulerView, Unknown>,
+    /// Moves of the last seconds.
+    pub windows: Result<[WindowMove; 3], Unknown>,
     /// Volatility before the session.
     pub sigma_daily: Option<f64>,
     /// Reference price.
@@ -140,6 +158,7 @@ impl SymbolState {
             fast: DecayedSquares::default(),
             slow: DecayedSquares::default(),
             bucket_end: UnixNanos::MAX,
+            quiet_until: NEVER,
             range: NO_RANGE,
             partition: NO_PARTITION,
             is_tracked: false,
@@ -161,6 +180,8 @@ impl SymbolState {
                 feeds: Vec::new(),
                 bars: Vec::new(),
                 source: None,
+                day: DayState::default(),
+                forecasts: Forecasts::default(),
             }),
         }
     }
@@ -219,7 +240,7 @@ impl SymbolState {
         self.range = (self.range.0.min(low), self.range.1.max(high));
     }
 
-    pub(super) fn view(&self, params: &Params) -> SymbolView {
+    pub(super) fn view(&self, params: &Params, intraday: Intraday) -> SymbolView {
         let cold = &self.cold;
         let ruler = &cold.ruler;
         let current = cold.episodes.current.as_ref();
@@ -237,6 +258,9 @@ impl SymbolState {
             price: self.last_price,
             event_time: self.last_ts,
             z: self.z_now(),
+            z_adjusted: intraday.z_adjusted,
+            ruler: intraday.ruler,
+            windows: intraday.windows,
             sigma_daily: ruler.sigma.number(),
             reference: ruler.reference.ok().map(|r| r.price),
             tier: current.map_or(0.0, |e| params.rules.at(e.tier)),

@@ -4,8 +4,12 @@
 
 mod decay;
 mod moments;
+mod survival;
 mod threshold;
+mod window_moves;
 
 pub use decay::DecayedSquares;
 pub use moments::{WINDOW, sample_sigma};
+pub use survival::{SURVIVAL_MODEL, normal_cdf, survival};
 pub use threshold::{log_multiple, threshold_price};
+pub use window_moves::{WINDOW_SECS, WindowMoves};

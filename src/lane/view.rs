@@ -2,6 +2,7 @@
 
 use super::ReadyState;
 use crate::cluster::GroupView;
+use crate::codec::{ruler_json, window_json};
 use crate::domain::{Outcome, Reading};
 use crate::engine::{Engine, SymbolView};
 use crate::market::Located;
@@ -73,13 +74,25 @@ fn stressed_json(s: &SymbolView) -> Value {
     json!({
         "symbol": s.symbol.as_str(),
         "z": number(s.z),
+        "z_adjusted": number(s.z_adjusted),
         "simple_return": s.reference.map(|r| s.price / r - 1.0),
         "price": s.price,
         "reference": s.reference,
         "tier": s.tier,
         "direction": s.direction.map(crate::domain::Direction::name),
         "closed": s.closed,
+        "next_tier": next_tier(s),
     })
+}
+
+/// The nearest tier that the move has not reached, with the first price that reaches it: what a desk wants to
+/// see before it happens. Null without a ruler, at the last tier, and after the close.
+fn next_tier(s: &SymbolView) -> Value {
+    let Ok(z) = s.z else { return Value::Null };
+    match s.tiers.iter().find(|(tier, ..)| *tier > z.abs()) {
+        Some((tier, down, up)) if !s.closed => json!({"tier": tier, "price": if z < 0.0 { down } else { up }}),
+        _ => Value::Null,
+    }
 }
 
 /// One symbol in full.
@@ -90,6 +103,8 @@ pub(super) fn symbol_json(s: &SymbolView) -> Value {
         map.insert("phase".into(), s.phase.name().into());
         map.insert("event_time".into(), s.event_time.0.into());
         map.insert("unknown".into(), s.z.err().map(crate::domain::Unknown::name).into());
+        map.insert("ruler".into(), json!(s.ruler.ok().as_ref().map(ruler_json)));
+        map.insert("windows".into(), json!(s.windows.ok().map(|w| w.each_ref().map(window_json))));
         map.insert("sigma_daily".into(), s.sigma_daily.into());
         map.insert("low".into(), s.extremes.map(|e| e.0).into());
         map.insert("high".into(), s.extremes.map(|e| e.1).into());

@@ -3,6 +3,10 @@
 
 mod calendar;
 mod history;
+mod opens;
+mod ruler;
 
 pub use calendar::{Calendar, CalendarError, CalendarOverlay, Located, Moment, Session};
 pub use history::{Close, Desk, History, HistoryImage, Measure, Reference, SIGMA_MIN, Sigma};
+pub use opens::{OpenBasis, Opens};
+pub use ruler::{CURVE_BUCKETS, Curve, LearnedCurve, RulerParams, VarianceClock, overnight_share};
