@@ -1,4 +1,4 @@
-//! Ticks and bars: the hot path, and the colder one behind its three comparisons.
+//! Ticks and bars: the hot path, and the colder one behind its few comparisons.
 
 use super::alerts::Moment;
 use super::state::SymbolState;

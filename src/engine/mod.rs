@@ -4,7 +4,7 @@
 //! group stage behind them. It reads no clock, socket or file, and draws no random number: what it answers
 //! follows from the records alone. A symbol's alerts follow from that symbol's own records and the
 //! reference records, so they are the same however symbols are spread over partitions; groups wait for the
-//! watermark. A tick that changes nothing costs a look-up, two decays, one logarithm and three comparisons.
+//! watermark. A tick that changes nothing costs a look-up, two decays, one logarithm and four comparisons.
 
 mod alerts;
 mod close;

@@ -10,7 +10,10 @@ use crate::domain::{NANOS_PER_SEC, UnixNanos};
 pub const WINDOW_SECS: [u32; 3] = [10, 60, 300];
 
 /// Slots to a window: a move reaches back over the window and less than a tenth of it more.
-const SLOTS: usize = 11;
+const SLOTS: i64 = 11;
+
+/// Prices by slot.
+type Ring = [f64; 11];
 
 /// Nanoseconds between two slots of a ring.
 const STEPS: [i64; 3] = [NANOS_PER_SEC, 6 * NANOS_PER_SEC, 30 * NANOS_PER_SEC];
@@ -18,7 +21,7 @@ const STEPS: [i64; 3] = [NANOS_PER_SEC, 6 * NANOS_PER_SEC, 30 * NANOS_PER_SEC];
 /// The prices in force at the grid points of the last windows.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct WindowMoves {
-    rings: [[f64; SLOTS]; 3],
+    rings: [Ring; 3],
     /// Event time of the first price: nothing is known before.
     from: UnixNanos,
     /// Event time of the last price that passed a grid point.
@@ -31,13 +34,13 @@ fn ceil(ts: i64, step: i64) -> i64 {
 }
 
 fn slot(grid: i64, step: i64) -> usize {
-    usize::try_from(grid.div_euclid(step).rem_euclid(SLOTS as i64)).unwrap_or(0)
+    usize::try_from(grid.div_euclid(step).rem_euclid(SLOTS)).unwrap_or(0)
 }
 
 impl WindowMoves {
     /// Begins with the first price.
     pub fn begin(ts: UnixNanos, price: f64) -> Self {
-        Self { rings: [[price; SLOTS]; 3], from: ts, rolled: ts }
+        Self { rings: [[price; 11]; 3], from: ts, rolled: ts }
     }
 
     /// Until when prices change no slot: the grid point at or after `ts`, in the finest ring.
@@ -53,7 +56,7 @@ impl WindowMoves {
             let first = ceil(self.rolled.0, step);
             // The last grid point before `ts`.
             let last = ceil(ts.0, step) - step;
-            let mut at = first.max(last - (SLOTS as i64 - 1) * step);
+            let mut at = first.max(last - (SLOTS - 1) * step);
             while at <= last {
                 ring[slot(at, step)] = last_price;
                 at += step;
@@ -77,12 +80,12 @@ impl WindowMoves {
     }
 
     /// Prices by ring and slot, first and last roll, for snapshots.
-    pub fn parts(&self) -> ([[f64; SLOTS]; 3], UnixNanos, UnixNanos) {
+    pub fn parts(&self) -> ([Ring; 3], UnixNanos, UnixNanos) {
         (self.rings, self.from, self.rolled)
     }
 
     /// The inverse of [`WindowMoves::parts`].
-    pub fn from_parts(rings: [[f64; SLOTS]; 3], from: UnixNanos, rolled: UnixNanos) -> Self {
+    pub fn from_parts(rings: [Ring; 3], from: UnixNanos, rolled: UnixNanos) -> Self {
         Self { rings, from, rolled }
     }
 }

@@ -8,5 +8,6 @@ mod closes;
 mod episodes;
 mod groups;
 mod inputs;
+mod intraday;
 mod scene;
 mod sessions;
