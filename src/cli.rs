@@ -79,6 +79,9 @@ pub(crate) struct ReplayArgs {
     /// Write the count of records by outcome here
     #[arg(long, value_name = "FILE")]
     pub(crate) accounting: Option<PathBuf>,
+    /// Learn a diurnal curve for each group of `[ruler.groups]` and write them here, as reference records
+    #[arg(long, value_name = "FILE")]
+    pub(crate) curves: Option<PathBuf>,
     /// Write refused records here
     #[arg(long, value_name = "FILE")]
     pub(crate) dead_letters: Option<PathBuf>,

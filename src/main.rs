@@ -33,6 +33,7 @@ fn run(cli: Cli) -> Result<ExitCode, AppError> {
                 summary: args.summary,
                 accounting: args.accounting,
                 dead_letters: args.dead_letters,
+                curves: args.curves,
             };
             let replayed = app::replay(&loaded.config, &options)?;
             Ok(if args.strict && replayed.refused_any() { ExitCode::from(3) } else { ExitCode::SUCCESS })

@@ -1,5 +1,6 @@
 //! The engine over files: no broker, no clock, the same bytes on every run.
 
+use super::curves::Curves;
 use super::output::Output;
 use super::{AppError, load_history};
 use crate::codec::{
@@ -32,6 +33,8 @@ pub struct ReplayOptions {
     pub accounting: Option<PathBuf>,
     /// Where refused records go.
     pub dead_letters: Option<PathBuf>,
+    /// Where learned curves go.
+    pub curves: Option<PathBuf>,
 }
 
 /// What a replay came to.
@@ -92,6 +95,7 @@ pub fn replay(config: &Config, options: &ReplayOptions) -> Result<Replayed, AppE
     let summary_out = open(&options.summary)?;
     let accounting_out = open(&options.accounting)?;
     let mut dead_letters = open(&options.dead_letters)?;
+    let mut curves = options.curves.as_deref().map(|path| Curves::open(path, config)).transpose()?;
     let mut engine = Engine::new(config.params.clone());
     load_history(&mut engine, &config.history_files)?;
     engine.history_loaded();
@@ -109,6 +113,9 @@ pub fn replay(config: &Config, options: &ReplayOptions) -> Result<Replayed, AppE
             let (outcome, reason, detail) = match &line.decoded {
                 Ok(observation) => {
                     let disposition = engine.step(UnixNanos(0), &origin, observation, &mut effects);
+                    if let Some(curves) = curves.as_mut().filter(|_| disposition.outcome == Outcome::Applied) {
+                        curves.take(observation);
+                    }
                     (disposition.outcome, disposition.reason, String::new())
                 }
                 Err(error) => (error.outcome, error.reason, error.detail.to_string()),
@@ -163,6 +170,9 @@ pub fn replay(config: &Config, options: &ReplayOptions) -> Result<Replayed, AppE
     }
     if let Some(out) = summary_out {
         write_summary(&engine, out)?;
+    }
+    if let Some(curves) = curves {
+        curves.write(&engine)?;
     }
     if let Some(mut out) = accounting_out {
         let mut bytes = Vec::new();

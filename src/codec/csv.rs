@@ -185,6 +185,13 @@ fn set(wire: &mut Wire, name: &str, value: &str) -> Result<(), DecodeError> {
         "url" => wire.url = text(),
         "lower" => wire.lower = real()?,
         "upper" => wire.upper = real()?,
+        "shares" => wire.shares = Some(value.split_whitespace().map(|v| number(name, v)).collect::<Result<_, _>>()?),
+        "overnight" => wire.overnight = real()?,
+        "sessions" => {
+            let sessions =
+                value.parse().map_err(|_| DecodeError::malformed("wrong_type", "sessions is not a whole number"))?;
+            wire.sessions = Some(sessions);
+        }
         _ => {}
     }
     Ok(())

@@ -16,5 +16,7 @@ pub use alert::{encode_alert, encode_compact_alert, encode_state, ruler_json, wi
 pub use csv::{CsvDecoder, CsvError};
 pub use error::DecodeError;
 pub use json::{VALUE_LEN_MAX, decode};
-pub use reports::{encode_accounting, encode_dead_letter, encode_heartbeat, encode_measure, encode_summary};
+pub use reports::{
+    encode_accounting, encode_curve, encode_dead_letter, encode_heartbeat, encode_measure, encode_summary,
+};
 pub use snapshot::{SNAPSHOT_VERSION, SnapshotError, decode_snapshot, encode_snapshot};

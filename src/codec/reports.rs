@@ -3,7 +3,7 @@
 use crate::cluster::GroupView;
 use crate::domain::{Outcome, SessionDate, Symbol, UnixNanos};
 use crate::engine::{Breadth, Origin, SurvivalScore};
-use crate::market::{Measure, Sigma};
+use crate::market::{GroupCurve, Measure, Sigma};
 use serde_json::{Map, Value, json};
 
 #[derive(serde::Serialize)]
@@ -76,6 +76,22 @@ pub fn encode_summary(
     }
     line.insert("clusters".into(), clusters.into());
     let _ = serde_json::to_writer(out, &line);
+}
+
+/// A group's learned curve as a reference record.
+pub fn encode_curve(group: &str, curve: &GroupCurve, overnight: Option<f64>, out: &mut Vec<u8>) {
+    let (first, last) = curve.span;
+    let (sessions, symbols) = (curve.sessions, curve.symbols.len());
+    let record = json!({
+        "type": "curve",
+        "group": group,
+        "from": curve.from.to_string(),
+        "shares": curve.shares,
+        "overnight": overnight,
+        "sessions": sessions,
+        "source": format!("replay: {sessions} sessions from {first} to {last}, {symbols} symbols"),
+    });
+    let _ = serde_json::to_writer(out, &record);
 }
 
 /// The accounting of an input: records in, and where each of them went.

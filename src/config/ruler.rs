@@ -2,8 +2,8 @@
 
 use super::check::Checker;
 use super::raw::RawRuler;
-use crate::domain::Symbol;
-use crate::market::{CURVE_BUCKETS, Curve, RulerParams};
+use crate::domain::{CURVE_BUCKETS, Symbol};
+use crate::market::{Curve, RulerParams};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

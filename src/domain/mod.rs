@@ -20,7 +20,7 @@ pub use observation::{
     Amendment, Bar, BarError, Heartbeat, Interval, Observation, Outcome, Price, PriceError, Status, Tick, TradingStatus,
 };
 pub use print::{ConditionCode, Conditions, PrintRef, Tape};
-pub use reference::{CloseBasis, DividendKind, Event, EventAt, Reference};
+pub use reference::{CURVE_BUCKETS, CloseBasis, CurveTarget, DividendKind, Event, EventAt, Reference};
 pub use symbol::{Symbol, SymbolError};
 pub use time::{NANOS_PER_SEC, Phase, SessionDate, UnixNanos};
 pub use unknown::Unknown;

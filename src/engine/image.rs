@@ -2,15 +2,16 @@
 //!
 //! Rulers and price bands are not kept: they follow from the history and the episodes, and are recomputed.
 
-use super::intraday::{BarSpan, DayState};
+mod day;
+
 use super::state::{NO_PARTITION, SymbolState};
-use super::survival::Forecasts;
 use super::{Breadth, Engine, PartitionClock, SurvivalScore};
 use crate::cluster::GroupImage;
 use crate::domain::{AlertState, CloseBasis, Direction, Interval, Phase, Price, SessionDate, UnixNanos};
-use crate::estimators::{DecayedSquares, WindowMoves};
-use crate::market::{Desk, HistoryImage, OpenBasis};
+use crate::estimators::DecayedSquares;
+use crate::market::{Desk, HistoryImage};
 use crate::rules::{Cooldown, Episode, Episodes};
+use day::{CurveImage, DayImage};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -68,20 +69,6 @@ struct SymbolImage {
     day: DayImage,
 }
 
-/// Opening prices, the last seconds, and forecasts.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-struct DayImage {
-    quiet_until: i64,
-    /// Session, price, and whether a day bar or daily history said so.
-    opens: Vec<(i32, f64, bool)>,
-    /// Prices by ring and slot, first price and last roll.
-    moves: Option<([[f64; 11]; 3], i64, i64)>,
-    /// Start, end, open, and whether no other price fell into it.
-    bar: Option<(i64, i64, f64, bool)>,
-    forecasts: Vec<(u32, u32)>,
-    settled_forecasts: Option<(i32, Vec<(u32, u32)>)>,
-}
-
 /// The symbols read from one partition.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct PartitionImage {
@@ -100,6 +87,7 @@ pub struct GroupsImage {
     breadth: Vec<(i32, [u32; 4])>,
     /// Forecasts, confirmed, and the sums of squared errors, by session.
     survival: Vec<(i32, [u32; 2], [u64; 2])>,
+    curves: Vec<CurveImage>,
 }
 
 /// Everything, at one moment between records.
@@ -233,49 +221,6 @@ impl From<&SymbolState> for SymbolImage {
     }
 }
 
-impl From<&SymbolState> for DayImage {
-    fn from(state: &SymbolState) -> Self {
-        let DayState { opens, moves, bar } = &state.cold.day;
-        let forecasts = &state.cold.forecasts;
-        Self {
-            quiet_until: state.quiet_until.0,
-            opens: opens.records().iter().map(|(s, p, b)| (s.days(), p.get(), *b == OpenBasis::Day)).collect(),
-            moves: moves.as_deref().map(|m| {
-                let (rings, from, rolled) = m.parts();
-                (rings, from.0, rolled.0)
-            }),
-            bar: bar.map(|b| (b.start.0, b.end.0, b.open.get(), b.is_alone)),
-            forecasts: forecasts.open.clone(),
-            settled_forecasts: forecasts.settled.as_ref().map(|(s, list)| (s.days(), list.clone())),
-        }
-    }
-}
-
-impl DayImage {
-    /// Continues from the image; opening prices known meanwhile stay where the image has none.
-    fn restore(&self, state: &mut SymbolState) {
-        state.quiet_until = UnixNanos(self.quiet_until);
-        let day = &mut state.cold.day;
-        for (session, price, is_day) in &self.opens {
-            let basis = if *is_day { OpenBasis::Day } else { OpenBasis::FirstPrice };
-            if let Ok(price) = Price::new(*price) {
-                day.opens.set(date(*session), price, basis);
-            }
-        }
-        day.moves = self
-            .moves
-            .map(|(rings, from, rolled)| Box::new(WindowMoves::from_parts(rings, UnixNanos(from), UnixNanos(rolled))));
-        day.bar = self.bar.and_then(|(start, end, open, is_alone)| {
-            let open = Price::new(open).ok()?;
-            Some(BarSpan { start: UnixNanos(start), end: UnixNanos(end), open, is_alone })
-        });
-        state.cold.forecasts = Forecasts {
-            open: self.forecasts.clone(),
-            settled: self.settled_forecasts.as_ref().map(|(s, list)| (date(*s), list.clone())),
-        };
-    }
-}
-
 impl Engine {
     /// The state at this moment, for the partitions named.
     pub fn image(&self, partitions: &[i32]) -> EngineImage {
@@ -305,6 +250,7 @@ impl Engine {
                     .take(8)
                     .map(|(s, x)| (s.days(), [x.forecasts, x.confirmed], [x.squares, x.base_squares]))
                     .collect(),
+                curves: self.curves.records().map(CurveImage::from).collect(),
             },
         }
     }
@@ -321,6 +267,10 @@ impl Engine {
         }
         for (session, [count, valid, up, down]) in image.breadth {
             self.breadth.insert(date(session), Breadth { count, valid, up, down });
+        }
+        // A curve that the reference records say by now stays as they say it.
+        for (target, learned) in image.curves.into_iter().filter_map(CurveImage::restore) {
+            self.curves.absorb(&target, learned);
         }
         for (session, [forecasts, confirmed], [squares, base_squares]) in image.survival {
             self.survival.insert(date(session), SurvivalScore { forecasts, confirmed, squares, base_squares });

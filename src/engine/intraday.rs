@@ -4,11 +4,15 @@
 //! All of it is worked out when it is asked, from the symbol's own records and the reference records; a tick
 //! pays one comparison.
 
-use super::Engine;
 use super::state::{Ruler, SymbolState};
-use crate::domain::{Direction, Phase, Price, Reading, RulerView, SessionDate, Symbol, UnixNanos, Unknown, WindowMove};
+use super::{Disposition, Engine};
+use crate::domain::{
+    CURVE_BUCKETS, CurveTarget, Direction, Outcome, Phase, Price, Reading, RulerView, SessionDate, Symbol, UnixNanos,
+    Unknown, WindowMove,
+};
 use crate::estimators::{WINDOW_SECS, WindowMoves, survival};
-use crate::market::{OpenBasis, Opens, RulerParams, VarianceClock, overnight_share};
+use crate::market::{Curve, LearnedCurve, OpenBasis, Opens, RulerParams, VarianceClock, overnight_share};
+use std::sync::Arc;
 
 /// What the time of day makes of a price.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -49,13 +53,54 @@ impl Engine {
         let RulerParams { overnight, overnight_range: (low, high), sessions, pre_market, curve, .. } =
             &self.params.ruler;
         let parts = cold.day.opens.parts(&cold.history, session.date, *sessions);
+        let symbol = &cold.symbol;
+        let group = self.params.ruler.groups.get(symbol.as_str());
+        let of_symbol = self.curves.in_force(&CurveTarget::Symbol(symbol.clone()), session.date);
+        let of_group = || group.and_then(|g| self.curves.in_force(&CurveTarget::Group(g.to_string()), session.date));
+        let learned = of_symbol.or_else(of_group);
         let own = if parts.len() == *sessions { overnight_share(&parts) } else { None };
         let (overnight, overnight_sessions) = match own {
             Some(share) => (share.clamp(*low, *high), parts.len()),
-            None => (*overnight, 0),
+            None => match learned.and_then(|l| Some((l.overnight?, l.sessions))) {
+                Some((share, sessions)) => (share.clamp(*low, *high), sessions),
+                None => (*overnight, 0),
+            },
         };
+        let (curve, curve_sessions) = learned.map_or((curve, 0), |l| (&l.curve, l.sessions));
         let (pre_market, curve) = (*pre_market, curve.clone());
-        Ok(VarianceClock { session: *session, overnight, overnight_sessions, pre_market, curve, curve_sessions: 0 })
+        Ok(VarianceClock { session: *session, overnight, overnight_sessions, pre_market, curve, curve_sessions })
+    }
+
+    /// A symbol's own overnight share before a session, as it is, once enough sessions are known.
+    pub fn overnight_share(&self, symbol: &str, session: SessionDate) -> Option<f64> {
+        let cold = &self.states[*self.index.get(symbol)? as usize].cold;
+        let parts = cold.day.opens.parts(&cold.history, session, self.params.ruler.sessions);
+        if parts.len() == self.params.ruler.sessions { overnight_share(&parts) } else { None }
+    }
+
+    /// Takes a learned curve.
+    pub(super) fn curve_record(
+        &mut self,
+        target: &CurveTarget,
+        from: SessionDate,
+        shares: [f64; CURVE_BUCKETS],
+        (overnight, sessions): (Option<f64>, u32),
+    ) -> Disposition {
+        match target {
+            CurveTarget::Group(name) if !self.params.ruler.groups.values().any(|g| **g == **name) => {
+                return Disposition { outcome: Outcome::Ignored, reason: "unknown_group" };
+            }
+            CurveTarget::Group(_) => {}
+            CurveTarget::Symbol(symbol) => {
+                if let Err(refusal) = self.admit(symbol.as_str()) {
+                    return refusal;
+                }
+            }
+        }
+        let Some(curve) = Curve::new(shares) else { return Disposition::NO_CURVE };
+        let sessions = usize::try_from(sessions).unwrap_or(usize::MAX);
+        let learned = LearnedCurve { from, curve: Arc::new(curve), overnight, sessions };
+        if self.curves.set(target, learned) { Disposition::APPLIED } else { Disposition::DUPLICATE }
     }
 
     /// What the time of day makes of a symbol's multiple at `ts`. What the close decides is measured against

@@ -25,7 +25,7 @@ pub use watermark::Watermark;
 
 use crate::cluster::{GroupView, Stage};
 use crate::domain::{Alert, Observation, Outcome, Phase, Reference, SessionDate, Symbol, UnixNanos};
-use crate::market::{Calendar, Measure};
+use crate::market::{Calendar, Curves, Measure};
 use state::SymbolState;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -74,6 +74,7 @@ impl Disposition {
     const UNIVERSE_FULL: Self = Self { outcome: Outcome::Rejected, reason: "universe_full" };
     const FEEDS_FULL: Self = Self { outcome: Outcome::Rejected, reason: "feeds_full" };
     const UNKNOWN_SYMBOL: Self = Self { outcome: Outcome::UnknownSymbol, reason: "unknown_symbol" };
+    const NO_CURVE: Self = Self { outcome: Outcome::Rejected, reason: "out_of_bounds" };
     const NOT_FINAL: Self = Self { outcome: Outcome::Ignored, reason: "bar_not_final" };
     const DEFERRED: Self = Self { outcome: Outcome::Ignored, reason: "type_not_acted_on" };
 }
@@ -136,6 +137,7 @@ pub struct Engine {
     awaiting_close: Vec<u32>,
     breadth: BTreeMap<SessionDate, Breadth>,
     survival: BTreeMap<SessionDate, SurvivalScore>,
+    curves: Curves,
 }
 
 impl Engine {
@@ -153,6 +155,7 @@ impl Engine {
             awaiting_close: Vec::new(),
             breadth: BTreeMap::new(),
             survival: BTreeMap::new(),
+            curves: Curves::default(),
         }
     }
 
@@ -215,7 +218,7 @@ impl Engine {
         let disposition = self.reference_record(channel, origin, record, effects);
         // What a partition says about a symbol is in that partition's snapshot, ticks or not.
         if let Some(origin) = origin
-            && let Some(id) = self.index.get(record.symbol().as_str())
+            && let Some(id) = record.symbol().and_then(|s| self.index.get(s.as_str()))
         {
             self.states[*id as usize].partition = origin.partition;
         }
@@ -255,6 +258,9 @@ impl Engine {
                 self.with_history(symbol, |history, _| history.set_desk(*session, desk))
             }
             Reference::Dividend { .. } | Reference::Rename { .. } | Reference::Event { .. } => Disposition::DEFERRED,
+            Reference::Curve { target, from, shares, overnight, sessions } => {
+                self.curve_record(target, *from, **shares, (*overnight, *sessions))
+            }
             Reference::Member { group, symbol, from, .. } => self.membership(group, symbol, *from, true),
             Reference::Leave { group, symbol, from } => self.membership(group, symbol, *from, false),
         }

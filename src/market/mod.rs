@@ -2,11 +2,15 @@
 //! corporate actions.
 
 mod calendar;
+mod curve_learner;
+mod curves;
 mod history;
 mod opens;
 mod ruler;
 
 pub use calendar::{Calendar, CalendarError, CalendarOverlay, Located, Moment, Session};
+pub use curve_learner::{CurveLearner, GroupCurve, NoCurve};
+pub use curves::Curves;
 pub use history::{Close, Desk, History, HistoryImage, Measure, Reference, SIGMA_MIN, Sigma};
 pub use opens::{OpenBasis, Opens};
-pub use ruler::{CURVE_BUCKETS, Curve, LearnedCurve, RulerParams, VarianceClock, overnight_share};
+pub use ruler::{Curve, LearnedCurve, RulerParams, VarianceClock, overnight_share};

@@ -6,12 +6,9 @@
 //! curves and shares are learned elsewhere, or are the defaults, and say which they are.
 
 use super::{Calendar, Located, Session};
-use crate::domain::{SessionDate, UnixNanos};
+use crate::domain::{CURVE_BUCKETS, SessionDate, UnixNanos};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// Parts of equal length that a diurnal curve gives a share of variance: half hours of a full session.
-pub const CURVE_BUCKETS: usize = 13;
 
 /// How the variance of a regular session accrues: shares of 13 parts of equal length, even within each.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -24,34 +21,28 @@ pub struct Curve {
 impl Default for Curve {
     /// The same share everywhere.
     fn default() -> Self {
-        let shares = [1.0 / CURVE_BUCKETS as f64; CURVE_BUCKETS];
-        let mut at = 0.0;
-        let ends = shares.map(|_| {
-            at += 1.0;
-            at / CURVE_BUCKETS as f64
-        });
-        Self { shares, ends }
+        let ends = std::array::from_fn(|at| (at + 1) as f64 / CURVE_BUCKETS as f64);
+        Self { shares: [1.0; CURVE_BUCKETS], ends }
     }
 }
 
 impl Curve {
-    /// From shares, scaled to sum to 1. `None` unless they are finite, not negative and not all 0.
+    /// From shares, which count in proportion to their sum. `None` unless they are finite, not negative and not all 0.
     pub fn new(shares: [f64; CURVE_BUCKETS]) -> Option<Self> {
         let total: f64 = shares.iter().sum();
         if !(total.is_finite() && total > 0.0 && shares.iter().all(|s| *s >= 0.0)) {
             return None;
         }
-        let shares = shares.map(|s| s / total);
         let mut sum = 0.0;
         let mut ends = shares.map(|s| {
             sum += s;
-            sum
+            sum / total
         });
         ends[CURVE_BUCKETS - 1] = 1.0;
         Some(Self { shares, ends })
     }
 
-    /// Shares of the parts; they sum to 1.
+    /// Shares of the parts, as given: they need not sum to 1.
     pub fn shares(&self) -> &[f64; CURVE_BUCKETS] {
         &self.shares
     }

@@ -376,3 +376,52 @@ fn a_snapshot_keeps_windows_opens_and_forecasts() {
     assert_eq!(kept, lost);
     assert!(kept.windows.unwrap().iter().all(|w| w.z.is_ok()));
 }
+
+/// A record that gives the first half hour all of the curve's weight, or its rest.
+fn curve_record(target: &str, from: &str, first: f64, more: &str) -> String {
+    let rest = (1.0 - first) / 12.0;
+    let shares: Vec<String> = (0..13).map(|n| if n == 0 { first } else { rest }.to_string()).collect();
+    format!(r#"{{"type":"curve",{target},"from":"{from}","shares":[{}]{more}}}"#, shares.join(","))
+}
+
+#[test]
+fn a_learned_curve_holds_from_its_session_on_and_a_symbols_own_goes_before_its_groups() {
+    let toml = format!("[groups.mag7]\nmembers = []\n[ruler.groups.tech]\nsymbols = [\"{SYMBOL}\"]\n");
+    let (group, symbol) = (r#""group":"tech""#, format!(r#""symbol":"{SYMBOL}""#));
+    let parts = |records: &[String]| {
+        let mut run = Run::new(params_with(&toml));
+        for record in records {
+            run.applied(record);
+            assert_eq!(run.json(record).outcome, Outcome::Duplicate);
+        }
+        warm(&mut run, SYMBOL, DAY);
+        run.tick(SYMBOL, run.session(DAY).open.plus(30 * MIN), 100.0);
+        let ruler = view(&run).ruler.unwrap();
+        let image = run.engine.image(&[0]);
+        let mut second = fragility::engine::Engine::new(params_with(&toml));
+        second.restore_groups(image.groups.clone());
+        assert_eq!(second.image(&[]).groups, image.groups, "curves are in the snapshot");
+        (ruler.elapsed, ruler.overnight, ruler.overnight_sessions, ruler.curve_sessions)
+    };
+    let check = |records: &[String], expected: (f64, f64, usize, usize)| {
+        let (elapsed, overnight, overnight_sessions, curve_sessions) = expected;
+        let got = parts(records);
+        assert!((got.0 - elapsed).abs() < 1e-12 && (got.1 - overnight).abs() < 1e-12, "{got:?}");
+        assert_eq!((got.2, got.3), (overnight_sessions, curve_sessions), "{got:?}");
+    };
+    let both = r#","overnight":0.2,"sessions":70"#;
+    let alone = r#","sessions":64"#;
+    check(&[], (elapsed(1.0), OVERNIGHT, 0, 0));
+    check(&[curve_record(group, "2025-02-13", 0.4, both)], (elapsed(1.0), OVERNIGHT, 0, 0));
+    check(&[curve_record(group, DAY, 0.4, both)], (0.2 + 0.8 * 0.4, 0.2, 70, 70));
+    check(&[curve_record(group, DAY, 0.4, alone)], (0.35 + 0.65 * 0.4, 0.35, 0, 64));
+    let later = [curve_record(group, DAY, 0.4, both), curve_record(group, "2025-02-11", 0.5, both)];
+    check(&later, (0.2 + 0.8 * 0.4, 0.2, 70, 70));
+    let own = [curve_record(group, DAY, 0.4, both), curve_record(&symbol, "2025-01-02", 0.3, alone)];
+    check(&own, (0.35 + 0.65 * 0.3, 0.35, 0, 64));
+    // A learned share is held within its bounds, wherever it was learned.
+    check(&[curve_record(group, DAY, 0.4, r#","overnight":0.05,"sessions":63"#)], (0.1 + 0.9 * 0.4, 0.1, 63, 63));
+    let mut run = Run::new(params_with(&toml));
+    let unknown = run.json(&curve_record(r#""group":"other""#, DAY, 0.4, both));
+    assert_eq!((unknown.outcome, unknown.reason), (Outcome::Ignored, "unknown_group"));
+}
