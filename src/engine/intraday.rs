@@ -117,7 +117,8 @@ impl Engine {
             Err(gap) => return Intraday { z_adjusted: Err(gap), ruler: Err(gap), windows: Err(gap) },
         };
         let at = if phase == Phase::Close { clock.session.close } else { ts };
-        let windows = if phase == Phase::Regular {
+        // What ends a session without a close comes long after it.
+        let windows = if phase == Phase::Regular && ts <= clock.session.close {
             Ok(self.states[id as usize].window_moves(&clock, ruler, ts, price))
         } else {
             Err(Unknown::OutsideRegular)
@@ -196,7 +197,8 @@ impl SymbolState {
                 Some(start) => Ok(start),
             };
             let log_return = start.map(|(_, before)| (price / before).ln());
-            let deviation = start.and_then(|(from, _)| clock.window_deviation(from, ts).ok_or(Unknown::NotYet));
+            let deviation =
+                start.and_then(|(from, _)| clock.window_deviation(from, ts).ok_or(Unknown::InsufficientVariance));
             let z = log_return.and_then(|r| Ok(r / (sigma? * deviation?)));
             WindowMove { secs: WINDOW_SECS[window], log_return, z }
         })

@@ -49,6 +49,9 @@ pub(super) fn state_json(
     let breadth = engine.breadth().last_key_value().map(|(session, b)| {
         json!({"session": session.to_string(), "count": b.count, "valid": b.valid, "up": b.up, "down": b.down, "ratio": b.ratio()})
     });
+    let survival = engine.survival().last_key_value().map(|(session, s)| {
+        json!({"session": session.to_string(), "forecasts": s.forecasts, "confirmed": s.confirmed, "brier": s.brier(), "base_brier": s.base_brier()})
+    });
     let latency = metrics.event_to_alert_hdr.quantile(0.5).zip(metrics.event_to_alert_hdr.quantile(0.99));
     let flags: Vec<&str> = engine.params().feeds.values().map(|f| &*f.flag).collect();
     json!({
@@ -64,6 +67,7 @@ pub(super) fn state_json(
         "symbols": engine.symbols_len(),
         "flags": flags,
         "breadth": breadth,
+        "survival": survival,
         "latency_ms": latency.map(|(p50, p99)| json!({"p50": p50 * 1e3, "p99": p99 * 1e3})),
         "stressed": engine.most_stressed(LISTED).iter().map(stressed_json).collect::<Vec<_>>(),
         "clusters": engine.groups().iter().map(group_json).collect::<Vec<_>>(),

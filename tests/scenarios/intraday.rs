@@ -425,3 +425,16 @@ fn a_learned_curve_holds_from_its_session_on_and_a_symbols_own_goes_before_its_g
     let unknown = run.json(&curve_record(r#""group":"other""#, DAY, 0.4, both));
     assert_eq!((unknown.outcome, unknown.reason), (Outcome::Ignored, "unknown_group"));
 }
+
+#[test]
+fn an_episode_that_expires_is_measured_against_the_whole_day() {
+    let mut scene = Scene::open_of(DAY);
+    scene.z(600, 3.2);
+    let next = scene.run.session("2025-02-13").open;
+    scene.price(next, 100.0);
+    let expired = scene.said().pop().unwrap();
+    assert_eq!((expired.kind, expired.phase), (AlertKind::Close, Phase::Regular));
+    assert_eq!(expired.z_adjusted, expired.z);
+    assert_eq!((expired.windows, expired.survival), (Err(Unknown::OutsideRegular), Err(Unknown::Settled)));
+    assert_eq!(scene.run.engine.survival().len(), 0, "without a close nothing is marked");
+}
