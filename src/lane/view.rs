@@ -3,7 +3,7 @@
 use super::ReadyState;
 use crate::cluster::GroupView;
 use crate::codec::{ruler_json, window_json};
-use crate::domain::{Outcome, Reading};
+use crate::domain::{Direction, Outcome, Reading};
 use crate::engine::{Engine, SymbolView};
 use crate::market::Located;
 use crate::telemetry::Metrics;
@@ -83,17 +83,18 @@ fn stressed_json(s: &SymbolView) -> Value {
         "price": s.price,
         "reference": s.reference,
         "tier": s.tier,
-        "direction": s.direction.map(crate::domain::Direction::name),
+        "direction": s.direction.map(Direction::name),
         "closed": s.closed,
         "next_tier": next_tier(s),
     })
 }
 
-/// The nearest tier that the move has not reached, with the first price that reaches it: what a desk wants to
-/// see before it happens. Null without a ruler, at the last tier, and after the close.
+/// The nearest tier that neither the move nor its episode has reached, with the first price that reaches it:
+/// what a desk wants to see before it happens. Null without a ruler, at the last tier, and after the close.
 fn next_tier(s: &SymbolView) -> Value {
     let Ok(z) = s.z else { return Value::Null };
-    match s.tiers.iter().find(|(tier, ..)| *tier > z.abs()) {
+    let held = if s.direction == Some(Direction::of(z)) { s.tier } else { 0.0 };
+    match s.tiers.iter().find(|(tier, ..)| *tier > z.abs() && *tier > held) {
         Some((tier, down, up)) if !s.closed => json!({"tier": tier, "price": if z < 0.0 { down } else { up }}),
         _ => Value::Null,
     }
