@@ -22,7 +22,7 @@ pub(crate) enum Command {
     /// Run the whole pipeline on real market days, with nothing installed
     Demo(DemoArgs),
     /// Run the engine over files, standard input or a range of the market topic
-    Replay(ReplayArgs),
+    Replay(Box<ReplayArgs>),
     /// Check a configuration without connecting
     Check(CheckArgs),
     /// Print the sessions of a span of days
@@ -89,6 +89,9 @@ pub(crate) struct ReplayArgs {
     /// Write the count of records by outcome here
     #[arg(long, value_name = "FILE")]
     pub(crate) accounting: Option<PathBuf>,
+    /// Learn a diurnal curve for each group of `[ruler.groups]` and write them here, as reference records
+    #[arg(long, value_name = "FILE")]
+    pub(crate) curves: Option<PathBuf>,
     /// Write refused records here
     #[arg(long, value_name = "FILE")]
     pub(crate) dead_letters: Option<PathBuf>,

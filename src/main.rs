@@ -25,6 +25,7 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<ExitCode, AppError> {
     match cli.command {
         Command::Replay(args) => {
+            let args = *args;
             let loaded = load(&args.config)?;
             init_log(loaded.config.log_format, "warn");
             let range = args.input.is_empty().then(|| KafkaRange::new(args.from, args.to)).transpose();
@@ -36,6 +37,7 @@ fn run(cli: Cli) -> Result<ExitCode, AppError> {
                 summary: args.summary,
                 accounting: args.accounting,
                 dead_letters: args.dead_letters,
+                curves: args.curves,
             };
             let replayed = app::replay(&loaded.config, &options)?;
             Ok(if args.strict && replayed.refused_any() { ExitCode::from(3) } else { ExitCode::SUCCESS })

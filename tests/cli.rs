@@ -399,3 +399,29 @@ fn a_null_in_an_alert_has_its_reason() {
         assert!(alert["z"].is_number() || alert["entity"]["type"] == "cluster", "{line}");
     }
 }
+
+#[test]
+fn a_group_with_too_few_sessions_gets_no_curve_and_is_named() {
+    let dir = Dir::new();
+    let curves = text(&dir.file("curves.ndjson"));
+    let config = config();
+    let asked = |sets: &[&str]| {
+        let mut args = vec!["replay", "--config", &config, "--input", "-", "--curves", &curves];
+        for set in sets {
+            args.extend(["--set", set]);
+        }
+        run(&args, b"")
+    };
+    let group = "ruler.groups.tech.symbols=[\"NVDA\"]";
+    let short = asked(&[group]);
+    let said = String::from_utf8_lossy(&short.stderr).into_owned();
+    assert_eq!(short.status.code(), Some(0), "{said}");
+    assert!(said.contains("no curve learned") && said.contains("tech") && said.contains("63"), "{said}");
+    assert_eq!(fs::read_to_string(dir.file("curves.ndjson")).unwrap(), "");
+    for (sets, message) in [(&[][..], "[ruler.groups]"), (&[group, "market.calendar=none"], "needs a calendar")] {
+        let refused = asked(sets);
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!(refused.status.code(), Some(2), "{said}");
+        assert!(said.contains(message), "{said}");
+    }
+}

@@ -107,6 +107,18 @@ fn every_kind_of_value_has_its_bounds() {
         ),
         ("[delivery]\nmode = \"exactly_once\"", "delivery.mode", "not part of this build"),
         ("[delivery]\nmode = \"twice\"", "delivery.mode", "at_least_once"),
+        ("[ruler]\novernight_share = 1.0", "ruler.overnight_share", "must be from"),
+        ("[ruler]\novernight_share_min = 0.7", "ruler.overnight_share_min", "at most overnight_share_max"),
+        ("[ruler]\nlearn_sessions = 64", "ruler.learn_sessions", "from 21 to 63"),
+        ("[ruler]\npre_market_share = nan", "ruler.pre_market_share", "must be from"),
+        ("[ruler]\ncurve = [1.0]", "ruler.curve", "13 shares"),
+        ("[ruler]\ncurve = [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, -1]", "ruler.curve", "13 shares"),
+        ("[ruler.groups.a]\nsymbols = [\"\"]", "ruler.groups.a.symbols", "empty"),
+        (
+            "[ruler.groups.a]\nsymbols = [\"X\"]\n[ruler.groups.b]\nsymbols = [\"X\"]",
+            "ruler.groups.b.symbols",
+            "is in group \"a\" too",
+        ),
         ("[market]\ncalendar = \"XLON\"", "market.calendar", "XNYS, none"),
         ("[market]\neligibility = \"no-such-file.toml\"", "market.eligibility", "cannot be read"),
         ("[market]\neligibility = \"Cargo.toml\"", "market.eligibility", "unknown field"),
@@ -307,6 +319,8 @@ fn the_hash_covers_what_can_change_an_alert_and_nothing_else() {
         "universe.mode=listed",
         "feeds.x.flag=SIM",
         "volatility.fast_half_life_secs=10.0",
+        "ruler.overnight_share=0.3",
+        "ruler.groups.x.symbols=[\"NVDA\"]",
     ] {
         assert_ne!(hash(set), plain, "{set}");
     }

@@ -4,7 +4,9 @@
 
 mod harness;
 
+use fragility::app::{self, ReplayOptions};
 use fragility::codec::encode_alert;
+use fragility::config::load_text;
 use fragility::domain::{AlertKind, Reading, UnixNanos, Unknown};
 use fragility::engine::{Effects, Engine, Origin, Params, Watermark};
 use fragility::market::{Measure, SIGMA_MIN};
@@ -188,6 +190,48 @@ fn traps_are_not_walked_into() {
         seen.push(name);
     }
     assert_eq!(seen, ["leak", "leak_huge", "cliff", "floor_bp", "floor_tick", "phantom_nvda", "phantom_ibm"]);
+}
+
+/// Learns a curve from simulated days by `replay --curves` and holds it against numpy and pandas, and against
+/// what was simulated.
+#[test]
+fn a_learned_curve_is_that_of_numpy_and_near_the_truth() {
+    let symbols: Vec<String> = (0..8).map(|n| format!("\"S{n}\"")).collect();
+    let toml = format!("[groups.mag7]\nmembers = []\n[ruler.groups.sim]\nsymbols = [{}]\n", symbols.join(", "));
+    let dir = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("diurnal");
+    std::fs::create_dir_all(&dir).unwrap();
+    let out = dir.join("curves.ndjson");
+    let config = load_text("test", &toml, &[], &[]).unwrap().config;
+    let options = ReplayOptions {
+        inputs: vec![repo("tests/golden/diurnal_ticks.csv.zst")],
+        curves: Some(out.clone()),
+        ..ReplayOptions::default()
+    };
+    let replayed = app::replay(&config, &options).unwrap();
+    assert!(!replayed.refused_any());
+    let written = std::fs::read_to_string(&out).unwrap();
+    let got: serde_json::Value = serde_json::from_str(written.trim_end()).unwrap();
+    let expected: serde_json::Value = serde_json::from_str(&text("tests/golden/diurnal_curve.json")).unwrap();
+    for field in ["from", "sessions"] {
+        assert_eq!(got[field], expected[field], "{field}");
+    }
+    assert_eq!((got["type"].as_str(), got["group"].as_str()), (Some("curve"), Some("sim")));
+    assert_eq!(got["source"], "replay: 63 sessions from 2024-12-16 to 2025-03-20, 8 symbols");
+    check("overnight", got["overnight"].as_f64(), expected["overnight"].as_f64());
+    // Of 504 returns a half hour the estimator uses 69 % as well as a variance would.
+    let error = f64::sqrt(2.0 / (504.0 * 0.69));
+    for n in 0..13 {
+        let share = got["shares"][n].as_f64();
+        check(&format!("share {n}"), share, expected["shares"][n].as_f64());
+        let truth = expected["true_shares"][n].as_f64().unwrap();
+        assert!((share.unwrap() / truth - 1.0).abs() < 3.5 * error, "share {n}: {share:?}, simulated {truth}");
+    }
+    let overnight = (got["overnight"].as_f64().unwrap(), expected["true_overnight"].as_f64().unwrap());
+    assert!((overnight.0 / overnight.1 - 1.0).abs() < 0.2, "{overnight:?}");
+    // What was learned is a record that the product takes.
+    let mut run = Run::new(config.params);
+    run.applied(written.trim_end());
+    assert_eq!(run.json(written.trim_end()).reason, "duplicate");
 }
 
 /// The floor case of one basis point must stay under the floor in force, or it tests nothing.

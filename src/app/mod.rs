@@ -2,6 +2,7 @@
 
 mod calendar;
 mod check;
+mod curves;
 mod demo;
 mod history;
 mod output;

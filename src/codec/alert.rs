@@ -1,6 +1,7 @@
 //! Alerts to JSON: `fragility.alert.v1`, and the short form of the benchmark.
 
-use crate::domain::{Alert, Reading, Symbol, Unknown};
+use crate::domain::{Alert, Reading, RulerView, Symbol, Unknown, WindowMove};
+use crate::estimators::SURVIVAL_MODEL;
 use serde::Serialize;
 use serde::ser::{SerializeMap, SerializeSeq, Serializer};
 
@@ -112,6 +113,47 @@ struct SourceJson<'a> {
     offset: i64,
 }
 
+/// What a multiple was adjusted by.
+#[derive(Serialize)]
+pub struct RulerJson {
+    elapsed: f64,
+    overnight: f64,
+    basis: &'static str,
+    overnight_sessions: usize,
+    curve_sessions: usize,
+}
+
+/// The form of a ruler in records and in the API.
+pub fn ruler_json(ruler: &RulerView) -> RulerJson {
+    RulerJson {
+        elapsed: ruler.elapsed,
+        overnight: ruler.overnight,
+        basis: if ruler.is_default() { "default" } else { "learned" },
+        overnight_sessions: ruler.overnight_sessions,
+        curve_sessions: ruler.curve_sessions,
+    }
+}
+
+/// The move of the last seconds.
+#[derive(Serialize)]
+pub struct WindowMoveJson {
+    secs: u32,
+    r#move: Option<f64>,
+    z: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unknown: Option<&'static str>,
+}
+
+/// The form of a window's move in records and in the API.
+pub fn window_json(window: &WindowMove) -> WindowMoveJson {
+    WindowMoveJson {
+        secs: window.secs,
+        r#move: window.log_return.ok(),
+        z: window.z.ok().map(rounded),
+        unknown: window.z.err().map(Unknown::name),
+    }
+}
+
 /// Collects the reason of each field that is null.
 struct Reasons(Vec<(&'static str, Unknown)>);
 
@@ -167,7 +209,11 @@ impl Serialize for AlertJson<'_> {
         map.serialize_entry("peak_tier", &Tier(a.peak_tier))?;
         map.serialize_entry("severity", a.severity)?;
         map.serialize_entry("z", &reasons.field("z", a.z).map(rounded))?;
-        map.serialize_entry("z_adjusted", &reasons.field("z_adjusted", Err(Unknown::NotComputed)))?;
+        map.serialize_entry("z_adjusted", &reasons.field("z_adjusted", a.z_adjusted).map(rounded))?;
+        map.serialize_entry("ruler", &reasons.any("ruler", &a.ruler).map(ruler_json))?;
+        map.serialize_entry("windows", &reasons.any("windows", &a.windows).map(|w| w.each_ref().map(window_json)))?;
+        map.serialize_entry("survival", &reasons.field("survival", a.survival).map(rounded))?;
+        map.serialize_entry("survival_model", SURVIVAL_MODEL)?;
         map.serialize_entry("sigma_daily", &reasons.field("sigma_daily", a.sigma_daily))?;
         let window = reasons.any("window", &a.window).map(|w| WindowJson {
             n: w.n,

@@ -25,7 +25,7 @@ impl fmt::Display for CsvError {
 impl std::error::Error for CsvError {}
 
 /// Columns of the first shape that are read; others are read past.
-const FIELDS: [&str; 41] = [
+const FIELDS: [&str; 44] = [
     "type",
     "symbol",
     "ts",
@@ -67,6 +67,9 @@ const FIELDS: [&str; 41] = [
     "url",
     "lower",
     "upper",
+    "shares",
+    "overnight",
+    "sessions",
 ];
 
 #[derive(Clone, Debug)]
@@ -240,7 +243,23 @@ fn set(wire: &mut Wire, name: &str, value: &str) -> Result<(), DecodeError> {
         "text" => wire.text = text(),
         "url" => wire.url = text(),
         "lower" => wire.lower = real()?,
+        "shares" => {
+            let shares = value.split_whitespace().map(|v| number(name, v)).collect::<Result<_, _>>()?;
+            wire.shares = Some(shares);
+        }
+        "overnight" => wire.overnight = real()?,
+        "sessions" => {
+            let wrong = |_| DecodeError::malformed("wrong_type", "sessions is not a whole number");
+            wire.sessions = Some(value.parse().map_err(wrong)?);
+        }
         "upper" => wire.upper = real()?,
+        "shares" => wire.shares = Some(value.split_whitespace().map(|v| number(name, v)).collect::<Result<_, _>>()?),
+        "overnight" => wire.overnight = real()?,
+        "sessions" => {
+            let sessions =
+                value.parse().map_err(|_| DecodeError::malformed("wrong_type", "sessions is not a whole number"))?;
+            wire.sessions = Some(sessions);
+        }
         _ => {}
     }
     Ok(())

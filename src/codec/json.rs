@@ -4,9 +4,9 @@ use super::error::DecodeError;
 use super::scan;
 use super::wire::{Wire, WireTime};
 use crate::domain::{
-    Amendment, Bar, CloseBasis, ConditionCode, Conditions, DividendKind, Event, EventAt, Heartbeat, Interval,
-    Observation, Outcome, Price, PrintRef, Reference, SessionDate, Status, Symbol, Tape, Tick, TradingStatus,
-    UnixNanos,
+    Amendment, Bar, CURVE_BUCKETS, CloseBasis, ConditionCode, Conditions, CurveTarget, DividendKind, Event, EventAt,
+    Heartbeat, Interval, Observation, Outcome, Price, PrintRef, Reference, SessionDate, Status, Symbol, Tape, Tick,
+    TradingStatus, UnixNanos,
 };
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -82,7 +82,7 @@ pub(super) fn observation(wire: &Wire) -> Result<Observation<'static>, DecodeErr
         "tick" => Observation::Tick(tick(wire)?),
         "bar" => Observation::Bar(bar(wire)?),
         "heartbeat" => Observation::Heartbeat(Heartbeat { ts: time(wire)?, feed: feed(wire)? }),
-        "close" | "split" | "dividend" | "shares" | "reference" | "member" | "leave" | "rename" | "event" => {
+        "close" | "split" | "dividend" | "shares" | "reference" | "member" | "leave" | "rename" | "event" | "curve" => {
             Observation::Reference(reference(kind, wire)?)
         }
         "cancel" | "correct" => Observation::Amendment(amendment(kind, wire)?),
@@ -148,7 +148,33 @@ fn event(symbol: Symbol, wire: &Wire) -> Result<Reference, DecodeError> {
     Ok(Reference::Event { symbol, at, event: Arc::new(event) })
 }
 
+/// A learned diurnal curve of a group or a symbol.
+fn curve(wire: &Wire) -> Result<Reference, DecodeError> {
+    let target = match (&wire.group, &wire.symbol) {
+        (Some(group), None) => CurveTarget::Group(bounded(group, "group")?),
+        (None, Some(_)) => CurveTarget::Symbol(symbol(wire)?),
+        (None, None) => return Err(missing("group or symbol")),
+        (Some(_), Some(_)) => return Err(DecodeError::rejected("group", "a curve is of a group or of a symbol")),
+    };
+    let list = wire.shares.as_ref().ok_or_else(|| missing("shares"))?;
+    let shares: Option<[f64; CURVE_BUCKETS]> = list.clone().try_into().ok();
+    let possible = |s: &[f64; CURVE_BUCKETS]| s.iter().all(|v| (0.0..=1e9).contains(v)) && s.iter().sum::<f64>() > 0.0;
+    let shares = shares.filter(possible).ok_or_else(|| {
+        DecodeError::rejected("out_of_bounds", format!("shares are not {CURVE_BUCKETS} from 0 to 1e9, not all 0"))
+    })?;
+    let sessions = wire.sessions.ok_or_else(|| missing("sessions"))?;
+    if sessions == 0 {
+        return Err(DecodeError::rejected("out_of_bounds", "sessions is 0"));
+    }
+    let overnight = wire.overnight.map(|v| within(Some(v), "overnight", 0.0, 1.0)).transpose()?;
+    let from = date(wire.from.as_deref(), "from")?;
+    Ok(Reference::Curve { target, from, shares: Box::new(shares), overnight, sessions })
+}
+
 fn reference(kind: &str, wire: &Wire) -> Result<Reference, DecodeError> {
+    if kind == "curve" {
+        return curve(wire);
+    }
     let symbol = symbol(wire)?;
     Ok(match kind {
         "close" => Reference::Close {
@@ -349,6 +375,19 @@ mod tests {
         check(r#"{"type":"bar","symbol":"A","ts":1,"interval":"7m","open":1,"high":1,"low":1,"close":1}"#, "interval");
         check(r#"{"type":"split","symbol":"A","ex_date":"2025-01-27","ratio":0}"#, "out_of_bounds");
         check(r#"{"type":"close","symbol":"A","session":"2025-02-30","price":1}"#, "wrong_type");
+        let curve = |target: &str, shares: &str, sessions: u32| {
+            format!(r#"{{"type":"curve",{target},"from":"2025-01-27","shares":{shares},"sessions":{sessions}}}"#)
+        };
+        let ones = "[1,1,1,1,1,1,1,1,1,1,1,1,1]";
+        check(&curve(r#""group":"g""#, ones, 63), "decoded");
+        check(&curve(r#""symbol":"A""#, ones, 63), "decoded");
+        check(&curve(r#""symbol":"A","group":"g""#, ones, 63), "group");
+        check(&curve(r#""sector":"x""#, ones, 63), "missing_field");
+        check(&curve(r#""group":"g""#, ones, 0), "out_of_bounds");
+        check(&curve(r#""group":"g""#, "[1,1]", 63), "out_of_bounds");
+        check(&curve(r#""group":"g""#, "[0,0,0,0,0,0,0,0,0,0,0,0,0]", 63), "out_of_bounds");
+        check(&curve(r#""group":"g""#, "[-1,1,1,1,1,1,1,1,1,1,1,1,1]", 63), "out_of_bounds");
+        check(&curve(r#""group":"g""#, "\"1\"", 63), "wrong_type");
         check(&format!("\"{}\"", "x".repeat(VALUE_LEN_MAX)), "too_long");
         check(&"[".repeat(100_000), "wrong_type");
         check(&format!(r#"{{"type":{}"#, "[".repeat(100_000)), "wrong_type");

@@ -22,7 +22,7 @@ mod snapshot;
 mod vendors;
 mod wire;
 
-pub use alert::{encode_alert, encode_compact_alert, encode_state};
+pub use alert::{encode_alert, encode_compact_alert, encode_state, ruler_json, window_json};
 #[cfg(feature = "avro")]
 pub use avro::AvroSchemas;
 pub use batch::{Batch, EVENTS_MAX, Judged};
@@ -32,7 +32,7 @@ pub use decoder::Decoder;
 pub use error::DecodeError;
 pub use json::{VALUE_LEN_MAX, decode};
 pub use reports::{
-    encode_accounting, encode_dead_letter, encode_heartbeat, encode_measure, encode_summary, encode_tick,
+    encode_accounting, encode_curve, encode_dead_letter, encode_heartbeat, encode_measure, encode_summary, encode_tick,
 };
 pub use snapshot::{SNAPSHOT_VERSION, SnapshotError, decode_snapshot, encode_snapshot};
 pub use vendors::{Layouts, Vendor};

@@ -2,8 +2,8 @@
 
 use crate::cluster::GroupView;
 use crate::domain::{Accounts, Outcome, SessionDate, Symbol, Tick, UnixNanos};
-use crate::engine::{Breadth, Origin};
-use crate::market::{Measure, Sigma};
+use crate::engine::{Breadth, Origin, SurvivalScore};
+use crate::market::{GroupCurve, Measure, Sigma};
 use serde_json::{Map, Value, json};
 
 #[derive(serde::Serialize)]
@@ -42,8 +42,15 @@ pub fn encode_measure(symbol: &Symbol, measure: &Measure, out: &mut Vec<u8>) {
     let _ = serde_json::to_writer(out, &line);
 }
 
-/// One line of `--summary`: breadth over every symbol with a close, and the groups.
-pub fn encode_summary(session: SessionDate, breadth: Option<&Breadth>, groups: &[GroupView], out: &mut Vec<u8>) {
+/// One line of `--summary`: breadth over every symbol with a close, how the survival forecasts of its
+/// episodes did, and the groups.
+pub fn encode_summary(
+    session: SessionDate,
+    breadth: Option<&Breadth>,
+    survival: &SurvivalScore,
+    groups: &[GroupView],
+    out: &mut Vec<u8>,
+) {
     let mut line = Map::new();
     line.insert("session".into(), session.to_string().into());
     let mut universes = Map::new();
@@ -52,6 +59,13 @@ pub fn encode_summary(session: SessionDate, breadth: Option<&Breadth>, groups: &
         universes.insert("all".into(), all);
     }
     line.insert("breadth".into(), universes.into());
+    let survival = json!({
+        "forecasts": survival.forecasts,
+        "confirmed": survival.confirmed,
+        "brier": survival.brier(),
+        "base_brier": survival.base_brier(),
+    });
+    line.insert("survival".into(), survival);
     let mut clusters = Map::new();
     for group in groups {
         let leg = |l: &crate::domain::Leg| (l.name.to_owned(), json!({"value": l.value.ok(), "percentile": null}));
@@ -62,6 +76,22 @@ pub fn encode_summary(session: SessionDate, breadth: Option<&Breadth>, groups: &
     }
     line.insert("clusters".into(), clusters.into());
     let _ = serde_json::to_writer(out, &line);
+}
+
+/// A group's learned curve as a reference record.
+pub fn encode_curve(group: &str, curve: &GroupCurve, overnight: Option<f64>, out: &mut Vec<u8>) {
+    let (first, last) = curve.span;
+    let (sessions, symbols) = (curve.sessions, curve.symbols.len());
+    let record = json!({
+        "type": "curve",
+        "group": group,
+        "from": curve.from.to_string(),
+        "shares": curve.shares,
+        "overnight": overnight,
+        "sessions": sessions,
+        "source": format!("replay: {sessions} sessions from {first} to {last}, {symbols} symbols"),
+    });
+    let _ = serde_json::to_writer(out, &record);
 }
 
 /// The accounting of an input: records in, and where each of them went.

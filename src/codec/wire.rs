@@ -107,6 +107,9 @@ pub(super) struct Wire {
     pub(super) url: Option<String>,
     pub(super) lower: Option<f64>,
     pub(super) upper: Option<f64>,
+    pub(super) shares: Option<Vec<f64>>,
+    pub(super) overnight: Option<f64>,
+    pub(super) sessions: Option<u32>,
 }
 
 #[cfg(feature = "protobuf")]

@@ -4,6 +4,7 @@ use super::calendar::read_overlay;
 use super::eligibility::read_eligibility;
 use super::input::check_input;
 use super::raw::{Raw, RawFeed, RawGroup, RawLevel, RawProperty, RawQuarantine};
+use super::ruler::check_ruler;
 use crate::cluster::{GroupParams, LevelBounds};
 use crate::codec::Decoder;
 use crate::domain::{NANOS_PER_SEC, Symbol};
@@ -111,14 +112,14 @@ impl Checker {
         self.problems.push((key.into(), message.into()));
     }
 
-    fn whole(&mut self, key: &str, value: i64, low: i64, high: i64) -> i64 {
+    pub(super) fn whole(&mut self, key: &str, value: i64, low: i64, high: i64) -> i64 {
         if !(low..=high).contains(&value) {
             self.refuse(key, format!("is {value}, must be from {low} to {high}"));
         }
         value.clamp(low, high)
     }
 
-    fn real(&mut self, key: &str, value: f64, low: f64, high: f64) -> f64 {
+    pub(super) fn real(&mut self, key: &str, value: f64, low: f64, high: f64) -> f64 {
         if !(low..=high).contains(&value) {
             self.refuse(key, format!("is {value}, must be from {low} to {high}"));
             return low;
@@ -286,6 +287,7 @@ fn check_params(c: &mut Checker, raw: &Raw, hashed: &str) -> Params {
         topic: raw.kafka.topics.market.as_str().into(),
         calendar,
         rules,
+        ruler: check_ruler(c, &raw.ruler),
         half_lives: [
             c.real("volatility.fast_half_life_secs", raw.volatility.fast_half_life_secs, 0.001, 1e6),
             c.real("volatility.slow_half_life_secs", raw.volatility.slow_half_life_secs, 0.001, 1e6),

@@ -265,8 +265,17 @@ impl Merged {
 
     /// The settings that can change an alert, in one canonical text.
     fn hash_text(&self) -> String {
-        const DECIDES: [&str; 8] =
-            ["rules.", "market.", "volatility.", "cluster.", "groups.", "feeds.", "universe.", "alerts.format"];
+        const DECIDES: [&str; 9] = [
+            "rules.",
+            "market.",
+            "volatility.",
+            "ruler.",
+            "cluster.",
+            "groups.",
+            "feeds.",
+            "universe.",
+            "alerts.format",
+        ];
         // What these files say is covered by their versions.
         const PATHS: [&str; 2] = ["market.calendar_overlay", "market.eligibility"];
         let decides = |key: &str| DECIDES.iter().any(|d| key.starts_with(d)) && !PATHS.contains(&key);

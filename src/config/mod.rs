@@ -10,6 +10,7 @@ mod input;
 mod layers;
 mod problem;
 mod raw;
+mod ruler;
 
 pub use calendar::{CalendarFileError, read_overlay};
 pub use check::{AlertFormat, Config, Kafka, LogFormat, Topics};

@@ -17,6 +17,7 @@ pub(super) struct Raw {
     pub(super) universe: RawUniverse,
     pub(super) market: RawMarket,
     pub(super) volatility: RawVolatility,
+    pub(super) ruler: RawRuler,
     pub(super) rules: RawRules,
     pub(super) cluster: RawCluster,
     #[serde(default)]
@@ -164,6 +165,25 @@ pub(super) struct RawExtended {
 pub(super) struct RawVolatility {
     pub(super) fast_half_life_secs: f64,
     pub(super) slow_half_life_secs: f64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawRuler {
+    pub(super) overnight_share: f64,
+    pub(super) overnight_share_min: f64,
+    pub(super) overnight_share_max: f64,
+    pub(super) learn_sessions: i64,
+    pub(super) pre_market_share: f64,
+    pub(super) curve: Vec<f64>,
+    #[serde(default)]
+    pub(super) groups: BTreeMap<String, RawRulerGroup>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawRulerGroup {
+    pub(super) symbols: Vec<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -202,6 +202,37 @@ pub struct UsdChange {
 /// A number, or the reason why it is not known.
 pub type Reading = Result<f64, Unknown>;
 
+/// What a multiple is adjusted by for the time of day.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct RulerView {
+    /// Share of the day's variance that has passed, above 0 and at most 1.
+    pub elapsed: f64,
+    /// Share of a day's variance before the open.
+    pub overnight: f64,
+    /// Sessions that share was learned from; 0: the default.
+    pub overnight_sessions: usize,
+    /// Sessions the diurnal curve was learned from; 0: the default.
+    pub curve_sessions: usize,
+}
+
+impl RulerView {
+    /// Whether a part of it is not learned.
+    pub fn is_default(&self) -> bool {
+        self.overnight_sessions == 0 || self.curve_sessions == 0
+    }
+}
+
+/// The move of the last seconds against their own expected variance.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct WindowMove {
+    /// Length of the window, in seconds of event time.
+    pub secs: u32,
+    /// Log return over it.
+    pub log_return: Reading,
+    /// That in multiples of the deviation expected of it.
+    pub z: Reading,
+}
+
 /// One leg of a cluster verdict.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Leg {
@@ -278,6 +309,14 @@ pub struct Alert {
     pub severity: &'static str,
     /// `log_return / sigma_daily`, unrounded here.
     pub z: Reading,
+    /// `z` against the variance that has passed so far in the day.
+    pub z_adjusted: Reading,
+    /// What it was adjusted by.
+    pub ruler: Result<RulerView, Unknown>,
+    /// Moves of the last seconds.
+    pub windows: Result<[WindowMove; 3], Unknown>,
+    /// Probability that the close stands at or beyond the first tier, in the direction of the move.
+    pub survival: Reading,
     /// Daily volatility before the session.
     pub sigma_daily: Reading,
     /// Its window.

@@ -13,7 +13,7 @@ mod unknown;
 
 pub use alert::{
     Alert, AlertKind, AlertState, ClusterView, Direction, Entity, Leg, MemberZ, NextTier, Reading, ReferencePrice,
-    RuleRef, Source, UsdChange, WindowView,
+    RuleRef, RulerView, Source, UsdChange, WindowMove, WindowView,
 };
 pub use identity::{RULE_CLUSTER, RULE_SYMBOL, RULE_VERSION, alert_id};
 pub use observation::{
@@ -21,7 +21,7 @@ pub use observation::{
     TradingStatus,
 };
 pub use print::{ConditionCode, Conditions, PrintRef, Tape};
-pub use reference::{CloseBasis, DividendKind, Event, EventAt, Reference};
+pub use reference::{CURVE_BUCKETS, CloseBasis, CurveTarget, DividendKind, Event, EventAt, Reference};
 pub use symbol::{Symbol, SymbolError};
 pub use time::{NANOS_PER_SEC, Phase, SessionDate, UnixNanos};
 pub use unknown::Unknown;

@@ -66,6 +66,18 @@ pub struct Event {
     pub url: Option<String>,
 }
 
+/// Parts of equal length that a diurnal curve gives a share of variance: half hours of a full session.
+pub const CURVE_BUCKETS: usize = 13;
+
+/// Whose diurnal curve it is.
+#[derive(Clone, PartialEq, Eq, Debug, PartialOrd, Ord)]
+pub enum CurveTarget {
+    /// The symbols of a group of the ruler.
+    Group(String),
+    /// One symbol; it goes before its group's.
+    Symbol(Symbol),
+}
+
 /// A record about a security or a group that takes effect at the session it names.
 #[derive(Clone, PartialEq, Debug)]
 #[non_exhaustive]
@@ -161,6 +173,19 @@ pub enum Reference {
         /// What.
         event: Arc<Event>,
     },
+    /// How the variance of a regular session accrues, as learned.
+    Curve {
+        /// Whose.
+        target: CurveTarget,
+        /// First session it holds for.
+        from: SessionDate,
+        /// Shares by half hour: finite, not negative, not all 0.
+        shares: Box<[f64; CURVE_BUCKETS]>,
+        /// Share of a day's variance before the open, between 0 and 1.
+        overnight: Option<f64>,
+        /// Sessions it was learned from, positive.
+        sessions: u32,
+    },
     /// One row of a daily history: a close and what came with it.
     Daily {
         /// Security.
@@ -181,10 +206,12 @@ pub enum Reference {
 }
 
 impl Reference {
-    /// The security it is about.
-    pub fn symbol(&self) -> &Symbol {
+    /// The security it is about; a group's curve has none.
+    pub fn symbol(&self) -> Option<&Symbol> {
         match self {
-            Self::Close { symbol, .. }
+            Self::Curve { target: CurveTarget::Group(_), .. } => None,
+            Self::Curve { target: CurveTarget::Symbol(symbol), .. }
+            | Self::Close { symbol, .. }
             | Self::Desk { symbol, .. }
             | Self::Split { symbol, .. }
             | Self::Shares { symbol, .. }
@@ -193,7 +220,7 @@ impl Reference {
             | Self::Dividend { symbol, .. }
             | Self::Rename { symbol, .. }
             | Self::Event { symbol, .. }
-            | Self::Daily { symbol, .. } => symbol,
+            | Self::Daily { symbol, .. } => Some(symbol),
         }
     }
 }

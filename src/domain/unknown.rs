@@ -38,10 +38,16 @@ pub enum Unknown {
     NoCalendar,
     /// No price for longer than the security's own rhythm explains.
     Stale,
+    /// Only the regular session has it.
+    OutsideRegular,
+    /// Bars are longer than the window.
+    TooCoarse,
+    /// The close, or the end of the session, has decided.
+    Settled,
 }
 
 impl Unknown {
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 20] = [
         Self::NoReference,
         Self::MissingSession,
         Self::UnknownSession,
@@ -59,6 +65,9 @@ impl Unknown {
         Self::NotComputed,
         Self::NoCalendar,
         Self::Stale,
+        Self::OutsideRegular,
+        Self::TooCoarse,
+        Self::Settled,
     ];
 
     /// The reason in alerts, measures and the API.
@@ -81,6 +90,9 @@ impl Unknown {
             Self::NotComputed => "NOT_COMPUTED",
             Self::NoCalendar => "NO_CALENDAR",
             Self::Stale => "STALE",
+            Self::OutsideRegular => "OUTSIDE_REGULAR",
+            Self::TooCoarse => "TOO_COARSE",
+            Self::Settled => "SETTLED",
         }
     }
 
@@ -104,6 +116,6 @@ mod tests {
         for reason in Unknown::ALL {
             assert_eq!(Unknown::from_number(reason.number()), Some(reason));
         }
-        assert_eq!(Unknown::from_number(17), None);
+        assert_eq!(Unknown::from_number(20), None);
     }
 }

@@ -4,7 +4,7 @@ use super::Engine;
 use super::state::{Ruler, SymbolState};
 use crate::domain::{
     Alert, AlertKind, AlertState, Entity, NextTier, Phase, RULE_SYMBOL, RULE_VERSION, Reading, ReferencePrice, RuleRef,
-    SessionDate, Source, UnixNanos, Unknown, UsdChange, WindowView, alert_id,
+    RulerView, SessionDate, Source, UnixNanos, Unknown, UsdChange, WindowView, alert_id,
 };
 use crate::estimators::threshold_price;
 use crate::market::{Measure, Sigma};
@@ -77,7 +77,9 @@ impl Engine {
         let state = &self.states[id as usize];
         let session = state.cold.session.map(|s| s.date);
         let ruler = state.cold.ruler;
-        self.alert_of(id, what, episode, moment, session, &ruler)
+        let alert = self.alert_of(id, what, episode, moment, session, &ruler);
+        self.states[id as usize].keep_forecast(&alert);
+        alert
     }
 
     /// A record about an episode of a session settled before.
@@ -123,6 +125,12 @@ impl Engine {
         let by_close = matches!(what, What::Correct | What::Verdict(Verdict::Confirm | Verdict::Fade))
             || (matches!(what, What::Amend(_)) && state.cold.closed);
         let phase = if by_close { Phase::Close } else { state.cold.phase };
+        let seen = (moment.ts, moment.price, moment.z);
+        let intraday = self.day_reading(id, (session, phase), ruler, seen);
+        let survival = match episode.state {
+            AlertState::Provisional => self.survival_of(moment.z, intraday.ruler, episode.direction),
+            _ => Err(Unknown::Settled),
+        };
         let next_tiers = match (ruler.reference, ruler.sigma.usable()) {
             (Ok(r), Some(sigma)) => {
                 let above = tiers.tiers.iter().filter(|t| **t > tier);
@@ -154,6 +162,10 @@ impl Engine {
             peak_tier: tiers.at(episode.peak),
             severity: severity(tier),
             z: moment.z,
+            z_adjusted: intraday.z_adjusted,
+            ruler: intraday.ruler,
+            windows: intraday.windows,
+            survival,
             sigma_daily: ruler.sigma.number().ok_or(Unknown::Warming),
             window: window.as_ref().map(|w| view_of(w)).map_err(|e| *e),
             log_return: moved(|price, reference| (price / reference).ln()),
@@ -164,7 +176,7 @@ impl Engine {
             evidence: window,
             cluster: None,
             usd,
-            quality: quality(state, ruler, basis, phase, moment.price),
+            quality: quality(state, ruler, (basis, intraday.ruler.ok()), phase, moment.price),
             source: moment.source.map(|(partition, offset)| Source { topic, partition, offset }).into_iter().collect(),
             summary: String::new(),
             fast_volatility: state.fast.volatility(),
@@ -197,7 +209,13 @@ fn close_basis(state: &SymbolState, session: Option<SessionDate>, settled: Alert
     }
 }
 
-fn quality(state: &SymbolState, ruler: &Ruler, basis: &'static str, phase: Phase, price: Reading) -> Vec<Arc<str>> {
+fn quality(
+    state: &SymbolState,
+    ruler: &Ruler,
+    (basis, clock): (&'static str, Option<RulerView>),
+    phase: Phase,
+    price: Reading,
+) -> Vec<Arc<str>> {
     let mut flags = state.cold.flags.clone();
     if phase == Phase::Pre {
         flags.push("EXTENDED".into());
@@ -218,6 +236,10 @@ fn quality(state: &SymbolState, ruler: &Ruler, basis: &'static str, phase: Phase
     }
     if let Sigma::Insufficient(_) = ruler.sigma {
         flags.push("INSUFFICIENT_VARIANCE".into());
+    }
+    // At the close the whole day's variance has passed, however it came.
+    if clock.is_some_and(|c| c.is_default() && c.elapsed < 1.0) {
+        flags.push("RULER_DEFAULT".into());
     }
     flags.sort();
     flags

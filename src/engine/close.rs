@@ -5,7 +5,7 @@ use super::state::NO_PARTITION;
 use super::{Breadth, Channel, Disposition, Effects, Engine, Origin};
 use crate::cluster::MemberClose;
 use crate::domain::{Bar, CloseBasis, Price, SessionDate, Symbol, UnixNanos};
-use crate::market::{Calendar, Close, History, Measure, Session};
+use crate::market::{Calendar, Close, History, Measure, OpenBasis, Session};
 use crate::rules::Episodes;
 
 /// Sessions whose breadth is kept.
@@ -100,7 +100,8 @@ impl Engine {
         bar: &Bar<'_>,
         effects: &mut Effects,
     ) -> Disposition {
-        let state = &self.states[id as usize];
+        let state = &mut self.states[id as usize];
+        state.cold.day.opens.set(date, bar.open, OpenBasis::Day);
         if ts >= state.last_ts && !(state.cold.closed && state.cold.session.is_some_and(|s| s.date >= date)) {
             let path =
                 if bar.close >= bar.open { [bar.low, bar.high, bar.close] } else { [bar.high, bar.low, bar.close] };
@@ -156,12 +157,14 @@ impl Engine {
             state.cold.breached_at.get_or_insert(at);
         }
         state.cold.settled = Some((session.date, settled, episodes.count));
+        state.close_forecasts(session.date);
         for (verdict, episode) in ended {
             let moment = Moment { ts: at, price: Ok(measure.close), z: measure.multiple(), source };
             let alert = self.symbol_alert(id, verdict.into(), &episode, &moment);
             effects.alerts.push(alert);
         }
         self.count_breadth(None, &measure);
+        self.count_survival(id, None, &measure);
         let state = &mut self.states[id as usize];
         state.cold.history.set_measured(session.date);
         effects.measures.push((state.cold.symbol.clone(), measure));
@@ -209,6 +212,7 @@ impl Engine {
                 continue;
             }
             self.count_breadth(old, &measure);
+            self.count_survival(id, old, &measure);
             let state = &mut self.states[id as usize];
             state.cold.history.set_measured(measure.session);
             effects.measures.push((state.cold.symbol.clone(), measure.clone()));

@@ -224,12 +224,14 @@ impl Engine {
         let is_same = state.cold.session.is_some_and(|s| s.date == session.date) && state.cold.live;
         if is_same && state.last_ts >= session.begin {
             let sigma = state.cold.ruler.sigma.usable()?;
-            let share = expected_share(&session, state.last_ts, ts);
+            let clock = self.clock(id, Some(session.date)).ok()?;
+            let share = clock.share(ts) - clock.share(state.last_ts);
             return Some(Distance { base: state.last_price, share, sigma });
         }
         let sigma = state.cold.history.sigma(calendar, Some(session.date)).usable()?;
         let reference = state.cold.history.reference(calendar, Some(session.date)).ok()?;
-        Some(Distance { base: reference.price, share: expected_share(&session, session.begin, ts), sigma })
+        let share = self.clock(id, Some(session.date)).ok()?.share(ts);
+        Some(Distance { base: reference.price, share, sigma })
     }
 
     /// The print that a cancel or correction means, if it waits: taken back, or offered again at its price.
@@ -263,14 +265,4 @@ impl Engine {
         self.after_release(id);
         true
     }
-}
-
-/// Share of the daily variance expected between two instants of a session.
-fn expected_share(session: &Session, from: UnixNanos, to: UnixNanos) -> f64 {
-    let elapsed = |at: UnixNanos| {
-        let part =
-            |start: UnixNanos, end: UnixNanos| (at.since(start) as f64 / end.since(start) as f64).clamp(0.0, 1.0);
-        0.35 * part(session.begin, session.open) + 0.65 * part(session.open, session.close)
-    };
-    elapsed(to) - elapsed(from)
 }

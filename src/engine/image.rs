@@ -3,15 +3,17 @@
 //! Rulers and price bands are not kept: they follow from the history and the episodes, and are recomputed.
 
 use super::state::{Care, NO_PARTITION, SymbolState};
-use super::{Breadth, Engine, PartitionClock};
+use super::{Breadth, Engine, PartitionClock, SurvivalScore};
 use crate::cluster::GroupImage;
 use crate::domain::{CloseBasis, Interval, Phase, Price, SessionDate, UnixNanos};
 use crate::estimators::DecayedSquares;
 use crate::market::{Desk, HistoryImage, Quarantine};
 use serde::{Deserialize, Serialize};
 
+mod day;
 mod intraday;
 
+use day::{CurveImage, DayImage};
 use intraday::{
     EpisodeImage, EpisodesImage, GateImage, HeldImage, JournalImage, PHASES, gate, gate_image, halt_image, number_of,
     renumbered,
@@ -60,6 +62,7 @@ struct SymbolImage {
     held: Vec<HeldImage>,
     journal: Option<JournalImage>,
     gate: GateImage,
+    day: DayImage,
 }
 
 /// The symbols read from one partition.
@@ -80,6 +83,9 @@ pub struct GroupsImage {
     watermark: i64,
     groups: Vec<(String, GroupImage)>,
     breadth: Vec<(i32, [u32; 4])>,
+    /// Forecasts, confirmed, and the sums of squared errors, by session.
+    survival: Vec<(i32, [u32; 2], [u64; 2])>,
+    curves: Vec<CurveImage>,
 }
 
 /// Everything, at one moment between records.
@@ -167,6 +173,7 @@ impl From<&SymbolState> for SymbolImage {
             held: cold.quarantine.held().iter().map(HeldImage::from).collect(),
             journal: state.journal.as_deref().map(JournalImage::from),
             gate: gate_image(&cold.gate),
+            day: DayImage::from(state),
         }
     }
 }
@@ -200,6 +207,14 @@ impl Engine {
                     .take(8)
                     .map(|(s, b)| (s.days(), [b.count, b.valid, b.up, b.down]))
                     .collect(),
+                survival: self
+                    .survival
+                    .iter()
+                    .rev()
+                    .take(8)
+                    .map(|(s, x)| (s.days(), [x.forecasts, x.confirmed], [x.squares, x.base_squares]))
+                    .collect(),
+                curves: self.curves.records().map(CurveImage::from).collect(),
             },
         }
     }
@@ -216,6 +231,13 @@ impl Engine {
         }
         for (session, [count, valid, up, down]) in image.breadth {
             self.breadth.insert(date(session), Breadth { count, valid, up, down });
+        }
+        // A curve that the reference records say by now stays as they say it.
+        for (target, learned) in image.curves.into_iter().filter_map(CurveImage::restore) {
+            self.curves.absorb(&target, learned);
+        }
+        for (session, [forecasts, confirmed], [squares, base_squares]) in image.survival {
+            self.survival.insert(date(session), SurvivalScore { forecasts, confirmed, squares, base_squares });
         }
     }
 
@@ -307,6 +329,7 @@ impl Engine {
         state.mean_gap = image.mean_gap;
         let is_kept = params.journal_max > 0 && old_tiers == params.rules.tiers;
         state.journal = image.journal.as_ref().filter(|_| is_kept).map(|j| Box::new(j.restore(tiers, feeds)));
+        image.day.restore(state);
         state.set_ruler(params);
         if state.journal.is_none() && state.cold.session.is_some() {
             state.begin_journal(params);
@@ -323,6 +346,7 @@ impl Engine {
         for state in self.states.iter_mut().filter(|s| s.partition == partition) {
             let mut fresh = SymbolState::new(state.cold.symbol.clone(), params);
             fresh.cold.history = std::mem::take(&mut state.cold.history);
+            fresh.cold.day.opens = std::mem::take(&mut state.cold.day.opens);
             if state.is_tracked {
                 fresh.start_tracking();
             }

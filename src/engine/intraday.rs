@@ -3,7 +3,7 @@
 use super::params::Params;
 use super::print::{Entry, EntryKind};
 use super::state::{Care, Intraday, SymbolState};
-use crate::domain::{Interval, NANOS_PER_SEC, Phase, UnixNanos};
+use crate::domain::{Interval, NANOS_PER_SEC, Phase, Price, UnixNanos};
 use crate::market::{Located, Moment};
 use crate::rules::{Episode, Step};
 use std::sync::Arc;
@@ -23,6 +23,9 @@ impl SymbolState {
     /// Takes a price whose log return is `x`: decays both variances to `ts`, adds `x`, and stands at it.
     #[inline]
     pub(super) fn advance(&mut self, half_lives: &[f64; 2], ts: UnixNanos, price: f64, x: f64) {
+        if ts > self.quiet_until {
+            self.sample(ts, price);
+        }
         if self.last_price > 0.0 {
             let dt = ts.since(self.last_ts).max(0);
             self.fast.update(dt, half_lives[0], x);
@@ -76,6 +79,8 @@ impl SymbolState {
         }
         cold.phase = at.phase;
         cold.live = true;
+        self.begin_phase(at.phase);
+        let cold = &mut self.cold;
         let is_gated = at.phase == Phase::Pre && params.eligibility.is_some() && !cold.gate.is_open(&params.extended);
         self.care.set(Care::GATED, is_gated);
         self.deadline = at.until;
@@ -178,6 +183,11 @@ impl SymbolState {
             EntryKind::Volume => self.volume += entry.size,
             EntryKind::Halt => self.stop_trading(params, entry.ts, "".into()),
             EntryKind::Resume => self.resume_trading(params, entry.ts),
+            EntryKind::BarStart => {
+                if let Ok(open) = Price::new(price) {
+                    self.note_bar(UnixNanos(entry.start()), entry.ts, open);
+                }
+            }
             EntryKind::Void => {}
         }
     }

@@ -77,7 +77,7 @@ impl Journal {
 
     /// Whether a print of this id has been taken.
     pub(super) fn knows_id(&self, id: u64) -> bool {
-        self.entries.iter().rev().any(|e| e.id == id)
+        self.entries.iter().rev().any(|e| e.id == id && e.kind != EntryKind::BarStart)
     }
 
     /// Remembers an amendment for a print that has not come; the oldest goes beyond the bound.

@@ -1,4 +1,4 @@
-//! Ticks and bars: the hot path, and the colder one behind its three comparisons.
+//! Ticks and bars: the hot path, and the colder one behind its few comparisons.
 
 use super::alerts::Moment;
 use super::print::{Entry, EntryKind};
@@ -179,10 +179,17 @@ impl Engine {
             }
             return outcome;
         }
+        self.start_bar(id, bar, ts);
         // A rising bar is taken to have fallen first, a falling one to have risen first.
         let path = if bar.close >= bar.open { [bar.low, bar.high, bar.close] } else { [bar.high, bar.low, bar.close] };
         self.bar_path(id, origin, feed, ts, path, volume, effects);
         Disposition::APPLIED
+    }
+
+    fn start_bar(&mut self, id: u32, bar: &Bar<'_>, end: UnixNanos) {
+        let state = &mut self.states[id as usize];
+        state.keep(&self.params, &Entry::of_bar(bar.ts, end, bar.open.get()));
+        state.note_bar(bar.ts, end, bar.open);
     }
 
     /// Walks a bar's extremes at its end; the close alone moves price and variance.

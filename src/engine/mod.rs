@@ -4,12 +4,13 @@
 //! group stage behind them. It reads no clock, socket or file, and draws no random number: what it answers
 //! follows from the records alone. A symbol's alerts follow from that symbol's own records and the
 //! reference records, so they are the same however symbols are spread over partitions; groups wait for the
-//! watermark. A tick that changes nothing costs a look-up, two decays, one logarithm and three comparisons.
+//! watermark. A tick that changes nothing costs a look-up, two decays, one logarithm and four comparisons.
 
 mod admit;
 mod alerts;
 mod amend;
 mod close;
+mod day;
 mod held;
 mod image;
 mod intraday;
@@ -20,18 +21,20 @@ mod print;
 mod session;
 mod state;
 mod status;
+mod survival;
 mod watermark;
 
 pub use image::{EngineImage, GroupsImage, PartitionImage};
 pub use params::{FeedParams, Params, StaleRules, Universe};
 pub use state::SymbolView;
+pub use survival::SurvivalScore;
 pub use watermark::Watermark;
 
 use crate::cluster::{GroupView, Stage};
 use crate::domain::{
     Alert, NANOS_PER_SEC, Observation, Outcome, Phase, Reference, SessionDate, Symbol, Tick, UnixNanos, Unknown,
 };
-use crate::market::{Calendar, Located, Measure};
+use crate::market::{Calendar, Curves, Located, Measure};
 use state::SymbolState;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -71,7 +74,8 @@ pub struct Disposition {
 }
 
 impl Disposition {
-    const APPLIED: Self = Self { outcome: Outcome::Applied, reason: "applied" };
+    /// Taken, with all that it says.
+    pub const APPLIED: Self = Self { outcome: Outcome::Applied, reason: "applied" };
     const DUPLICATE: Self = Self { outcome: Outcome::Duplicate, reason: "duplicate" };
     const LATE: Self = Self { outcome: Outcome::Late, reason: "late" };
     const FUTURE: Self = Self { outcome: Outcome::Rejected, reason: "future" };
@@ -80,6 +84,7 @@ impl Disposition {
     const UNIVERSE_FULL: Self = Self { outcome: Outcome::Rejected, reason: "universe_full" };
     const FEEDS_FULL: Self = Self { outcome: Outcome::Rejected, reason: "feeds_full" };
     const UNKNOWN_SYMBOL: Self = Self { outcome: Outcome::UnknownSymbol, reason: "unknown_symbol" };
+    const NO_CURVE: Self = Self { outcome: Outcome::Rejected, reason: "out_of_bounds" };
     const NOT_FINAL: Self = Self { outcome: Outcome::Ignored, reason: "bar_not_final" };
     const DEFERRED: Self = Self { outcome: Outcome::Ignored, reason: "type_not_acted_on" };
 }
@@ -172,6 +177,8 @@ pub struct Engine {
     /// Whether the record at hand holds further observations.
     is_part: bool,
     breadth: BTreeMap<SessionDate, Breadth>,
+    survival: BTreeMap<SessionDate, SurvivalScore>,
+    curves: Curves,
 }
 
 impl Engine {
@@ -190,6 +197,8 @@ impl Engine {
             quarantined: Vec::new(),
             is_part: false,
             breadth: BTreeMap::new(),
+            survival: BTreeMap::new(),
+            curves: Curves::default(),
         }
     }
 
@@ -231,7 +240,7 @@ impl Engine {
             None => UnixNanos::MIN,
             Some(_) => return disposition,
         };
-        self.clock(origin.partition, now).heard_at = now;
+        self.partition_clock(origin.partition, now).heard_at = now;
         self.reach(origin, reached);
         if !self.params.feeds.is_empty() {
             self.hear_feed(origin.partition, observation, reached);
@@ -239,7 +248,7 @@ impl Engine {
         disposition
     }
 
-    fn clock(&mut self, partition: i32, now: UnixNanos) -> &mut PartitionClock {
+    fn partition_clock(&mut self, partition: i32, now: UnixNanos) -> &mut PartitionClock {
         let fresh = || PartitionClock { event_time: UnixNanos::MIN, heard_at: now, feeds: BTreeMap::new() };
         self.partitions.entry(partition).or_insert_with(fresh)
     }
@@ -277,7 +286,7 @@ impl Engine {
         let disposition = self.reference_record(channel, origin, record, effects);
         // What a partition says about a symbol is in that partition's snapshot, ticks or not.
         if let Some(origin) = origin
-            && let Some(id) = self.index.get(record.symbol().as_str())
+            && let Some(id) = record.symbol().and_then(|s| self.index.get(s.as_str()))
         {
             self.states[*id as usize].partition = origin.partition;
         }
@@ -295,7 +304,10 @@ impl Engine {
             Reference::Close { symbol, session, price, ts, basis } => {
                 self.close_record(channel, origin, symbol, (*session, *price, *basis, *ts), effects)
             }
-            Reference::Daily { symbol, session, close, split, shares, .. } => {
+            Reference::Daily { symbol, session, close, range, split, shares, .. } => {
+                if let Some([open, ..]) = range {
+                    self.open_record(symbol, *session, *open);
+                }
                 if let Some(ratio) = split {
                     self.split_record(symbol, *session, *ratio, effects);
                 }
@@ -314,6 +326,9 @@ impl Engine {
                 self.with_history(symbol, |history, _| history.set_desk(*session, desk))
             }
             Reference::Dividend { .. } | Reference::Rename { .. } | Reference::Event { .. } => Disposition::DEFERRED,
+            Reference::Curve { target, from, shares, overnight, sessions } => {
+                self.curve_record(target, *from, **shares, (*overnight, *sessions))
+            }
             Reference::Member { group, symbol, from, .. } => self.membership(group, symbol, *from, true),
             Reference::Leave { group, symbol, from } => self.membership(group, symbol, *from, false),
         }
@@ -436,11 +451,17 @@ impl Engine {
     /// One symbol as it stands.
     pub fn symbol(&self, symbol: &str) -> Option<SymbolView> {
         let id = *self.index.get(symbol)?;
-        Some(self.view(&self.states[id as usize]))
+        Some(self.view(id))
     }
 
-    fn view(&self, state: &SymbolState) -> SymbolView {
-        let mut view = state.view(&self.params);
+    fn view(&self, id: u32) -> SymbolView {
+        let state = &self.states[id as usize];
+        let cold = &state.cold;
+        let phase = if cold.closed { Phase::Close } else { cold.phase };
+        let price = if state.last_price > 0.0 { Ok(state.last_price) } else { Err(Unknown::NoPrice) };
+        let seen = (state.last_ts, price, state.z_now());
+        let day = self.day_reading(id, (cold.session.map(|s| s.date), phase), &cold.ruler, seen);
+        let mut view = state.view(&self.params, day);
         view.is_stale = self.is_stale(state);
         if view.is_stale {
             // The last multiple says nothing of the present.
@@ -476,7 +497,7 @@ impl Engine {
 
     /// Every symbol as it stands, in order of first sight.
     pub fn symbols(&self) -> impl Iterator<Item = SymbolView> {
-        self.states.iter().map(|s| self.view(s))
+        (0_u32..).take(self.states.len()).map(|id| self.view(id))
     }
 
     /// The `n` symbols with the largest absolute multiple, largest first.
@@ -495,7 +516,7 @@ impl Engine {
             ranked.truncate(n);
         }
         ranked.sort_by(by_size);
-        ranked.into_iter().map(|(_, id)| self.view(&self.states[id as usize])).collect()
+        ranked.into_iter().map(|(_, id)| self.view(id)).collect()
     }
 
     /// Records of a partition that wait in quarantine.
@@ -518,5 +539,10 @@ impl Engine {
     /// Symbols in breach at each session's close.
     pub fn breadth(&self) -> &BTreeMap<SessionDate, Breadth> {
         &self.breadth
+    }
+
+    /// Survival forecasts of each session against its closes.
+    pub fn survival(&self) -> &BTreeMap<SessionDate, SurvivalScore> {
+        &self.survival
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::cluster::GroupParams;
 use crate::market::eligibility::{GateParams, Table};
-use crate::market::{Calendar, QuarantineRules};
+use crate::market::{Calendar, QuarantineRules, RulerParams};
 use crate::rules::EpisodeRules;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -44,6 +44,8 @@ pub struct Params {
     pub calendar: Option<Arc<Calendar>>,
     /// The episode rule of single securities.
     pub rules: EpisodeRules,
+    /// How variance is taken to accrue over the day.
+    pub ruler: RulerParams,
     /// Half-lives of the two decayed variances, in seconds: fast, slow.
     pub half_lives: [f64; 2],
     /// A record this much older than its symbol's newest is late, in nanoseconds.

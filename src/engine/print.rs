@@ -14,6 +14,8 @@ pub(super) enum EntryKind {
     Range,
     /// Shares traded at a price that counts for nothing else.
     Volume,
+    /// A bar begins and ends, and where it opened: its prices follow.
+    BarStart,
     /// An extreme of a bar at the bar's end: it decides, and does not become the last price.
     Extreme,
     /// The close of a bar at the bar's end, which lies in the phase before.
@@ -27,8 +29,19 @@ pub(super) enum EntryKind {
 }
 
 impl EntryKind {
-    pub(super) const ALL: [Self; 8] =
-        [Self::Price, Self::Range, Self::Volume, Self::Extreme, Self::BarClose, Self::Halt, Self::Resume, Self::Void];
+    /// In a stable order, for snapshots.
+    pub(super) const ALL: [Self; 10] = [
+        Self::Price,
+        Self::Mark,
+        Self::Range,
+        Self::Volume,
+        Self::BarStart,
+        Self::Extreme,
+        Self::BarClose,
+        Self::Halt,
+        Self::Resume,
+        Self::Void,
+    ];
 }
 
 /// No sequence number.
@@ -70,10 +83,20 @@ impl Entry {
         Self { ts, price, size: 0.0, seq: NO_SEQ, id: 0, venue: 0, feed, kind }
     }
 
+    /// The bar from `start` to `end`, whose prices follow.
+    pub(super) fn of_bar(start: UnixNanos, end: UnixNanos, open: f64) -> Self {
+        Self { id: start.0.cast_unsigned(), ..Self::plain(EntryKind::BarStart, end, open, 0) }
+    }
+
+    /// Where the bar of a [`EntryKind::BarStart`] begins.
+    pub(super) fn start(&self) -> i64 {
+        self.id.cast_signed()
+    }
+
     /// The instant that says which phase it lies in: a bar's end is exclusive.
     pub(super) fn inside(&self) -> UnixNanos {
         match self.kind {
-            EntryKind::Extreme | EntryKind::BarClose => self.ts.plus(-1),
+            EntryKind::BarStart | EntryKind::Extreme | EntryKind::BarClose => self.ts.plus(-1),
             _ => self.ts,
         }
     }
@@ -91,6 +114,9 @@ pub(super) struct PrintKey {
 impl PrintKey {
     /// Whether this is the print meant.
     pub(super) fn is(&self, entry: &Entry) -> bool {
+        if entry.kind == EntryKind::BarStart {
+            return false;
+        }
         if self.id != 0 { entry.id == self.id } else { entry.feed == self.feed && entry.seq == self.seq }
     }
 }

@@ -23,6 +23,7 @@ impl Engine {
                 let state = &mut self.states[id as usize];
                 state.cold.session = None;
                 state.cold.phase = Phase::Overnight;
+                state.begin_phase(Phase::Overnight);
                 state.deadline = until;
                 state.set_ruler(&self.params);
             }
@@ -48,6 +49,7 @@ impl Engine {
         cold.episodes = Episodes::default();
         cold.regular_last = None;
         cold.breached_at = None;
+        cold.forecasts.open.clear();
         cold.flags.clear();
         cold.limits = None;
         cold.gate = ExtendedGate::default();
@@ -59,6 +61,7 @@ impl Engine {
         state.care.set(Care::GATED, false);
         state.range = NO_RANGE;
         state.volume = 0.0;
+        state.begin_phase(Phase::Overnight);
         state.deadline = UnixNanos::MIN;
         state.set_ruler(&self.params);
         state.begin_journal(&self.params);
@@ -102,6 +105,7 @@ impl Engine {
         let mut episodes = std::mem::take(&mut state.cold.episodes);
         let settled = episodes.expire(session.end, &mut |verdict, episode| ended.push((verdict, *episode)));
         state.cold.settled = Some((session.date, settled, episodes.count));
+        state.close_forecasts(session.date);
         state.cold.closed = true;
         let price = state.last_price;
         for (verdict, episode) in ended {

@@ -1,12 +1,14 @@
 //! One symbol: the few numbers a tick touches, and the rest behind a box.
 
+use super::day::{BarSpan, DayReading, DayState, NEVER};
 use super::held::HeldPrint;
 use super::journal::Journal;
 use super::params::Params;
-use crate::domain::{Direction, Phase, Price, Reading, SessionDate, Symbol, UnixNanos, Unknown};
-use crate::estimators::{DecayedSquares, log_multiple, threshold_price};
+use super::survival::Forecasts;
+use crate::domain::{Direction, Phase, Price, Reading, RulerView, SessionDate, Symbol, UnixNanos, Unknown, WindowMove};
+use crate::estimators::{DecayedSquares, WindowMoves, log_multiple, threshold_price};
 use crate::market::eligibility::{ExtendedGate, round_lot};
-use crate::market::{History, Quarantine, Reference, Session, Sigma};
+use crate::market::{History, OpenBasis, Quarantine, Reference, Session, Sigma};
 use crate::rules::{Band, Episode, Episodes};
 use std::sync::Arc;
 
@@ -18,14 +20,19 @@ pub(super) struct Ruler {
 }
 
 impl Ruler {
-    /// The multiple of a price.
-    pub(super) fn z(&self, price: f64) -> Reading {
-        let reference = self.reference?;
+    /// The volatility, where it is a ruler.
+    pub(super) fn usable_sigma(&self) -> Reading {
         match self.sigma {
-            Sigma::Known(sigma) => Ok(log_multiple(price, reference.price, sigma)),
+            Sigma::Known(sigma) => Ok(sigma),
             Sigma::Insufficient(_) => Err(Unknown::InsufficientVariance),
             Sigma::Warming(_) => Err(Unknown::Warming),
         }
+    }
+
+    /// The multiple of a price.
+    pub(super) fn z(&self, price: f64) -> Reading {
+        let reference = self.reference?;
+        Ok(log_multiple(price, reference.price, self.usable_sigma()?))
     }
 }
 
@@ -65,6 +72,9 @@ pub(super) struct Cold {
     pub(super) quarantine: Quarantine<HeldPrint>,
     /// What the pre-market has traded so far.
     pub(super) gate: ExtendedGate,
+    /// Opening prices, and the last seconds.
+    pub(super) day: DayState,
+    pub(super) forecasts: Forecasts,
 }
 
 /// What makes a symbol's next print more than a price.
@@ -134,6 +144,11 @@ pub(super) struct Intraday {
     pub(super) halt: Option<(UnixNanos, Arc<str>)>,
     pub(super) gate: ExtendedGate,
     pub(super) is_gated: bool,
+    pub(super) quiet_until: UnixNanos,
+    pub(super) moves: Option<Box<WindowMoves>>,
+    pub(super) bar: Option<BarSpan>,
+    /// Whether a first price of the session had been seen, and which.
+    pub(super) open: Option<Price>,
 }
 
 impl Intraday {
@@ -157,6 +172,10 @@ impl Intraday {
             halt: cold.halt.clone(),
             gate: cold.gate,
             is_gated: state.care.has(Care::GATED),
+            quiet_until: state.quiet_until,
+            moves: cold.day.moves.clone(),
+            bar: cold.day.bar,
+            open: cold.session.and_then(|s| cold.day.opens.first_price(s.date)),
         }
     }
 
@@ -178,6 +197,15 @@ impl Intraday {
         cold.flags.clone_from(&self.flags);
         cold.halt.clone_from(&self.halt);
         cold.gate = self.gate;
+        cold.day.moves.clone_from(&self.moves);
+        cold.day.bar = self.bar;
+        if let Some(session) = cold.session {
+            cold.day.opens.forget_first_price(session.date);
+            if let Some(open) = self.open {
+                cold.day.opens.set(session.date, open, OpenBasis::FirstPrice);
+            }
+        }
+        state.quiet_until = self.quiet_until;
         state.care.set(Care::HALTED, self.halt.is_some());
         state.care.set(Care::GATED, self.is_gated);
     }
@@ -199,6 +227,8 @@ pub(super) struct SymbolState {
     pub(super) slow: DecayedSquares,
     /// End of the group interval that the newest price lies in; never reached when no group follows.
     pub(super) bucket_end: UnixNanos,
+    /// Up to here prices pass no grid point of the windows.
+    pub(super) quiet_until: UnixNanos,
     /// Lowest and highest price of the session, late ones included; crossed before the first.
     pub(super) range: (f64, f64),
     pub(super) partition: i32,
@@ -232,6 +262,12 @@ pub struct SymbolView {
     pub event_time: UnixNanos,
     /// Multiple of the newest price, or why there is none.
     pub z: Reading,
+    /// The multiple against the variance that has passed so far in the day.
+    pub z_adjusted: Reading,
+    /// What it was adjusted by.
+    pub ruler: Result<RulerView, Unknown>,
+    /// Moves of the last seconds.
+    pub windows: Result<[WindowMove; 3], Unknown>,
     /// Volatility before the session.
     pub sigma_daily: Option<f64>,
     /// Reference price.
@@ -290,6 +326,7 @@ impl SymbolState {
             fast: DecayedSquares::default(),
             slow: DecayedSquares::default(),
             bucket_end: UnixNanos::MAX,
+            quiet_until: NEVER,
             range: NO_RANGE,
             partition: NO_PARTITION,
             is_tracked: false,
@@ -321,6 +358,8 @@ impl SymbolState {
                 limits: None,
                 quarantine: Quarantine::default(),
                 gate: ExtendedGate::default(),
+                day: DayState::default(),
+                forecasts: Forecasts::default(),
             }),
         }
     }
@@ -412,7 +451,7 @@ impl SymbolState {
         (params.stale.gaps * self.mean_gap).max(params.stale.least_secs)
     }
 
-    pub(super) fn view(&self, params: &Params) -> SymbolView {
+    pub(super) fn view(&self, params: &Params, intraday: DayReading) -> SymbolView {
         let cold = &self.cold;
         let ruler = &cold.ruler;
         let current = cold.episodes.current.as_ref();
@@ -430,6 +469,9 @@ impl SymbolState {
             price: self.last_price,
             event_time: self.last_ts,
             z: self.z_now(),
+            z_adjusted: intraday.z_adjusted,
+            ruler: intraday.ruler,
+            windows: intraday.windows,
             sigma_daily: ruler.sigma.number(),
             reference: ruler.reference.ok().map(|r| r.price),
             tier: current.map_or(0.0, |e| params.rules.at(e.tier)),

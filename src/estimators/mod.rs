@@ -8,6 +8,7 @@
 //! other implementations, is in `docs/estimators.md`.
 
 mod decay;
+mod diurnal;
 mod echo;
 mod ewma;
 mod garch;
@@ -19,9 +20,12 @@ mod range_based;
 mod rate;
 mod realized;
 mod robust;
+mod survival;
 mod threshold;
+mod window_moves;
 
 pub use decay::DecayedSquares;
+pub use diurnal::{diurnal_shares, median_abs};
 pub use echo::{WindowEcho, window_echo};
 pub use ewma::{DecayFactor, Ewma, RM2006_AVERAGES, RiskMetrics2006};
 pub use garch::GarchParams;
@@ -36,4 +40,6 @@ pub use range_based::{
 pub use rate::{TimeConstant, TimeEwma, VarianceRate};
 pub use realized::{JumpTest, Realized};
 pub use robust::{ShockRule, mad_sigma, trimmed_sigma, winsorized_sigma, zero_centred_mad_sigma};
+pub use survival::{SURVIVAL_MODEL, normal_cdf, survival};
 pub use threshold::{log_multiple, threshold_price};
+pub use window_moves::{WINDOW_SECS, WindowMoves};

@@ -2,7 +2,8 @@
 
 use super::ReadyState;
 use crate::cluster::GroupView;
-use crate::domain::{Outcome, Reading};
+use crate::codec::{ruler_json, window_json};
+use crate::domain::{Direction, Outcome, Reading};
 use crate::engine::{Engine, SymbolView};
 use crate::market::Located;
 use crate::telemetry::Metrics;
@@ -48,6 +49,9 @@ pub(super) fn state_json(
     let breadth = engine.breadth().last_key_value().map(|(session, b)| {
         json!({"session": session.to_string(), "count": b.count, "valid": b.valid, "up": b.up, "down": b.down, "ratio": b.ratio()})
     });
+    let survival = engine.survival().last_key_value().map(|(session, s)| {
+        json!({"session": session.to_string(), "forecasts": s.forecasts, "confirmed": s.confirmed, "brier": s.brier(), "base_brier": s.base_brier()})
+    });
     let latency = metrics.event_to_alert_hdr.quantile(0.5).zip(metrics.event_to_alert_hdr.quantile(0.99));
     let flags: Vec<&str> = engine.params().feeds.values().filter_map(|f| f.flag.as_deref()).collect();
     json!({
@@ -63,6 +67,7 @@ pub(super) fn state_json(
         "symbols": engine.symbols_len(),
         "flags": flags,
         "breadth": breadth,
+        "survival": survival,
         "latency_ms": latency.map(|(p50, p99)| json!({"p50": p50 * 1e3, "p99": p99 * 1e3})),
         "stressed": engine.most_stressed(LISTED).iter().map(stressed_json).collect::<Vec<_>>(),
         "clusters": engine.groups().iter().map(group_json).collect::<Vec<_>>(),
@@ -73,13 +78,26 @@ fn stressed_json(s: &SymbolView) -> Value {
     json!({
         "symbol": s.symbol.as_str(),
         "z": number(s.z),
+        "z_adjusted": number(s.z_adjusted),
         "simple_return": s.reference.map(|r| s.price / r - 1.0),
         "price": s.price,
         "reference": s.reference,
         "tier": s.tier,
-        "direction": s.direction.map(crate::domain::Direction::name),
+        "direction": s.direction.map(Direction::name),
         "closed": s.closed,
+        "next_tier": next_tier(s),
     })
+}
+
+/// The nearest tier that neither the move nor its episode has reached, with the first price that reaches it:
+/// what a desk wants to see before it happens. Null without a ruler, at the last tier, and after the close.
+fn next_tier(s: &SymbolView) -> Value {
+    let Ok(z) = s.z else { return Value::Null };
+    let held = if s.direction == Some(Direction::of(z)) { s.tier } else { 0.0 };
+    match s.tiers.iter().find(|(tier, ..)| *tier > z.abs() && *tier > held) {
+        Some((tier, down, up)) if !s.closed => json!({"tier": tier, "price": if z < 0.0 { down } else { up }}),
+        _ => Value::Null,
+    }
 }
 
 /// One symbol in full.
@@ -90,6 +108,8 @@ pub(super) fn symbol_json(s: &SymbolView) -> Value {
         map.insert("phase".into(), s.phase.name().into());
         map.insert("event_time".into(), s.event_time.0.into());
         map.insert("unknown".into(), s.z.err().map(crate::domain::Unknown::name).into());
+        map.insert("ruler".into(), json!(s.ruler.ok().as_ref().map(ruler_json)));
+        map.insert("windows".into(), json!(s.windows.ok().map(|w| w.each_ref().map(window_json))));
         map.insert("sigma_daily".into(), s.sigma_daily.into());
         map.insert("low".into(), s.extremes.map(|e| e.0).into());
         map.insert("high".into(), s.extremes.map(|e| e.1).into());

@@ -194,6 +194,16 @@ impl Calendar {
         if here.date == date { self.sessions.get(at + 1) } else { Some(here) }
     }
 
+    /// How many sessions `to` comes after `from`; both must be sessions.
+    pub fn sessions_between(&self, from: SessionDate, to: SessionDate) -> Option<i64> {
+        let at = |date| {
+            let at = self.position(date)?;
+            self.sessions.get(at).filter(|s| s.date == date)?;
+            i64::try_from(at).ok()
+        };
+        Some(at(to)? - at(from)?)
+    }
+
     /// Session and phase of an instant.
     pub fn locate(&self, ts: UnixNanos) -> Located {
         let at = self.sessions.partition_point(|s| s.end <= ts);

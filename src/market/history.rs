@@ -15,8 +15,9 @@ pub const SIGMA_MIN: f64 = 0.0002;
 /// Half the smallest price step of US equities, in USD.
 const HALF_PRICE_STEP: f64 = 0.005;
 
-/// Closes kept: the window, its first reference, and room for gaps and corrections.
-const CLOSES_KEPT: usize = 64;
+/// Closes kept: the 63 sessions of an overnight share, their first reference, and room for gaps and
+/// corrections.
+const CLOSES_KEPT: usize = 80;
 
 /// Splits, share counts and dated desk references kept, newest first to go last.
 const RECORDS_KEPT: usize = 64;

@@ -2,11 +2,19 @@
 //! actions, and which prints may move what.
 
 mod calendar;
+mod curve_learner;
+mod curves;
 mod history;
+mod opens;
 mod quarantine;
+mod ruler;
 
 pub mod eligibility;
 
 pub use calendar::{Calendar, CalendarError, CalendarOverlay, Located, Moment, Session};
+pub use curve_learner::{CurveLearner, GroupCurve, NoCurve};
+pub use curves::Curves;
 pub use history::{Close, Desk, History, HistoryImage, Measure, Reference, SIGMA_MIN, Sigma};
+pub use opens::{OpenBasis, Opens};
 pub use quarantine::{Held, Quarantine, QuarantineRules};
+pub use ruler::{Curve, LearnedCurve, RulerParams, VarianceClock, overnight_share};

@@ -8,6 +8,7 @@ mod closes;
 mod episodes;
 mod groups;
 mod inputs;
+mod intraday;
 mod prints;
 mod scene;
 mod sessions;

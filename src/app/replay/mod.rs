@@ -2,6 +2,7 @@
 
 mod range;
 
+use super::curves::Curves;
 use super::output::Output;
 use super::{AppError, load_history};
 use crate::codec::{
@@ -9,8 +10,8 @@ use crate::codec::{
     encode_summary, encode_tick,
 };
 use crate::config::{AlertFormat, Config};
-use crate::domain::{Accounts, Entity, Outcome, SessionDate, Symbol, UnixNanos};
-use crate::engine::{Effects, Engine, Origin, Watermark};
+use crate::domain::{Accounts, Entity, Observation, Outcome, SessionDate, Symbol, UnixNanos};
+use crate::engine::{Disposition, Effects, Engine, Origin, Watermark};
 use crate::sources::{FileSource, KafkaRange};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
@@ -35,6 +36,8 @@ pub struct ReplayOptions {
     pub summary: Option<PathBuf>,
     /// Where the accounting goes.
     pub accounting: Option<PathBuf>,
+    /// Where learned curves go.
+    pub curves: Option<PathBuf>,
     /// Where refused records go.
     pub dead_letters: Option<PathBuf>,
 }
@@ -107,13 +110,26 @@ struct Run {
     /// The inputs by partition; for a range the one topic.
     names: Vec<String>,
     decoder: Decoder,
+    curves: Option<Curves>,
 }
 
 impl Run {
     fn take(&mut self, record: &Record<'_>, batch: Batch<'_>) -> Result<(), AppError> {
-        let Self { engine, effects, .. } = self;
-        let Judged { outcome, reason, detail } = batch
-            .judge(|observation, is_part| engine.step(UnixNanos(0), &record.origin, observation, is_part, effects));
+        let Self { engine, effects, curves, .. } = self;
+        let mut waited = 0;
+        let Judged { outcome, reason, detail } = batch.judge(|observation, is_part| {
+            let answer = engine.step(UnixNanos(0), &record.origin, observation, is_part, effects);
+            if let Some(curves) = curves {
+                for print in effects.resolved[waited..].iter().filter(|r| r.disposition == Disposition::APPLIED) {
+                    curves.take(&Observation::Tick(print.tick.clone()));
+                }
+                waited = effects.resolved.len();
+                if answer == Some(Disposition::APPLIED) {
+                    curves.take(observation);
+                }
+            }
+            answer
+        });
         self.accounts.take(outcome);
         if outcome.is_some_and(Outcome::is_dead_letter) {
             self.dead_letter(record, reason, &detail)?;
@@ -195,6 +211,7 @@ impl Run {
 /// When an input cannot be read or an output cannot be written.
 pub fn replay(config: &Config, options: &ReplayOptions) -> Result<Replayed, AppError> {
     let open = |path: &Option<PathBuf>| path.as_deref().map(Output::open).transpose();
+    let curves = options.curves.as_deref().map(|path| Curves::open(path, config)).transpose()?;
     let alerts_out = open(&options.alerts)?;
     let measures_out = open(&options.measures)?;
     let summary_out = open(&options.summary)?;
@@ -208,6 +225,7 @@ pub fn replay(config: &Config, options: &ReplayOptions) -> Result<Replayed, AppE
         held: Held::default(),
         accounts: Accounts::default(),
         decoder: config.decoder.clone(),
+        curves,
         names: match &options.range {
             Some(_) => vec![config.kafka.topics.market.clone()],
             None => options.inputs.iter().map(|path| path.display().to_string()).collect(),
@@ -221,7 +239,10 @@ pub fn replay(config: &Config, options: &ReplayOptions) -> Result<Replayed, AppE
         run.read_files(&options.inputs)?;
     }
     run.advance(Watermark::End, &[])?;
-    let Run { engine, mut held, accounts, dead_letters, .. } = run;
+    let Run { engine, mut held, accounts, dead_letters, curves, .. } = run;
+    if let Some(curves) = curves {
+        curves.write(&engine)?;
+    }
     held.alerts.sort_by(|a, b| (a.0, &a.1, a.2).cmp(&(b.0, &b.1, b.2)));
     let replayed = Replayed { accounts, alerts: held.alerts.len() };
     if let Some(mut out) = alerts_out {
@@ -257,7 +278,8 @@ fn write_summary(engine: &Engine, mut out: Output) -> Result<(), AppError> {
     for session in sessions {
         let mut bytes = Vec::new();
         let at_close = groups.get(&session).map_or(&[][..], Vec::as_slice);
-        encode_summary(session, engine.breadth().get(&session), at_close, &mut bytes);
+        let survival = engine.survival().get(&session).copied().unwrap_or_default();
+        encode_summary(session, engine.breadth().get(&session), &survival, at_close, &mut bytes);
         out.line(&bytes)?;
     }
     out.finish()

@@ -1,5 +1,6 @@
 //! Episodes, journal and quarantine of one symbol as plain numbers.
 
+use super::day::{BarImage, MovesImage, bar, bar_image, moves, moves_image};
 use crate::domain::{AlertState, ConditionCode, Conditions, Direction, Phase, Price, Tape, Tick, UnixNanos};
 use crate::engine::Origin;
 use crate::engine::held::HeldPrint;
@@ -167,6 +168,10 @@ struct CheckpointImage {
     halt: HaltImage,
     gate: GateImage,
     is_gated: bool,
+    quiet_until: i64,
+    moves: MovesImage,
+    bar: BarImage,
+    open: Option<f64>,
 }
 
 impl From<&Intraday> for CheckpointImage {
@@ -189,6 +194,10 @@ impl From<&Intraday> for CheckpointImage {
             halt: halt_image(i.halt.as_ref()),
             gate: gate_image(&i.gate),
             is_gated: i.is_gated,
+            quiet_until: i.quiet_until.0,
+            moves: moves_image(i.moves.as_deref()),
+            bar: bar_image(i.bar.as_ref()),
+            open: i.open.map(Price::get),
         }
     }
 }
@@ -213,6 +222,10 @@ impl CheckpointImage {
             halt: self.halt.as_ref().map(|(t, reason)| (UnixNanos(*t), reason.as_str().into())),
             gate: gate(&self.gate),
             is_gated: self.is_gated,
+            quiet_until: UnixNanos(self.quiet_until),
+            moves: moves(&self.moves),
+            bar: bar(&self.bar),
+            open: self.open.and_then(|p| Price::new(p).ok()),
         }
     }
 }
