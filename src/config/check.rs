@@ -5,7 +5,7 @@ use super::raw::{Raw, RawGroup, RawLevel, RawProperty};
 use crate::cluster::{GroupParams, LevelBounds};
 use crate::domain::{NANOS_PER_SEC, Symbol};
 use crate::engine::{FeedParams, Params, Universe};
-use crate::market::Calendar;
+use crate::market::{Calendar, ReturnMode};
 use crate::rules::EpisodeRules;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -261,6 +261,8 @@ fn check_kafka(c: &mut Checker, raw: &Raw) -> Kafka {
 
 fn check_params(c: &mut Checker, raw: &Raw, hashed: &str) -> Params {
     let calendar = check_calendar(c, raw);
+    let modes = [("price_return", ReturnMode::PriceReturn), ("total_return", ReturnMode::TotalReturn)];
+    let return_mode = c.one_of("market.return_mode", &raw.market.return_mode, &modes);
     let rules = check_rules(c, raw);
     let breach_at = rules.tiers.first().copied().unwrap_or(3.0);
     let is_listed = c.one_of("universe.mode", &raw.universe.mode, &[("all", false), ("listed", true)]);
@@ -281,6 +283,7 @@ fn check_params(c: &mut Checker, raw: &Raw, hashed: &str) -> Params {
     Params {
         topic: raw.kafka.topics.market.as_str().into(),
         calendar,
+        return_mode,
         rules,
         half_lives: [
             c.real("volatility.fast_half_life_secs", raw.volatility.fast_half_life_secs, 0.001, 1e6),

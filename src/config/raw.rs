@@ -112,6 +112,7 @@ pub(super) struct RawUniverse {
 pub(super) struct RawMarket {
     pub(super) calendar: String,
     pub(super) calendar_overlay: String,
+    pub(super) return_mode: String,
     pub(super) lateness_ms: i64,
     pub(super) lead_ms_max: i64,
 }

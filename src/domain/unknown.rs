@@ -36,10 +36,12 @@ pub enum Unknown {
     NotComputed,
     /// No calendar is configured.
     NoCalendar,
+    /// The price changed by the ratio of a split that no record announces.
+    SuspectedSplit,
 }
 
 impl Unknown {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 17] = [
         Self::NoReference,
         Self::MissingSession,
         Self::UnknownSession,
@@ -56,6 +58,7 @@ impl Unknown {
         Self::NotASecurity,
         Self::NotComputed,
         Self::NoCalendar,
+        Self::SuspectedSplit,
     ];
 
     /// The reason in alerts, measures and the API.
@@ -77,6 +80,7 @@ impl Unknown {
             Self::NotASecurity => "NOT_A_SECURITY",
             Self::NotComputed => "NOT_COMPUTED",
             Self::NoCalendar => "NO_CALENDAR",
+            Self::SuspectedSplit => "SUSPECTED_SPLIT",
         }
     }
 
@@ -100,6 +104,6 @@ mod tests {
         for reason in Unknown::ALL {
             assert_eq!(Unknown::from_number(reason.number()), Some(reason));
         }
-        assert_eq!(Unknown::from_number(16), None);
+        assert_eq!(Unknown::from_number(17), None);
     }
 }

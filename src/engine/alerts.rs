@@ -7,8 +7,8 @@ use crate::domain::{
     SessionDate, Source, UnixNanos, Unknown, UsdChange, WindowView, alert_id,
 };
 use crate::estimators::threshold_price;
-use crate::market::{Measure, Sigma};
-use crate::rules::{Episode, Step, Verdict};
+use crate::market::{Flag, Sigma};
+use crate::rules::{Episode, Judgement, Step, Verdict};
 use std::sync::Arc;
 
 /// Weight of a tier in words.
@@ -27,7 +27,7 @@ pub(crate) fn severity(tier: f64) -> &'static str {
 pub(super) enum What {
     Step(Step),
     Verdict(Verdict),
-    Correct,
+    Judgement(Judgement),
 }
 
 impl From<Step> for What {
@@ -42,6 +42,12 @@ impl From<Verdict> for What {
     }
 }
 
+impl From<Judgement> for What {
+    fn from(judgement: Judgement) -> Self {
+        Self::Judgement(judgement)
+    }
+}
+
 impl What {
     fn kind(self) -> AlertKind {
         match self {
@@ -50,9 +56,10 @@ impl What {
             Self::Step(Step::Update) => AlertKind::Update,
             Self::Step(Step::Deescalate) => AlertKind::Deescalate,
             Self::Step(Step::Close) | Self::Verdict(Verdict::Expire) => AlertKind::Close,
-            Self::Verdict(Verdict::Confirm) => AlertKind::Confirm,
-            Self::Verdict(Verdict::Fade) => AlertKind::Fade,
-            Self::Correct => AlertKind::Correct,
+            Self::Verdict(Verdict::Confirm) | Self::Judgement(Judgement::Confirm) => AlertKind::Confirm,
+            Self::Verdict(Verdict::Fade) | Self::Judgement(Judgement::Fade) => AlertKind::Fade,
+            Self::Judgement(Judgement::Correct) => AlertKind::Correct,
+            Self::Judgement(Judgement::Retract) => AlertKind::Retract,
         }
     }
 }
@@ -63,6 +70,8 @@ pub(super) struct Moment {
     pub(super) ts: UnixNanos,
     pub(super) price: f64,
     pub(super) z: Reading,
+    /// Whether it is the session's close.
+    pub(super) is_close: bool,
     /// Where the deciding record stands, if one of the market input decided.
     pub(super) source: Option<(i32, i64)>,
 }
@@ -83,13 +92,10 @@ impl Engine {
         what: What,
         episode: &Episode,
         moment: &Moment,
-        measure: &Measure,
+        session: SessionDate,
+        ruler: &Ruler,
     ) -> Alert {
-        let history = &self.states[id as usize].cold.history;
-        let session = Some(measure.session);
-        let reference = history.reference(self.params.calendar.as_deref(), session);
-        let ruler = Ruler { reference, sigma: measure.sigma };
-        self.alert_of(id, what, episode, moment, session, &ruler)
+        self.alert_of(id, what, episode, moment, Some(session), ruler)
     }
 
     fn alert_of(
@@ -116,11 +122,7 @@ impl Engine {
         } else {
             window_of(state, session)
         };
-        let phase = if matches!(kind, AlertKind::Confirm | AlertKind::Fade | AlertKind::Correct) {
-            Phase::Close
-        } else {
-            state.cold.phase
-        };
+        let phase = if moment.is_close { Phase::Close } else { state.cold.phase };
         let next_tiers = match (ruler.reference, ruler.sigma.usable()) {
             (Ok(r), Some(sigma)) => {
                 let above = tiers.tiers.iter().filter(|t| **t > tier);
@@ -165,14 +167,14 @@ impl Engine {
             evidence: window,
             cluster: None,
             usd,
-            quality: quality(state, ruler, basis),
+            quality: quality(state, session, ruler, basis),
             source: moment.source.map(|(partition, offset)| Source { topic, partition, offset }).into_iter().collect(),
             summary: String::new(),
             fast_volatility: state.fast.volatility(),
             slow_volatility: state.slow.volatility(),
             episode: episode.number,
         };
-        alert.summary = sentence(&alert);
+        alert.summary = sentence(&alert, ruler.suspicion);
         alert
     }
 }
@@ -198,8 +200,14 @@ fn close_basis(state: &SymbolState, session: Option<SessionDate>, settled: Alert
     }
 }
 
-fn quality(state: &SymbolState, ruler: &Ruler, basis: &'static str) -> Vec<Arc<str>> {
+fn quality(state: &SymbolState, session: Option<SessionDate>, ruler: &Ruler, basis: &'static str) -> Vec<Arc<str>> {
     let mut flags = state.cold.flags.clone();
+    let mut known = ruler.reference.map(|r| r.flags).unwrap_or_default();
+    known.add(session.map(|s| state.cold.history.calm(s, ruler.sigma)).unwrap_or_default());
+    if ruler.suspicion.is_some() {
+        known.set(Flag::SuspectedSplit);
+    }
+    flags.extend(known.names().map(Arc::from));
     if basis == "last" {
         flags.push("CLOSE_BASIS_LAST".into());
     }
@@ -216,7 +224,7 @@ fn quality(state: &SymbolState, ruler: &Ruler, basis: &'static str) -> Vec<Arc<s
 }
 
 /// One English sentence for people; every number in it stands in its own field too.
-fn sentence(alert: &Alert) -> String {
+fn sentence(alert: &Alert, suspicion: Option<f64>) -> String {
     let id = alert.entity.id();
     let z = alert.z.map_or_else(|_| "an unknown number of".to_owned(), |z| format!("{z:+.2}"));
     let percent = alert.simple_return.map_or_else(|_| String::new(), |r| format!(" ({:+.2} %)", r * 100.0));
@@ -238,5 +246,9 @@ fn sentence(alert: &Alert) -> String {
         (AlertKind::Correct, _) => "was corrected to".to_owned(),
         (AlertKind::Retract, _) => "never made the move reported; it stands at".to_owned(),
     };
-    format!("{id} {verb} {z} sigma{percent}{on}{from}.")
+    let doubt = suspicion.map_or_else(String::new, |ratio| {
+        let (new, old) = if ratio >= 1.0 { (ratio, 1.0) } else { (1.0, 1.0 / ratio) };
+        format!("; no record says so, but it looks like a split of {} for {}", shown(new), shown(old))
+    });
+    format!("{id} {verb} {z} sigma{percent}{on}{from}{doubt}.")
 }

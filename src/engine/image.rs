@@ -2,6 +2,7 @@
 //!
 //! Rulers and price bands are not kept: they follow from the history and the episodes, and are recomputed.
 
+use super::revise::Judged;
 use super::state::{NO_PARTITION, SymbolState};
 use super::{Breadth, Engine, PartitionClock};
 use crate::cluster::GroupImage;
@@ -28,7 +29,11 @@ struct EpisodeImage {
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 struct HistoryRecords {
     closes: Vec<(i32, f64, u8, bool)>,
+    older: Vec<f64>,
     splits: Vec<(i32, f64)>,
+    cash: Vec<(i32, f64)>,
+    spin_offs: Vec<(i32, f64)>,
+    firsts: Vec<(i32, f64)>,
     shares: Vec<(i32, f64)>,
     desk: Option<(f64, f64)>,
     desk_by_session: Vec<(i32, f64, f64)>,
@@ -61,7 +66,7 @@ struct SymbolImage {
     waiting: Vec<EpisodeImage>,
     cooldowns: [Option<(i64, u8)>; 2],
     episodes: u32,
-    settled: Option<(i32, Vec<EpisodeImage>, u32)>,
+    judged: Vec<(i32, Vec<EpisodeImage>, u32)>,
     history: HistoryRecords,
 }
 
@@ -147,10 +152,15 @@ impl EpisodeImage {
 
 impl From<HistoryImage> for HistoryRecords {
     fn from(h: HistoryImage) -> Self {
+        let numbers = |list: &[(SessionDate, f64)]| list.iter().map(|(s, v)| (s.days(), *v)).collect();
         Self {
             closes: h.closes.iter().map(|(s, p, b, m)| (s.days(), p.get(), b.number(), *m)).collect(),
-            splits: h.splits.iter().map(|(s, r)| (s.days(), *r)).collect(),
-            shares: h.shares.iter().map(|(s, n)| (s.days(), *n)).collect(),
+            older: h.older,
+            splits: numbers(&h.splits),
+            cash: numbers(&h.cash),
+            spin_offs: numbers(&h.spin_offs),
+            firsts: numbers(&h.firsts),
+            shares: numbers(&h.shares),
             desk: h.desk.map(|d| (d.price.get(), d.sigma)),
             desk_by_session: h.desk_by_session.iter().map(|(s, d)| (s.days(), d.price.get(), d.sigma)).collect(),
         }
@@ -163,10 +173,15 @@ impl HistoryRecords {
         let close = |(s, p, b, m): &(i32, f64, u8, bool)| {
             Some((date(*s), Price::new(*p).ok()?, CloseBasis::from_number(*b)?, *m))
         };
+        let numbers = |list: &[(i32, f64)]| list.iter().map(|(s, v)| (date(*s), *v)).collect();
         HistoryImage {
             closes: self.closes.iter().filter_map(close).collect(),
-            splits: self.splits.iter().map(|(s, r)| (date(*s), *r)).collect(),
-            shares: self.shares.iter().map(|(s, n)| (date(*s), *n)).collect(),
+            older: self.older.clone(),
+            splits: numbers(&self.splits),
+            cash: numbers(&self.cash),
+            spin_offs: numbers(&self.spin_offs),
+            firsts: numbers(&self.firsts),
+            shares: numbers(&self.shares),
             desk: self.desk.and_then(|(p, s)| desk(p, s)),
             desk_by_session: self
                 .desk_by_session
@@ -207,7 +222,7 @@ impl From<&SymbolState> for SymbolImage {
             waiting: episodes(&cold.episodes.waiting),
             cooldowns: cold.episodes.cooldowns.map(|c| c.map(|c| (c.until.0, small(c.peak)))),
             episodes: cold.episodes.count,
-            settled: cold.settled.as_ref().map(|(s, list, n)| (s.days(), episodes(list), *n)),
+            judged: cold.judged.iter().map(|j| (j.session.days(), episodes(&j.episodes), j.count)).collect(),
             history: cold.history.image().into(),
         }
     }
@@ -289,8 +304,10 @@ impl Engine {
         let tiers = old_tiers.len();
         let state = &mut self.states[id as usize];
         let since = state.cold.history.image();
-        let mut history = crate::market::History::default();
-        // The image has the last word on what both know: a correction among the market records stays one.
+        let mut history = crate::market::History::new(params.return_mode);
+        // The image has the last word on what both know: a correction among the market records stays one. It has
+        // the first too: what it knows of sessions before its closes begins where they do.
+        history.absorb(calendar, &image.history.restore());
         history.absorb(calendar, &since);
         history.absorb(calendar, &image.history.restore());
         state.last_price = image.last_price;
@@ -333,11 +350,15 @@ impl Engine {
             }),
             count: image.episodes,
         };
-        cold.settled = image.settled.as_ref().map(|(s, list, n)| (date(*s), episodes(list), *n));
+        let judged = |(s, list, n): &(i32, Vec<EpisodeImage>, u32)| Judged {
+            session: date(*s),
+            episodes: episodes(list),
+            count: *n,
+        };
+        cold.judged = image.judged.iter().map(judged).collect();
         if old_tiers != params.rules.tiers && !old_tiers.is_empty() {
             let old = crate::rules::EpisodeRules { tiers: old_tiers.to_vec(), ..params.rules.clone() };
-            cold.episodes.retier(&old, &params.rules);
-            cold.settled = None;
+            cold.retier(&old, &params.rules);
         }
         state.set_ruler(params);
     }

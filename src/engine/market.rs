@@ -44,6 +44,7 @@ impl Engine {
     fn price(&mut self, id: u32, origin: &Origin, feed: u16, ts: UnixNanos, price: f64, effects: &mut Effects) {
         if ts >= self.states[id as usize].deadline {
             self.enter(id, ts, effects);
+            self.first_price(id, price);
         }
         let state = &mut self.states[id as usize];
         if state.is_tracked {
@@ -72,7 +73,8 @@ impl Engine {
         if !steps.is_empty() {
             self.flag(id, feed);
             for (step, episode) in steps {
-                let moment = Moment { ts, price, z: Ok(z), source: Some((origin.partition, origin.offset)) };
+                let moment =
+                    Moment { ts, price, z: Ok(z), is_close: false, source: Some((origin.partition, origin.offset)) };
                 let alert = self.symbol_alert(id, step.into(), &episode, &moment);
                 effects.alerts.push(alert);
             }
@@ -146,17 +148,19 @@ impl Engine {
         }
         // A rising bar is taken to have fallen first, a falling one to have risen first.
         let path = if bar.close >= bar.open { [bar.low, bar.high, bar.close] } else { [bar.high, bar.low, bar.close] };
-        self.bar_path(id, origin, feed, ts, path, effects);
+        self.bar_path(id, origin, feed, ts, bar.open, path, effects);
         Disposition::APPLIED
     }
 
     /// Walks a bar's extremes at its end; the close alone moves price and variance.
+    #[expect(clippy::too_many_arguments, reason = "a bar, where it stands and what it belongs to")]
     pub(super) fn bar_path(
         &mut self,
         id: u32,
         origin: &Origin,
         feed: u16,
         ts: UnixNanos,
+        open: Price,
         path: [Price; 3],
         effects: &mut Effects,
     ) {
@@ -164,6 +168,7 @@ impl Engine {
         let inside = ts.plus(-1);
         if inside >= self.states[id as usize].deadline {
             self.enter(id, inside, effects);
+            self.first_price(id, open.get());
         }
         let [first, second, close] = path.map(Price::get);
         for extreme in [first, second] {

@@ -6,11 +6,13 @@
 //! reference records, so they are the same however symbols are spread over partitions; groups wait for the
 //! watermark. A tick that changes nothing costs a look-up, two decays, one logarithm and three comparisons.
 
+mod actions;
 mod alerts;
 mod close;
 mod image;
 mod market;
 mod params;
+mod revise;
 mod session;
 mod state;
 mod watermark;
@@ -21,7 +23,7 @@ pub use state::SymbolView;
 pub use watermark::Watermark;
 
 use crate::cluster::{GroupView, Stage};
-use crate::domain::{Alert, Observation, Outcome, Reference, SessionDate, Symbol, UnixNanos};
+use crate::domain::{Alert, DividendKind, Observation, Outcome, Reference, SessionDate, Symbol, UnixNanos};
 use crate::market::{Calendar, Measure};
 use state::SymbolState;
 use std::collections::{BTreeMap, HashMap};
@@ -68,6 +70,7 @@ impl Disposition {
     const FUTURE: Self = Self { outcome: Outcome::Rejected, reason: "future" };
     const TIME: Self = Self { outcome: Outcome::Rejected, reason: "event_time" };
     const NOT_A_SESSION: Self = Self { outcome: Outcome::Rejected, reason: "not_a_session" };
+    const DIVIDEND: Self = Self { outcome: Outcome::Rejected, reason: "dividend_exceeds_price" };
     const UNIVERSE_FULL: Self = Self { outcome: Outcome::Rejected, reason: "universe_full" };
     const FEEDS_FULL: Self = Self { outcome: Outcome::Rejected, reason: "feeds_full" };
     const UNKNOWN_SYMBOL: Self = Self { outcome: Outcome::UnknownSymbol, reason: "unknown_symbol" };
@@ -228,25 +231,31 @@ impl Engine {
             Reference::Close { symbol, session, price, ts, basis } => {
                 self.close_record(channel, origin, symbol, (*session, *price, *basis, *ts), effects)
             }
-            Reference::Daily { symbol, session, close, split, shares, .. } => {
+            Reference::Daily { symbol, session, close, split, dividend, shares, .. } => {
                 if let Some(ratio) = split {
                     self.split_record(symbol, *session, *ratio, effects);
                 }
+                if let Some(amount) = dividend {
+                    self.dividend_record(symbol, *session, DividendKind::Cash, *amount, effects);
+                }
                 if let Some(shares) = shares {
-                    self.with_history(symbol, |history, _| history.set_shares(*session, *shares));
+                    self.with_history(symbol, effects, |history, _| history.set_shares(*session, *shares));
                 }
                 let official = crate::domain::CloseBasis::Official;
                 self.close_record(channel, origin, symbol, (*session, *close, official, None), effects)
             }
             Reference::Split { symbol, ex_date, ratio } => self.split_record(symbol, *ex_date, *ratio, effects),
             Reference::Shares { symbol, session, shares } => {
-                self.with_history(symbol, |history, _| history.set_shares(*session, *shares))
+                self.with_history(symbol, effects, |history, _| history.set_shares(*session, *shares))
             }
             Reference::Desk { symbol, session, prev_close, sigma_daily } => {
                 let desk = crate::market::Desk { price: *prev_close, sigma: *sigma_daily };
-                self.with_history(symbol, |history, _| history.set_desk(*session, desk))
+                self.with_history(symbol, effects, |history, _| history.set_desk(*session, desk))
             }
-            Reference::Dividend { .. } | Reference::Rename { .. } | Reference::Event { .. } => Disposition::DEFERRED,
+            Reference::Dividend { symbol, ex_date, amount, kind } => {
+                self.dividend_record(symbol, *ex_date, *kind, *amount, effects)
+            }
+            Reference::Rename { .. } | Reference::Event { .. } => Disposition::DEFERRED,
             Reference::Member { group, symbol, from, .. } => self.membership(group, symbol, *from, true),
             Reference::Leave { group, symbol, from } => self.membership(group, symbol, *from, false),
         }
@@ -272,6 +281,7 @@ impl Engine {
     fn with_history(
         &mut self,
         symbol: &Symbol,
+        effects: &mut Effects,
         change: impl FnOnce(&mut crate::market::History, Option<&Calendar>) -> bool,
     ) -> Disposition {
         let id = match self.admit(symbol.as_str()) {
@@ -283,7 +293,7 @@ impl Engine {
         if !change(&mut state.cold.history, calendar) {
             return Disposition::DUPLICATE;
         }
-        state.set_ruler(&self.params);
+        self.rerule(id, effects);
         Disposition::APPLIED
     }
 
@@ -335,15 +345,14 @@ impl Engine {
     }
 
     /// Goes on under other rules: tiers and their timing, half-lives, feeds, time bounds, universe, and the
-    /// bounds of the groups there are. Calendar, groups and their members stay until a restart.
+    /// bounds of the groups there are. Calendar, return mode, groups and their members stay until a restart.
     pub fn reload(&mut self, fresh: Params) {
-        let Params { topic, calendar, groups, group_interval, .. } = self.params.clone();
+        let Params { topic, calendar, return_mode, groups, group_interval, .. } = self.params.clone();
         self.stage.reload(&fresh.groups, &fresh.config_hash);
-        let old = std::mem::replace(&mut self.params, Params { topic, calendar, groups, group_interval, ..fresh });
+        let kept = Params { topic, calendar, return_mode, groups, group_interval, ..fresh };
+        let old = std::mem::replace(&mut self.params, kept);
         for state in &mut self.states {
-            state.cold.episodes.retier(&old.rules, &self.params.rules);
-            // Records of a settled session were judged by the old tiers.
-            state.cold.settled = None;
+            state.cold.retier(&old.rules, &self.params.rules);
             state.set_ruler(&self.params);
         }
     }

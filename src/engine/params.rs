@@ -1,7 +1,7 @@
 //! What the engine is told; `config` fills it.
 
 use crate::cluster::GroupParams;
-use crate::market::Calendar;
+use crate::market::{Calendar, ReturnMode};
 use crate::rules::EpisodeRules;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -29,6 +29,8 @@ pub struct Params {
     pub topic: Arc<str>,
     /// Sessions; `None`: one session without end, and no closes.
     pub calendar: Option<Arc<Calendar>>,
+    /// Whether cash dividends are taken off references.
+    pub return_mode: ReturnMode,
     /// The episode rule of single securities.
     pub rules: EpisodeRules,
     /// Half-lives of the two decayed variances, in seconds: fast, slow.

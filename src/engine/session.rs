@@ -1,6 +1,7 @@
 //! From one session, or phase, to the next.
 
 use super::alerts::Moment;
+use super::revise::Judged;
 use super::state::NO_RANGE;
 use super::{Effects, Engine};
 use crate::domain::{CloseBasis, Phase, Price, UnixNanos};
@@ -95,13 +96,13 @@ impl Engine {
         let mut ended = Vec::new();
         let mut episodes = std::mem::take(&mut state.cold.episodes);
         let settled = episodes.expire(session.end, &mut |verdict, episode| ended.push((verdict, *episode)));
-        state.cold.settled = Some((session.date, settled, episodes.count));
+        state.cold.keep_judged(Judged { session: session.date, episodes: settled, count: episodes.count });
         state.cold.closed = true;
         let price = state.last_price;
         for (verdict, episode) in ended {
             // The ruler still is that session's; its last price is the best there is.
             let z = self.states[id as usize].cold.ruler.z(price);
-            let moment = Moment { ts: session.end, price, z, source: None };
+            let moment = Moment { ts: session.end, price, z, is_close: false, source: None };
             let alert = self.symbol_alert(id, verdict.into(), &episode, &moment);
             effects.alerts.push(alert);
         }

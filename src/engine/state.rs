@@ -1,10 +1,11 @@
 //! One symbol: the few numbers a tick touches, and the rest behind a box.
 
 use super::params::Params;
+use super::revise::Judged;
 use crate::domain::{Direction, Phase, Reading, SessionDate, Symbol, UnixNanos, Unknown};
 use crate::estimators::{DecayedSquares, log_multiple, threshold_price};
-use crate::market::{History, Reference, Session, Sigma};
-use crate::rules::{Band, Episode, Episodes};
+use crate::market::{Calendar, History, Reference, Session, Sigma};
+use crate::rules::{Band, Episodes};
 use std::sync::Arc;
 
 /// The ruler of the session at hand: what moves are measured from, and with.
@@ -12,9 +13,31 @@ use std::sync::Arc;
 pub(super) struct Ruler {
     pub(super) reference: Result<Reference, Unknown>,
     pub(super) sigma: Sigma,
+    /// The split that the session looks like without a record saying so.
+    pub(super) suspicion: Option<f64>,
 }
 
 impl Ruler {
+    /// The ruler of a session.
+    pub(super) fn of(history: &History, calendar: Option<&Calendar>, session: Option<SessionDate>) -> Self {
+        Self {
+            reference: history.reference(calendar, session),
+            sigma: history.sigma(calendar, session),
+            suspicion: session.and_then(|s| history.suspicion(calendar, s)),
+        }
+    }
+
+    /// The multiple by this ruler of the price whose multiple by `old` was `z`.
+    pub(super) fn moved(&self, old: &Self, z: f64) -> f64 {
+        let both = (old.reference, old.sigma.usable(), self.reference, self.sigma.usable());
+        let (Ok(from), Some(old_sigma), Ok(to), Some(sigma)) = both else { return z };
+        if (from.price, old_sigma) == (to.price, sigma) {
+            z
+        } else {
+            (z * old_sigma + (from.price / to.price).ln()) / sigma
+        }
+    }
+
     /// The multiple of a price.
     pub(super) fn z(&self, price: f64) -> Reading {
         let reference = self.reference?;
@@ -35,8 +58,8 @@ pub(super) struct Cold {
     pub(super) phase: Phase,
     pub(super) ruler: Ruler,
     pub(super) episodes: Episodes,
-    /// The last session that was settled, with its episodes, in case its close is corrected.
-    pub(super) settled: Option<(SessionDate, Vec<Episode>, u32)>,
+    /// Sessions that may be judged again, oldest first: the last one, and those without a verdict.
+    pub(super) judged: Vec<Judged>,
     /// Whether the session at hand has had its close.
     pub(super) closed: bool,
     /// Whether the session at hand has had a tick or bar.
@@ -124,7 +147,7 @@ pub(super) const NO_PARTITION: i32 = -1;
 
 impl SymbolState {
     pub(super) fn new(symbol: Symbol, params: &Params) -> Self {
-        let ruler = Ruler { reference: Err(Unknown::NoReference), sigma: Sigma::Warming(0) };
+        let ruler = Ruler { reference: Err(Unknown::NoReference), sigma: Sigma::Warming(0), suspicion: None };
         // Without a calendar the one session is regular and never ends.
         let (phase, deadline) = match params.calendar {
             Some(_) => (Phase::Overnight, UnixNanos::MIN),
@@ -145,12 +168,12 @@ impl SymbolState {
             is_tracked: false,
             cold: Box::new(Cold {
                 symbol,
-                history: History::default(),
+                history: History::new(params.return_mode),
                 session: None,
                 phase,
                 ruler,
                 episodes: Episodes::default(),
-                settled: None,
+                judged: Vec::new(),
                 closed: false,
                 live: false,
                 awaits_close: false,
@@ -172,18 +195,14 @@ impl SymbolState {
     }
 
     /// Whether the phase at hand is one in which prices decide.
-    fn decides(&self) -> bool {
+    pub(super) fn decides(&self) -> bool {
         matches!(self.cold.phase, Phase::Pre | Phase::Regular) && !self.cold.closed
     }
 
     /// Recomputes the ruler of the session at hand, and the prices at which it decides.
     pub(super) fn set_ruler(&mut self, params: &Params) {
-        let calendar = params.calendar.as_deref();
         let session = self.cold.session.map(|s| s.date);
-        self.cold.ruler = Ruler {
-            reference: self.cold.history.reference(calendar, session),
-            sigma: self.cold.history.sigma(calendar, session),
-        };
+        self.cold.ruler = Ruler::of(&self.cold.history, params.calendar.as_deref(), session);
         self.set_band(params);
     }
 

@@ -2,7 +2,7 @@
 
 use super::{Effects, Engine};
 use crate::cluster::MemberUpdate;
-use crate::domain::{CloseBasis, SessionDate, UnixNanos};
+use crate::domain::{CloseBasis, SessionDate, UnixNanos, Unknown};
 
 /// How far event time is known to have come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -133,16 +133,15 @@ impl Engine {
         }
         let session = session.date;
         let ruler = &state.cold.ruler;
-        let log_return = match ruler.reference {
-            Ok(r) => Ok((state.last_price / r.price).ln()),
-            Err(gap) => Err(gap),
-        };
+        // What may be no move at all moves no group.
+        let known = if ruler.suspicion.is_some() { Err(Unknown::SuspectedSplit) } else { Ok(()) };
+        let log_return = known.and(ruler.reference).map(|r| (state.last_price / r.price).ln());
         self.stage.update(&MemberUpdate {
             symbol: state.cold.symbol.clone(),
             at: state.bucket_end,
             session,
             log_return,
-            z: ruler.z(state.last_price),
+            z: known.and_then(|()| ruler.z(state.last_price)),
             market_value: state.cold.history.market_value_before(calendar, session),
             breached_at: state.cold.breached_at,
             source: state.cold.source,

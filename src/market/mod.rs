@@ -5,4 +5,4 @@ mod calendar;
 mod history;
 
 pub use calendar::{Calendar, CalendarError, CalendarOverlay, Located, Moment, Session};
-pub use history::{Close, Desk, History, HistoryImage, Measure, Reference, SIGMA_MIN, Sigma};
+pub use history::{Close, Desk, Flag, Flags, History, HistoryImage, Measure, Reference, ReturnMode, SIGMA_MIN, Sigma};

@@ -2,4 +2,4 @@
 
 mod episode;
 
-pub use episode::{Band, Cooldown, Episode, EpisodeRules, Episodes, Step, Verdict};
+pub use episode::{Band, Cooldown, Episode, EpisodeRules, Episodes, Judgement, Step, Verdict};

@@ -238,7 +238,6 @@ fn kinds_that_this_build_reads_past_are_ignored() {
     let mut run = Run::new(params());
     for record in [
         r#"{"type":"halt","symbol":"X","ts":1}"#,
-        r#"{"type":"dividend","symbol":"X","ex_date":"2025-02-12","amount":1.0}"#,
         r#"{"type":"event","symbol":"X","session":"2025-02-12","kind":"news","source":"x"}"#,
         r#"{"type":"member","group":"unheard_of","symbol":"X","from":"2025-02-12"}"#,
     ] {

@@ -4,6 +4,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod actions;
 mod closes;
 mod episodes;
 mod groups;
