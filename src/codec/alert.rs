@@ -106,6 +106,18 @@ struct MemberJson<'a> {
 }
 
 #[derive(Serialize)]
+struct EventJson<'a> {
+    kind: &'a str,
+    source: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<&'a str>,
+}
+
+#[derive(Serialize)]
 struct SourceJson<'a> {
     topic: &'a str,
     partition: i32,
@@ -213,6 +225,16 @@ impl Serialize for AlertJson<'_> {
         }
         map.serialize_entry("usd", &usd)?;
         map.serialize_entry("quality", &a.quality)?;
+        let events = || {
+            a.events.iter().map(|(time, e)| EventJson {
+                kind: &e.kind,
+                source: &e.source,
+                time: time.map(|t| t.0),
+                text: e.text.as_deref(),
+                url: e.url.as_deref(),
+            })
+        };
+        map.serialize_entry("events", &Each(events))?;
         let source =
             || a.source.iter().map(|s| SourceJson { topic: &s.topic, partition: s.partition, offset: s.offset });
         map.serialize_entry("source", &Each(source))?;

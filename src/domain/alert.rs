@@ -1,6 +1,6 @@
 //! What the product says.
 
-use super::{Phase, SessionDate, Symbol, UnixNanos, Unknown};
+use super::{Event, Phase, SessionDate, Symbol, UnixNanos, Unknown};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -300,6 +300,8 @@ pub struct Alert {
     pub usd: Result<UsdChange, Unknown>,
     /// Flags about the data, sorted.
     pub quality: Vec<Arc<str>>,
+    /// What sources tell of the company on that session, sorted: when, where they say, and what. Clusters have none.
+    pub events: Vec<(Option<UnixNanos>, Arc<Event>)>,
     /// Where the deciding records stand.
     pub source: Vec<Source>,
     /// One English sentence.

@@ -168,6 +168,7 @@ impl Engine {
             cluster: None,
             usd,
             quality: quality(state, session, ruler, basis),
+            events: state.events_of(session),
             source: moment.source.map(|(partition, offset)| Source { topic, partition, offset }).into_iter().collect(),
             summary: String::new(),
             fast_volatility: state.fast.volatility(),

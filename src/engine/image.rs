@@ -2,15 +2,17 @@
 //!
 //! Rulers and price bands are not kept: they follow from the history and the episodes, and are recomputed.
 
+use super::events::Dated;
 use super::revise::Judged;
 use super::state::{NO_PARTITION, SymbolState};
 use super::{Breadth, Engine, PartitionClock};
 use crate::cluster::GroupImage;
-use crate::domain::{AlertState, CloseBasis, Direction, Interval, Phase, Price, SessionDate, UnixNanos};
+use crate::domain::{AlertState, CloseBasis, Direction, Event, Interval, Phase, Price, SessionDate, UnixNanos};
 use crate::estimators::DecayedSquares;
 use crate::market::{Desk, HistoryImage};
 use crate::rules::{Cooldown, Episode, Episodes};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 struct EpisodeImage {
@@ -68,6 +70,36 @@ struct SymbolImage {
     episodes: u32,
     judged: Vec<(i32, Vec<EpisodeImage>, u32)>,
     history: HistoryRecords,
+    events: Vec<EventImage>,
+}
+
+/// An event as plain text.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+struct EventImage {
+    session: Option<i32>,
+    time: Option<i64>,
+    kind: String,
+    source: String,
+    text: Option<String>,
+    url: Option<String>,
+}
+
+impl From<&Dated> for EventImage {
+    fn from(dated: &Dated) -> Self {
+        let Event { kind, source, text, url } = (*dated.event).clone();
+        Self { session: dated.session.map(SessionDate::days), time: dated.time.map(|t| t.0), kind, source, text, url }
+    }
+}
+
+impl EventImage {
+    fn restore(&self) -> Dated {
+        let Self { session, time, kind, source, text, url } = self.clone();
+        Dated {
+            session: session.map(date),
+            time: time.map(UnixNanos),
+            event: Arc::new(Event { kind, source, text, url }),
+        }
+    }
 }
 
 /// The symbols read from one partition.
@@ -224,6 +256,7 @@ impl From<&SymbolState> for SymbolImage {
             episodes: cold.episodes.count,
             judged: cold.judged.iter().map(|j| (j.session.days(), episodes(&j.episodes), j.count)).collect(),
             history: cold.history.image().into(),
+            events: cold.events.iter().map(EventImage::from).collect(),
         }
     }
 }
@@ -338,6 +371,9 @@ impl Engine {
         cold.bars =
             image.bars.iter().filter_map(|(i, t)| Some((*INTERVALS.get(usize::from(*i))?, UnixNanos(*t)))).collect();
         cold.source = image.source;
+        for event in &image.events {
+            cold.keep_event(event.restore());
+        }
         let episodes = |list: &[EpisodeImage]| list.iter().map(|e| e.restore(tiers)).collect::<Vec<_>>();
         cold.episodes = Episodes {
             current: image.current.as_ref().map(|e| e.restore(tiers)),
@@ -370,6 +406,7 @@ impl Engine {
         for state in self.states.iter_mut().filter(|s| s.partition == partition) {
             let mut fresh = SymbolState::new(state.cold.symbol.clone(), params);
             fresh.cold.history = std::mem::take(&mut state.cold.history);
+            fresh.cold.events = std::mem::take(&mut state.cold.events);
             if state.is_tracked {
                 fresh.start_tracking();
             }

@@ -9,6 +9,7 @@
 mod actions;
 mod alerts;
 mod close;
+mod events;
 mod image;
 mod market;
 mod params;
@@ -255,7 +256,8 @@ impl Engine {
             Reference::Dividend { symbol, ex_date, amount, kind } => {
                 self.dividend_record(symbol, *ex_date, *kind, *amount, effects)
             }
-            Reference::Rename { .. } | Reference::Event { .. } => Disposition::DEFERRED,
+            Reference::Event { symbol, at, event } => self.event_record(symbol, *at, event),
+            Reference::Rename { .. } => Disposition::DEFERRED,
             Reference::Member { group, symbol, from, .. } => self.membership(group, symbol, *from, true),
             Reference::Leave { group, symbol, from } => self.membership(group, symbol, *from, false),
         }

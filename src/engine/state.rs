@@ -1,5 +1,6 @@
 //! One symbol: the few numbers a tick touches, and the rest behind a box.
 
+use super::events::Dated;
 use super::params::Params;
 use super::revise::Judged;
 use crate::domain::{Direction, Phase, Reading, SessionDate, Symbol, UnixNanos, Unknown};
@@ -77,6 +78,8 @@ pub(super) struct Cold {
     pub(super) bars: Vec<(crate::domain::Interval, UnixNanos)>,
     /// Partition and offset of the newest price, where a group follows.
     pub(super) source: Option<(i32, i64)>,
+    /// Events by session, sorted.
+    pub(super) events: Vec<Dated>,
 }
 
 /// State of one symbol. The first fields are what a tick reads and writes.
@@ -184,6 +187,7 @@ impl SymbolState {
                 feeds: Vec::new(),
                 bars: Vec::new(),
                 source: None,
+                events: Vec::new(),
             }),
         }
     }

@@ -93,6 +93,7 @@ impl Group {
             } else {
                 vec!["PARTIAL_COVERAGE".into()]
             },
+            events: Vec::new(),
             source,
             summary,
             fast_volatility: 0.0,
