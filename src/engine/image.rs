@@ -303,7 +303,7 @@ impl Engine {
     }
 
     /// Continues a partition from an image taken by this or another process. Reference records read since
-    /// are kept: they are put on top, where repeating them changes nothing.
+    /// are kept: before the next market record they take effect, as if they came then.
     pub fn restore_partition(&mut self, now: UnixNanos, partition: i32, image: &PartitionImage) {
         let event_time = UnixNanos(image.event_time);
         self.partitions.insert(partition, PartitionClock { event_time, heard_at: now });
@@ -312,13 +312,7 @@ impl Engine {
         for symbol in &image.symbols {
             let Ok(id) = self.admit(&symbol.symbol) else { continue };
             self.restore_symbol(id, partition, symbol, &image.tiers, &feeds);
-            // A close that came on the reference topic meanwhile waits for the partition's clock.
-            let state = &mut self.states[id as usize];
-            let has_close = |s: &crate::market::Session| state.cold.history.close(s.date).is_some();
-            if state.cold.live && !state.cold.closed && state.cold.session.as_ref().is_some_and(has_close) {
-                state.cold.awaits_close = true;
-            }
-            if state.cold.awaits_close {
+            if self.states[id as usize].cold.awaits_close {
                 self.awaiting_close.push(id);
             }
         }
@@ -336,13 +330,14 @@ impl Engine {
         let calendar = params.calendar.as_deref();
         let tiers = old_tiers.len();
         let state = &mut self.states[id as usize];
-        let since = state.cold.history.image();
         let mut history = crate::market::History::new(params.return_mode);
-        // The image has the last word on what both know: a correction among the market records stays one. It has
-        // the first too: what it knows of sessions before its closes begins where they do.
         history.absorb(calendar, &image.history.restore());
-        history.absorb(calendar, &since);
-        history.absorb(calendar, &image.history.restore());
+        // The image has the last word on what both know: a correction among the market records stays one. The
+        // rest came while nobody was there to say what it changes.
+        let news = history.news(&state.cold.history.image());
+        if news != HistoryImage::default() {
+            self.news.push((id, news));
+        }
         state.last_price = image.last_price;
         state.last_ts = UnixNanos(image.last_ts);
         state.deadline = UnixNanos(image.deadline);

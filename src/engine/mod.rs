@@ -25,7 +25,7 @@ pub use watermark::Watermark;
 
 use crate::cluster::{GroupView, Stage};
 use crate::domain::{Alert, DividendKind, Observation, Outcome, Reference, SessionDate, Symbol, UnixNanos};
-use crate::market::{Calendar, Measure};
+use crate::market::{Calendar, HistoryImage, Measure};
 use state::SymbolState;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -135,6 +135,8 @@ pub struct Engine {
     tracked: Vec<u32>,
     /// Symbols whose close came on the reference topic before their market records reached it.
     awaiting_close: Vec<u32>,
+    /// Reference records that a restored symbol has not been told of.
+    news: Vec<(u32, HistoryImage)>,
     breadth: BTreeMap<SessionDate, Breadth>,
 }
 
@@ -151,6 +153,7 @@ impl Engine {
             stage,
             tracked: Vec::new(),
             awaiting_close: Vec::new(),
+            news: Vec::new(),
             breadth: BTreeMap::new(),
         }
     }
@@ -166,6 +169,9 @@ impl Engine {
         observation: &Observation<'_>,
         effects: &mut Effects,
     ) -> Disposition {
+        if !self.news.is_empty() {
+            self.catch_up(effects);
+        }
         let (event_time, disposition) = match observation {
             Observation::Tick(tick) => (tick.ts, self.tick(origin, tick, effects)),
             Observation::Bar(bar) => self.bar(origin, bar, effects),

@@ -108,6 +108,41 @@ impl Engine {
         Disposition::APPLIED
     }
 
+    /// Tells restored symbols of the reference records that came while they were away.
+    pub(super) fn catch_up(&mut self, effects: &mut Effects) {
+        for (id, news) in std::mem::take(&mut self.news) {
+            let at = self.states[id as usize].last_ts;
+            let calendar = self.params.calendar.clone();
+            let calendar = calendar.as_deref();
+            let mut dates: Vec<SessionDate> = [&news.splits, &news.cash, &news.spin_offs, &news.shares]
+                .into_iter()
+                .flatten()
+                .map(|(s, _)| *s)
+                .chain(news.closes.iter().map(|(s, ..)| *s))
+                .collect();
+            dates.sort_unstable();
+            dates.dedup();
+            // By session, so that a close that nobody has measured yet is measured as itself.
+            for date in dates {
+                let of_date = news.of(date);
+                self.revise(id, date, at, effects, |history, calendar| {
+                    history.absorb(calendar, &of_date);
+                    true
+                });
+            }
+            let state = &mut self.states[id as usize];
+            state.cold.history.absorb(calendar, &news);
+            // A close of the session at hand waits for the partition's clock.
+            let cold = &mut state.cold;
+            let has_close = cold.session.is_some_and(|s| cold.history.close(s.date).is_some());
+            if cold.live && !cold.closed && has_close && !cold.awaits_close {
+                cold.awaits_close = true;
+                self.awaiting_close.push(id);
+            }
+            self.rerule(id, effects);
+        }
+    }
+
     /// Judges a session again; `old` is the ruler it was judged by.
     fn rejudge(&mut self, id: u32, at: UnixNanos, measure: &Measure, old: &Ruler, effects: &mut Effects) {
         let rules = &self.params.rules;

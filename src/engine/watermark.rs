@@ -18,6 +18,7 @@ pub enum Watermark {
 impl Engine {
     /// Lets groups, and closes that wait, follow event time. `assigned` are the partitions being read.
     pub fn advance(&mut self, by: Watermark, assigned: &[i32], effects: &mut Effects) {
+        self.catch_up(effects);
         self.settle_awaited(by, effects);
         if self.stage.is_empty() {
             return;

@@ -2,11 +2,11 @@
 
 use crate::harness::{Run, date, params_without_groups};
 use crate::scene::{DAY, SYMBOL, Scene, check_identity, warm};
-use fragility::codec::{decode_snapshot, encode_snapshot};
+use fragility::codec::{decode, decode_snapshot, encode_snapshot};
 use fragility::domain::AlertKind::{Confirm, Correct, Fade, Open, Retract, Update};
 use fragility::domain::AlertState::{Confirmed, Faded, Provisional, Retracted};
-use fragility::domain::{Alert, AlertKind, AlertState, Outcome, Phase, UnixNanos, Unknown};
-use fragility::engine::{Engine, Params, PartitionImage};
+use fragility::domain::{Alert, AlertKind, AlertState, Observation, Outcome, Phase, UnixNanos, Unknown};
+use fragility::engine::{Channel, Effects, Engine, Params, PartitionImage};
 use fragility::market::ReturnMode::{PriceReturn, TotalReturn};
 use fragility::market::{Measure, ReturnMode};
 
@@ -311,4 +311,39 @@ fn doubt_survives_a_restart() {
     let said = run.said();
     assert_eq!(lines(&said), [(Retract, Retracted, 1, 2)]);
     assert_eq!((said[0].session, said[0].sequence), (Some(date(DAY)), 4));
+}
+
+/// What the reference topic said while nobody was there takes effect before the next market record.
+#[test]
+fn records_that_came_during_a_restart_are_news() {
+    let next = |run: &mut Run| {
+        let open = run.session(&next_day(run)).open;
+        run.tick(SYMBOL, open, 50.2);
+        run.said()
+    };
+    let initial = |engine: &mut Engine, json: &str| {
+        let Ok(Observation::Reference(record)) = decode(json.as_bytes()) else { panic!("{json}") };
+        let got = engine.apply_reference(Channel::Initial, &record, &mut Effects::default());
+        assert_eq!(got.outcome, Outcome::Applied);
+    };
+    for is_away in [false, true] {
+        let mut run = morning(params_without_groups());
+        let open = run.session(DAY).open;
+        run.tick(SYMBOL, open, 50.1);
+        run.close(SYMBOL, DAY, 50.2);
+        let first = run.said();
+        if is_away {
+            let image = run.engine.image(&[0]);
+            run.engine = Engine::new(params_without_groups());
+            initial(&mut run.engine, &split(2.0));
+            run.engine.history_loaded();
+            run.engine.restore_partition(UnixNanos(0), 0, &image.partitions[0].1);
+        } else {
+            run.applied(&split(2.0));
+        }
+        let said = next(&mut run);
+        assert_eq!(lines(&said), [(Retract, Retracted, 1, 2)], "{is_away}");
+        assert_eq!((said[0].alert_id, said[0].sequence), (first[0].alert_id, 3));
+        assert_eq!(run.engine.symbol(SYMBOL).unwrap().z.map(|z| z.abs() < 1e-9), Ok(true));
+    }
 }

@@ -179,6 +179,23 @@ pub struct HistoryImage {
     pub desk_by_session: Vec<(SessionDate, Desk)>,
 }
 
+impl HistoryImage {
+    /// What it says about one session.
+    #[must_use]
+    pub fn of(&self, session: SessionDate) -> Self {
+        let of = |list: &[(SessionDate, f64)]| list.iter().filter(|(s, _)| *s == session).copied().collect();
+        Self {
+            closes: self.closes.iter().filter(|(s, ..)| *s == session).copied().collect(),
+            splits: of(&self.splits),
+            cash: of(&self.cash),
+            spin_offs: of(&self.spin_offs),
+            firsts: of(&self.firsts),
+            shares: of(&self.shares),
+            ..Self::default()
+        }
+    }
+}
+
 /// Puts `value` at its place by session; false when it was there already.
 fn upsert<T: PartialEq + Copy>(list: &mut Vec<(SessionDate, T)>, session: SessionDate, value: T) -> bool {
     match list.binary_search_by_key(&session, |(s, _)| *s) {
@@ -473,6 +490,28 @@ impl History {
             shares: self.shares.clone(),
             desk: self.desk,
             desk_by_session: self.desk_by_session.clone(),
+        }
+    }
+
+    /// What `image` knows and this history does not; where both know something, this has the last word.
+    pub fn news(&self, image: &HistoryImage) -> HistoryImage {
+        let unknown = |list: &[(SessionDate, f64)], known: &[(SessionDate, f64)]| {
+            list.iter().filter(|(s, _)| value_of(known, *s).is_none()).copied().collect()
+        };
+        let is_news = |(s, _, basis, _): &&(SessionDate, Price, CloseBasis, bool)| {
+            self.close(*s).is_none_or(|c| c.basis < *basis)
+        };
+        let desks = image.desk_by_session.iter().filter(|(s, _)| value_of(&self.desk_by_session, *s).is_none());
+        HistoryImage {
+            closes: image.closes.iter().filter(is_news).copied().collect(),
+            older: if self.older.len() < image.older.len() { image.older.clone() } else { Vec::new() },
+            splits: unknown(&image.splits, &self.actions.splits),
+            cash: unknown(&image.cash, &self.actions.cash),
+            spin_offs: unknown(&image.spin_offs, &self.actions.spin_offs),
+            firsts: unknown(&image.firsts, &self.firsts),
+            shares: unknown(&image.shares, &self.shares),
+            desk: image.desk.filter(|_| self.desk.is_none()),
+            desk_by_session: desks.copied().collect(),
         }
     }
 
