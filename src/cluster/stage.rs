@@ -1,7 +1,7 @@
 //! Aligns members in event time and hands each group its moments in order.
 
 use super::group::{Group, GroupImage, Moment};
-use super::level::GroupParams;
+use super::level::{GroupParams, Membership};
 use super::member::{MemberClose, MemberUpdate};
 use super::reading::GroupView;
 use crate::domain::{Alert, SessionDate, Symbol, UnixNanos};
@@ -52,12 +52,21 @@ impl Stage {
     }
 
     /// Records a membership in a group that is configured: whether it is news.
-    pub fn membership(&mut self, group: &str, symbol: &Symbol, from: SessionDate, inside: bool) -> bool {
+    ///
+    /// `company` names the company of which the symbol is one of several share classes.
+    pub fn membership(
+        &mut self,
+        group: &str,
+        symbol: &Symbol,
+        from: SessionDate,
+        inside: bool,
+        company: Option<&str>,
+    ) -> bool {
         let Some(group) = self.groups.iter_mut().find(|g| *g.params.name == *group) else { return false };
         if inside {
             self.followed.insert(symbol.clone());
         }
-        group.set_membership(symbol, from, inside)
+        group.set_membership(symbol, Membership { from, inside, company: company.map(Arc::from) })
     }
 
     /// Puts other bounds on the groups there are, by name.

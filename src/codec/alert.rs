@@ -99,6 +99,10 @@ struct LegJson<'a> {
 #[derive(Serialize)]
 struct MemberJson<'a> {
     symbol: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    company: Option<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    classes: Vec<&'a str>,
     z: Option<f64>,
     breached_at: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -269,6 +273,8 @@ fn serialize_cluster<M: SerializeMap>(map: &mut M, alert: &Alert) -> Result<(), 
     let members = || {
         c.members.iter().map(|m| MemberJson {
             symbol: m.symbol.as_str(),
+            company: m.company.as_deref(),
+            classes: m.classes.iter().map(Symbol::as_str).collect(),
             z: m.z.ok().map(rounded),
             breached_at: m.breached_at.map(|t| t.0),
             unknown: reason(&m.z),

@@ -218,8 +218,12 @@ pub struct Leg {
 /// A member's reading within a cluster.
 #[derive(Clone, PartialEq, Debug)]
 pub struct MemberZ {
-    /// Member.
+    /// Member; of a company the class of the largest value.
     pub symbol: Symbol,
+    /// The company, where records name one.
+    pub company: Option<Arc<str>>,
+    /// Its classes in the group, by symbol; none where records name no company.
+    pub classes: Vec<Symbol>,
     /// Its multiple of sigma.
     pub z: Reading,
     /// When it first reached the first tier in this session.

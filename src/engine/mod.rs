@@ -264,12 +264,21 @@ impl Engine {
             }
             Reference::Event { symbol, at, event } => self.event_record(symbol, *at, event),
             Reference::Rename { .. } => Disposition::DEFERRED,
-            Reference::Member { group, symbol, from, .. } => self.membership(group, symbol, *from, true),
-            Reference::Leave { group, symbol, from } => self.membership(group, symbol, *from, false),
+            Reference::Member { group, symbol, from, company } => {
+                self.membership(group, symbol, *from, true, company.as_deref())
+            }
+            Reference::Leave { group, symbol, from } => self.membership(group, symbol, *from, false, None),
         }
     }
 
-    fn membership(&mut self, group: &str, symbol: &Symbol, from: SessionDate, inside: bool) -> Disposition {
+    fn membership(
+        &mut self,
+        group: &str,
+        symbol: &Symbol,
+        from: SessionDate,
+        inside: bool,
+        company: Option<&str>,
+    ) -> Disposition {
         if !self.stage.has(group) {
             return Disposition { outcome: Outcome::Ignored, reason: "unknown_group" };
         }
@@ -277,7 +286,7 @@ impl Engine {
             Ok(id) => id,
             Err(refusal) => return refusal,
         };
-        if self.stage.membership(group, symbol, from, inside) {
+        if self.stage.membership(group, symbol, from, inside, company) {
             self.track(id);
             Disposition::APPLIED
         } else {

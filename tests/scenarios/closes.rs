@@ -174,7 +174,7 @@ fn a_reference_that_comes_late_moves_what_is_open() {
         assert_eq!(alert.reference.as_ref().map(|r| (r.price, r.basis)).unwrap(), (official, "official"));
         assert!(!alert.quality.iter().any(|f| &**f == "REF_PROVISIONAL"));
         // Of 104.5 the move is larger, and so is sigma, which has that close in its window now.
-        assert_eq!(alert.tier, if official > 104.0 { 4.0 } else { 3.0 }, "{official}");
+        assert_eq!(alert.severity, if official > 104.0 { "ELEVATED" } else { "NOTICE" }, "{official}");
         // The session itself has its measure at last.
         assert!(scene.run.measure(SYMBOL, DAY).is_some());
     }
