@@ -125,6 +125,27 @@ impl Group {
         true
     }
 
+    /// Lets the membership of `old` go on under `to`: whether there is one on `from`, or later.
+    pub(super) fn rename(&mut self, old: &Symbol, to: &Symbol, from: SessionDate) -> bool {
+        let Some(changes) = self.memberships.get_mut(old) else { return false };
+        let at_hand = Self::of(changes, from).filter(|m| m.inside).cloned();
+        let later: Vec<Membership> = changes.iter().filter(|m| m.from > from).cloned().collect();
+        if at_hand.is_none() && later.is_empty() {
+            return false;
+        }
+        changes.retain(|m| m.from < from);
+        self.set_membership(old, Membership { from, inside: false, company: None });
+        let at_hand = at_hand.map(|m| Membership { from, ..m });
+        for membership in at_hand.into_iter().chain(later) {
+            self.set_membership(to, membership);
+        }
+        // It still weighs what it weighed.
+        if let Some(value) = self.values.get(old).copied() {
+            self.values.entry(to.clone()).or_insert(value);
+        }
+        true
+    }
+
     /// Whether `symbol` is a member in `session`.
     pub(super) fn holds(&self, symbol: &str, session: SessionDate) -> bool {
         self.memberships.get(symbol).is_some_and(|m| Self::inside(m, session))

@@ -69,6 +69,20 @@ impl Stage {
         group.set_membership(symbol, Membership { from, inside, company: company.map(Arc::from) })
     }
 
+    /// Lets memberships of `old` go on under `to` from a session on: whether there were any.
+    pub fn rename(&mut self, old: &Symbol, to: &Symbol, from: SessionDate) -> bool {
+        let mut any = false;
+        for group in &mut self.groups {
+            any |= group.rename(old, to, from);
+        }
+        if any {
+            // One security, followed once.
+            self.followed.remove(old);
+            self.followed.insert(to.clone());
+        }
+        any
+    }
+
     /// Puts other bounds on the groups there are, by name.
     pub fn reload(&mut self, groups: &[GroupParams], config_hash: &Arc<str>) {
         for group in &mut self.groups {

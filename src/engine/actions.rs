@@ -14,7 +14,7 @@ impl Engine {
         ratio: f64,
         effects: &mut Effects,
     ) -> Disposition {
-        let id = match self.admit(symbol.as_str()) {
+        let id = match self.admit_on(symbol.as_str(), Some(ex_date)) {
             Ok(id) => id,
             Err(refusal) => return refusal,
         };
@@ -34,7 +34,7 @@ impl Engine {
         amount: f64,
         effects: &mut Effects,
     ) -> Disposition {
-        let id = match self.admit(symbol.as_str()) {
+        let id = match self.admit_on(symbol.as_str(), Some(ex_date)) {
             Ok(id) => id,
             Err(refusal) => return refusal,
         };

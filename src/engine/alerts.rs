@@ -109,10 +109,16 @@ impl Engine {
     ) -> Alert {
         let tiers = &self.params.rules;
         let topic = self.params.topic.clone();
-        let state = &mut self.states[id as usize];
-        state.cold.sequence += 1;
+        let name = self.name_on(id, session);
+        let cold = &mut self.states[id as usize].cold;
+        // What is still to be said of a session under an older name counts among that name's records.
+        let sequence = match &mut cold.former {
+            Some((former, sequence)) if *former == name => sequence,
+            _ => &mut cold.sequence,
+        };
+        *sequence += 1;
+        let sequence = *sequence;
         let state = &self.states[id as usize];
-        let entity = Entity::Symbol(state.cold.symbol.clone());
         let reference = ruler.reference;
         let log_return: Reading = reference.map(|r| (moment.price / r.price).ln());
         let kind = what.kind();
@@ -140,14 +146,15 @@ impl Engine {
             (None, _) => Err(Unknown::NoShares),
             (_, Err(gap)) => Err(gap),
         };
+        let entity = Entity::Symbol(name.clone());
         let mut alert = Alert {
             alert_id: alert_id(RULE_SYMBOL, &entity, session, episode.direction, episode.number),
             revision: episode.revision,
-            sequence: state.cold.sequence,
+            sequence,
             kind,
             state: episode.state,
             entity,
-            groups: self.stage.groups_of(state.cold.symbol.as_str(), session),
+            groups: self.stage.groups_of(name.as_str(), session),
             rule: RuleRef { id: RULE_SYMBOL, version: RULE_VERSION, config_hash: self.params.config_hash.clone() },
             session,
             phase,

@@ -34,7 +34,7 @@ impl Engine {
         if ts.is_some_and(|ts| ts < session.begin) {
             return Disposition::NOT_A_SESSION;
         }
-        let id = match self.admit(symbol.as_str()) {
+        let id = match self.admit_on(symbol.as_str(), Some(date)) {
             Ok(id) => id,
             Err(refusal) => return refusal,
         };
@@ -108,7 +108,7 @@ impl Engine {
             // The day's own path is not known: it is judged by its close, as a close alone would be.
             self.bar_path(id, origin, feed, ts, bar.close, path, effects);
         }
-        let symbol = self.states[id as usize].cold.symbol.clone();
+        let symbol = self.name_on(id, Some(date));
         self.close_record(Channel::Market, Some(origin), &symbol, (date, bar.close, CloseBasis::Last, None), effects)
     }
 
@@ -151,9 +151,9 @@ impl Engine {
             effects.alerts.push(alert);
         }
         self.count_breadth(None, &measure);
+        effects.measures.push((self.name_on(id, Some(session.date)), measure));
         let state = &mut self.states[id as usize];
         state.cold.history.set_measured(session.date);
-        effects.measures.push((state.cold.symbol.clone(), measure));
         if state.is_tracked {
             self.close_for_groups(id, session.date, false);
         }
@@ -183,7 +183,7 @@ impl Engine {
         let Some(measure) = state.cold.history.measure(calendar.as_deref(), session) else { return };
         let at_hand = state.cold.session.is_some_and(|s| s.date == session);
         self.stage.close(&MemberClose {
-            symbol: state.cold.symbol.clone(),
+            symbol: self.name_on(id, Some(session)),
             session,
             log_return: measure.log_return,
             z: measure.multiple(),

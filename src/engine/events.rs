@@ -50,7 +50,7 @@ impl Engine {
             (EventAt::Session(date), Some(calendar)) if calendar.session(date).is_some() => (Some(date), None),
             (EventAt::Session(_), _) => return Disposition::NOT_A_SESSION,
         };
-        let id = match self.admit(symbol.as_str()) {
+        let id = match self.admit_on(symbol.as_str(), session) {
             Ok(id) => id,
             Err(refusal) => return refusal,
         };

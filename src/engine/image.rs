@@ -7,7 +7,7 @@ use super::revise::Judged;
 use super::state::{NO_PARTITION, SymbolState};
 use super::{Breadth, Engine, PartitionClock};
 use crate::cluster::GroupImage;
-use crate::domain::{AlertState, CloseBasis, Direction, Event, Interval, Phase, Price, SessionDate, UnixNanos};
+use crate::domain::{AlertState, CloseBasis, Direction, Event, Interval, Phase, Price, SessionDate, Symbol, UnixNanos};
 use crate::estimators::DecayedSquares;
 use crate::market::{Desk, HistoryImage};
 use crate::rules::{Cooldown, Episode, Episodes};
@@ -44,6 +44,8 @@ struct HistoryRecords {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 struct SymbolImage {
     symbol: String,
+    origin: Option<(String, i32)>,
+    former: Option<(String, u64)>,
     last_price: f64,
     last_ts: i64,
     deadline: i64,
@@ -110,6 +112,8 @@ pub struct PartitionImage {
     tiers: Vec<f64>,
     feeds: Vec<String>,
     symbols: Vec<SymbolImage>,
+    /// Renames that its records said: old name, new name, first session.
+    renames: Vec<(String, String, i32)>,
 }
 
 /// What spans partitions.
@@ -230,6 +234,8 @@ impl From<&SymbolState> for SymbolImage {
         let episodes = |list: &[Episode]| list.iter().map(EpisodeImage::from).collect();
         Self {
             symbol: cold.symbol.to_string(),
+            origin: cold.origin.as_ref().map(|(name, since)| (name.to_string(), since.days())),
+            former: cold.former.as_ref().map(|(name, sequence)| (name.to_string(), *sequence)),
             last_price: state.last_price,
             last_ts: state.last_ts.0,
             deadline: state.deadline.0,
@@ -268,7 +274,8 @@ impl Engine {
         let partition = |p: &i32| {
             let symbols = self.states.iter().filter(|s| s.partition == *p).map(SymbolImage::from).collect();
             let event_time = self.partitions.get(p).map_or(i64::MIN, |c| c.event_time.0);
-            (*p, PartitionImage { event_time, tiers: self.params.rules.tiers.clone(), feeds: feeds.clone(), symbols })
+            let (tiers, feeds) = (self.params.rules.tiers.clone(), feeds.clone());
+            (*p, PartitionImage { event_time, tiers, feeds, symbols, renames: self.renames.of(*p) })
         };
         let (watermark, groups) = self.stage.image();
         EngineImage {
@@ -293,9 +300,7 @@ impl Engine {
         self.stage.restore(UnixNanos(image.watermark), groups);
         // Members by record, known from history before the image named them.
         for id in (0_u32..).take(self.states.len()) {
-            if self.stage.follows(self.states[id as usize].cold.symbol.as_str()) {
-                self.track(id);
-            }
+            self.track_if_followed(id);
         }
         for (session, [count, valid, up, down]) in image.breadth {
             self.breadth.insert(date(session), Breadth { count, valid, up, down });
@@ -309,8 +314,10 @@ impl Engine {
         self.partitions.insert(partition, PartitionClock { event_time, heard_at: now });
         let feeds: Vec<Option<u16>> =
             image.feeds.iter().map(|f| if f.is_empty() { Some(0) } else { self.feed(f) }).collect();
+        self.restore_renames(partition, &image.renames);
         for symbol in &image.symbols {
-            let Ok(id) = self.admit(&symbol.symbol) else { continue };
+            let origin = symbol.origin.as_ref().and_then(|(s, d)| Some((Symbol::new(s).ok()?, date(*d))));
+            let Ok(id) = self.admit_image(&symbol.symbol, origin) else { continue };
             self.restore_symbol(id, partition, symbol, &image.tiers, &feeds);
             if self.states[id as usize].cold.awaits_close {
                 self.awaiting_close.push(id);
@@ -359,6 +366,7 @@ impl Engine {
         cold.live = image.live;
         cold.awaits_close = image.awaits_close;
         cold.sequence = image.sequence;
+        cold.former = image.former.as_ref().and_then(|(s, n)| Some((Symbol::new(s).ok()?, *n)));
         cold.regular_last = image.regular_last;
         cold.breached_at = image.breached_at.map(UnixNanos);
         cold.flags = image.flags.iter().map(|f| f.as_str().into()).collect();
@@ -401,6 +409,7 @@ impl Engine {
         for state in self.states.iter_mut().filter(|s| s.partition == partition) {
             let mut fresh = SymbolState::new(state.cold.symbol.clone(), params);
             fresh.cold.history = std::mem::take(&mut state.cold.history);
+            fresh.cold.origin = state.cold.origin.take();
             fresh.cold.events = std::mem::take(&mut state.cold.events);
             if state.is_tracked {
                 fresh.start_tracking();

@@ -15,7 +15,7 @@ impl Engine {
         if let Err(refusal) = self.check_time(origin, tick.ts) {
             return refusal;
         }
-        let id = match self.lookup(&tick.symbol) {
+        let id = match self.lookup_at(&tick.symbol, tick.ts) {
             Ok(id) => id,
             Err(refusal) => return refusal,
         };
@@ -127,7 +127,7 @@ impl Engine {
         if !bar.is_final {
             return Disposition::NOT_FINAL;
         }
-        let id = match self.lookup(&bar.symbol) {
+        let id = match self.lookup_at(&bar.symbol, ts.plus(-1)) {
             Ok(id) => id,
             Err(refusal) => return refusal,
         };

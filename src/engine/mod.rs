@@ -13,6 +13,7 @@ mod events;
 mod image;
 mod market;
 mod params;
+mod renames;
 mod revise;
 mod session;
 mod state;
@@ -26,6 +27,7 @@ pub use watermark::Watermark;
 use crate::cluster::{GroupView, Stage};
 use crate::domain::{Alert, DividendKind, Observation, Outcome, Reference, SessionDate, Symbol, UnixNanos};
 use crate::market::{Calendar, HistoryImage, Measure};
+use renames::Renames;
 use state::SymbolState;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -72,6 +74,8 @@ impl Disposition {
     const TIME: Self = Self { outcome: Outcome::Rejected, reason: "event_time" };
     const NOT_A_SESSION: Self = Self { outcome: Outcome::Rejected, reason: "not_a_session" };
     const DIVIDEND: Self = Self { outcome: Outcome::Rejected, reason: "dividend_exceeds_price" };
+    const RENAME: Self = Self { outcome: Outcome::Rejected, reason: "rename" };
+    const RENAMES_FULL: Self = Self { outcome: Outcome::Rejected, reason: "renames_full" };
     const UNIVERSE_FULL: Self = Self { outcome: Outcome::Rejected, reason: "universe_full" };
     const FEEDS_FULL: Self = Self { outcome: Outcome::Rejected, reason: "feeds_full" };
     const UNKNOWN_SYMBOL: Self = Self { outcome: Outcome::UnknownSymbol, reason: "unknown_symbol" };
@@ -135,6 +139,9 @@ pub struct Engine {
     tracked: Vec<u32>,
     /// Symbols whose close came on the reference topic before their market records reached it.
     awaiting_close: Vec<u32>,
+    renames: Renames,
+    /// Securities whose names a rename touches.
+    by_origin: BTreeMap<renames::Origin, u32>,
     /// Reference records that a restored symbol has not been told of.
     news: Vec<(u32, HistoryImage)>,
     breadth: BTreeMap<SessionDate, Breadth>,
@@ -153,6 +160,8 @@ impl Engine {
             stage,
             tracked: Vec::new(),
             awaiting_close: Vec::new(),
+            renames: Renames::default(),
+            by_origin: BTreeMap::new(),
             news: Vec::new(),
             breadth: BTreeMap::new(),
         }
@@ -220,9 +229,10 @@ impl Engine {
         let disposition = self.reference_record(channel, origin, record, effects);
         // What a partition says about a symbol is in that partition's snapshot, ticks or not.
         if let Some(origin) = origin
-            && let Some(id) = self.index.get(record.symbol().as_str())
+            && let session = renames::session_of(record, self.params.calendar.as_deref())
+            && let Some(id) = self.known_on(record.symbol(), session)
         {
-            self.states[*id as usize].partition = origin.partition;
+            self.states[id as usize].partition = origin.partition;
         }
         disposition
     }
@@ -246,24 +256,28 @@ impl Engine {
                     self.dividend_record(symbol, *session, DividendKind::Cash, *amount, effects);
                 }
                 if let Some(shares) = shares {
-                    self.with_history(symbol, effects, |history, _| history.set_shares(*session, *shares));
+                    self.with_history(symbol, Some(*session), effects, |history, _| {
+                        history.set_shares(*session, *shares)
+                    });
                 }
                 let official = crate::domain::CloseBasis::Official;
                 self.close_record(channel, origin, symbol, (*session, *close, official, None), effects)
             }
             Reference::Split { symbol, ex_date, ratio } => self.split_record(symbol, *ex_date, *ratio, effects),
             Reference::Shares { symbol, session, shares } => {
-                self.with_history(symbol, effects, |history, _| history.set_shares(*session, *shares))
+                self.with_history(symbol, Some(*session), effects, |history, _| history.set_shares(*session, *shares))
             }
             Reference::Desk { symbol, session, prev_close, sigma_daily } => {
                 let desk = crate::market::Desk { price: *prev_close, sigma: *sigma_daily };
-                self.with_history(symbol, effects, |history, _| history.set_desk(*session, desk))
+                self.with_history(symbol, *session, effects, |history, _| history.set_desk(*session, desk))
             }
             Reference::Dividend { symbol, ex_date, amount, kind } => {
                 self.dividend_record(symbol, *ex_date, *kind, *amount, effects)
             }
             Reference::Event { symbol, at, event } => self.event_record(symbol, *at, event),
-            Reference::Rename { .. } => Disposition::DEFERRED,
+            Reference::Rename { symbol, to, from } => {
+                self.rename_record(renames::partition_of(origin), (symbol, to, *from), effects)
+            }
             Reference::Member { group, symbol, from, company } => {
                 self.membership(group, symbol, *from, true, company.as_deref())
             }
@@ -282,11 +296,12 @@ impl Engine {
         if !self.stage.has(group) {
             return Disposition { outcome: Outcome::Ignored, reason: "unknown_group" };
         }
-        let id = match self.admit(symbol.as_str()) {
+        let id = match self.admit_on(symbol.as_str(), Some(from)) {
             Ok(id) => id,
             Err(refusal) => return refusal,
         };
         if self.stage.membership(group, symbol, from, inside, company) {
+            self.rename_members(symbol);
             self.track(id);
             Disposition::APPLIED
         } else {
@@ -298,10 +313,11 @@ impl Engine {
     fn with_history(
         &mut self,
         symbol: &Symbol,
+        session: Option<SessionDate>,
         effects: &mut Effects,
         change: impl FnOnce(&mut crate::market::History, Option<&Calendar>) -> bool,
     ) -> Disposition {
-        let id = match self.admit(symbol.as_str()) {
+        let id = match self.admit_on(symbol.as_str(), session) {
             Ok(id) => id,
             Err(refusal) => return refusal,
         };
@@ -321,13 +337,6 @@ impl Engine {
         match origin.timestamp {
             Some(logged) if ts > logged.plus(self.params.lead_max) => Err(Disposition::FUTURE),
             _ => Ok(()),
-        }
-    }
-
-    fn lookup(&mut self, symbol: &str) -> Result<u32, Disposition> {
-        match self.index.get(symbol) {
-            Some(id) => Ok(*id),
-            None => self.admit(symbol),
         }
     }
 

@@ -93,9 +93,9 @@ impl Engine {
                 continue;
             }
             self.count_breadth(old, &measure);
+            effects.measures.push((self.name_on(id, Some(measure.session)), measure.clone()));
             let state = &mut self.states[id as usize];
             state.cold.history.set_measured(measure.session);
-            effects.measures.push((state.cold.symbol.clone(), measure.clone()));
             if state.is_tracked {
                 self.close_for_groups(id, measure.session, false);
             }

@@ -44,6 +44,7 @@ impl Engine {
         }
         self.settle_passed_over(id, session, effects);
         self.finish_session(id, effects);
+        self.take_name(id, session.date);
         let state = &mut self.states[id as usize];
         let cold = &mut state.cold;
         cold.session = Some(session);

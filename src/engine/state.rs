@@ -2,6 +2,7 @@
 
 use super::events::Dated;
 use super::params::Params;
+use super::renames::Origin;
 use super::revise::Judged;
 use crate::domain::{Direction, Phase, Reading, SessionDate, Symbol, UnixNanos, Unknown};
 use crate::estimators::{DecayedSquares, log_multiple, threshold_price};
@@ -53,7 +54,12 @@ impl Ruler {
 /// What only changes with sessions, closes and episodes.
 #[derive(Clone, Debug)]
 pub(super) struct Cold {
+    /// Its name in the session at hand.
     pub(super) symbol: Symbol,
+    /// Which security it is, where a rename touches its name.
+    pub(super) origin: Option<Origin>,
+    /// Its name before, and the records sent under it.
+    pub(super) former: Option<(Symbol, u64)>,
     pub(super) history: History,
     pub(super) session: Option<Session>,
     pub(super) phase: Phase,
@@ -171,6 +177,8 @@ impl SymbolState {
             is_tracked: false,
             cold: Box::new(Cold {
                 symbol,
+                origin: None,
+                former: None,
                 history: History::new(params.return_mode),
                 session: None,
                 phase,

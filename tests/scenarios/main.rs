@@ -9,5 +9,6 @@ mod closes;
 mod episodes;
 mod groups;
 mod inputs;
+mod renames;
 mod scene;
 mod sessions;

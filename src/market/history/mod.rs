@@ -9,10 +9,12 @@
 
 mod actions;
 mod flags;
+mod image;
 mod suspicion;
 
 pub use actions::ReturnMode;
 pub use flags::{Flag, Flags};
+pub use image::HistoryImage;
 
 use super::Calendar;
 use crate::domain::{CloseBasis, DividendKind, Price, SessionDate, Unknown};
@@ -154,46 +156,6 @@ pub struct History {
     shares: Vec<(SessionDate, f64)>,
     desk: Option<Desk>,
     desk_by_session: Vec<(SessionDate, Desk)>,
-}
-
-/// The plain content of a [`History`], for snapshots.
-#[derive(Clone, PartialEq, Debug, Default)]
-pub struct HistoryImage {
-    /// Closes by session, and whether the session has been measured.
-    pub closes: Vec<(SessionDate, Price, CloseBasis, bool)>,
-    /// Known returns of sessions before, oldest first.
-    pub older: Vec<f64>,
-    /// Splits by ex-date.
-    pub splits: Vec<(SessionDate, f64)>,
-    /// Cash dividends by ex-date.
-    pub cash: Vec<(SessionDate, f64)>,
-    /// Spin-offs by ex-date.
-    pub spin_offs: Vec<(SessionDate, f64)>,
-    /// First prices by session.
-    pub firsts: Vec<(SessionDate, f64)>,
-    /// Share counts by session.
-    pub shares: Vec<(SessionDate, f64)>,
-    /// Desk reference for every session.
-    pub desk: Option<Desk>,
-    /// Desk references by session.
-    pub desk_by_session: Vec<(SessionDate, Desk)>,
-}
-
-impl HistoryImage {
-    /// What it says about one session.
-    #[must_use]
-    pub fn of(&self, session: SessionDate) -> Self {
-        let of = |list: &[(SessionDate, f64)]| list.iter().filter(|(s, _)| *s == session).copied().collect();
-        Self {
-            closes: self.closes.iter().filter(|(s, ..)| *s == session).copied().collect(),
-            splits: of(&self.splits),
-            cash: of(&self.cash),
-            spin_offs: of(&self.spin_offs),
-            firsts: of(&self.firsts),
-            shares: of(&self.shares),
-            ..Self::default()
-        }
-    }
 }
 
 /// Puts `value` at its place by session; false when it was there already.
@@ -475,76 +437,6 @@ impl History {
                 let (reference, _) = self.actions.carry(before.price.get(), before.session, close.session);
                 (close.price.get() / reference).ln()
             });
-        }
-    }
-
-    /// The plain content.
-    pub fn image(&self) -> HistoryImage {
-        HistoryImage {
-            closes: self.closes.iter().map(|c| (c.session, c.price, c.basis, c.is_measured)).collect(),
-            older: self.older.iter().copied().collect(),
-            splits: self.actions.splits.clone(),
-            cash: self.actions.cash.clone(),
-            spin_offs: self.actions.spin_offs.clone(),
-            firsts: self.firsts.clone(),
-            shares: self.shares.clone(),
-            desk: self.desk,
-            desk_by_session: self.desk_by_session.clone(),
-        }
-    }
-
-    /// What `image` knows and this history does not; where both know something, this has the last word.
-    pub fn news(&self, image: &HistoryImage) -> HistoryImage {
-        let unknown = |list: &[(SessionDate, f64)], known: &[(SessionDate, f64)]| {
-            list.iter().filter(|(s, _)| value_of(known, *s).is_none()).copied().collect()
-        };
-        let is_news = |(s, _, basis, _): &&(SessionDate, Price, CloseBasis, bool)| {
-            self.close(*s).is_none_or(|c| c.basis < *basis)
-        };
-        let desks = image.desk_by_session.iter().filter(|(s, _)| value_of(&self.desk_by_session, *s).is_none());
-        HistoryImage {
-            closes: image.closes.iter().filter(is_news).copied().collect(),
-            older: if self.older.len() < image.older.len() { image.older.clone() } else { Vec::new() },
-            splits: unknown(&image.splits, &self.actions.splits),
-            cash: unknown(&image.cash, &self.actions.cash),
-            spin_offs: unknown(&image.spin_offs, &self.actions.spin_offs),
-            firsts: unknown(&image.firsts, &self.firsts),
-            shares: unknown(&image.shares, &self.shares),
-            desk: image.desk.filter(|_| self.desk.is_none()),
-            desk_by_session: desks.copied().collect(),
-        }
-    }
-
-    /// Adds the records of `image`; those it knows change nothing.
-    pub fn absorb(&mut self, calendar: Option<&Calendar>, image: &HistoryImage) {
-        for (session, ratio) in &image.splits {
-            self.set_split(calendar, *session, *ratio);
-        }
-        for (kind, list) in [(DividendKind::Cash, &image.cash), (DividendKind::SpinOff, &image.spin_offs)] {
-            for (session, amount) in list {
-                self.set_dividend(calendar, *session, kind, *amount);
-            }
-        }
-        for (session, price) in &image.firsts {
-            self.set_first(calendar, *session, *price);
-        }
-        if self.closes.len() < CLOSES_KEPT && self.older.len() < image.older.len() {
-            self.older = image.older.iter().copied().collect();
-        }
-        for (session, price, basis, is_measured) in &image.closes {
-            self.set_close(calendar, *session, *price, *basis);
-            if *is_measured {
-                self.set_measured(*session);
-            }
-        }
-        for (session, shares) in &image.shares {
-            self.set_shares(*session, *shares);
-        }
-        for (session, desk) in &image.desk_by_session {
-            self.set_desk(Some(*session), *desk);
-        }
-        if let Some(desk) = image.desk {
-            self.set_desk(None, desk);
         }
     }
 }
