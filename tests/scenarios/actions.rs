@@ -347,3 +347,46 @@ fn records_that_came_during_a_restart_are_news() {
         assert_eq!(run.engine.symbol(SYMBOL).unwrap().z.map(|z| z.abs() < 1e-9), Ok(true));
     }
 }
+
+/// A year of two percent a day, then two months at one level: the flags are in the alert, after a restart too.
+#[test]
+fn unusual_calm_is_flagged() {
+    for (calm, step, expected) in [
+        (40, 0.001, vec!["LOW_SIGMA", "PINNED"]),
+        (40, 0.02, vec![]),
+        // A steady climb is as calm, and at no one level.
+        (40, 1.0, vec!["LOW_SIGMA"]),
+        // Too short a history to say.
+        (0, 0.001, vec![]),
+    ] {
+        let mut run = Run::new(params_without_groups());
+        let before: Vec<String> =
+            run.calendar.sessions().iter().filter(|s| s.date < date(DAY)).map(|s| s.date.to_string()).collect();
+        let days = if calm > 0 { 300 } else { 250 };
+        let mut price = 100.0;
+        for (at, session) in before[before.len() - days..].iter().enumerate() {
+            let odd = if at % 2 == 0 { 1.0 } else { -1.0 };
+            let is_calm = at >= days - 40;
+            price *= f64::exp(match (is_calm, step) {
+                (false, _) => 0.02 * odd,
+                (true, 1.0) => 0.01 + 0.001 * odd,
+                (true, step) => step * odd,
+            });
+            run.close(SYMBOL, session, price);
+        }
+        let image = run.engine.image(&[0]);
+        run.engine = Engine::new(params_without_groups());
+        run.engine.restore_partition(UnixNanos(0), 0, &image.partitions[0].1);
+        run.said();
+        let open = run.session(DAY).open;
+        run.tick(SYMBOL, open, price * 1.1);
+        run.close(SYMBOL, DAY, price * 1.1);
+        let said = run.said();
+        assert!(!said.is_empty());
+        for alert in &said {
+            let flags: Vec<&str> = alert.quality.iter().map(|f| &**f).collect();
+            assert_eq!(flags, expected, "{calm} {step}");
+        }
+        assert_eq!(measure(&run).flags.names().collect::<Vec<_>>(), expected);
+    }
+}

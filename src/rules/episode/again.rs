@@ -126,9 +126,9 @@ impl Episodes {
         }
     }
 
-    /// Takes the verdict of a settled session's confirmed episodes back: its close has come into doubt.
+    /// Takes the verdict of a session's episodes back, where they have one that holds: its close has come into doubt.
     pub fn suspend(settled: &mut [Episode], ts: UnixNanos, emit: &mut impl FnMut(Judgement, &Episode)) {
-        for episode in settled.iter_mut().filter(|e| e.state == AlertState::Confirmed) {
+        for episode in settled.iter_mut().filter(|e| matches!(e.state, AlertState::Confirmed | AlertState::Expired)) {
             episode.state = AlertState::Provisional;
             episode.sent_at = ts;
             emit(Judgement::Correct, episode);
@@ -247,6 +247,9 @@ mod tests {
 
     #[test]
     fn a_verdict_in_doubt_is_taken_back_once() {
+        let mut expired = after(&[-8.5]).expire(at(5), &mut |_, _| {});
+        Episodes::suspend(&mut expired, at(9), &mut |_, _| {});
+        assert_eq!(expired[0].state, Provisional);
         let mut settled = after(&[-8.5]).settle(&rules(), at(5), -8.0, &mut |_, _| {});
         for expected in [1, 0] {
             let mut said = 0;
