@@ -83,6 +83,9 @@ pub(crate) struct ReplayArgs {
     /// Write one line per symbol and session here
     #[arg(long, value_name = "FILE")]
     pub(crate) measures: Option<PathBuf>,
+    /// Write the volatilities beside the canonical one here, one line per symbol and session
+    #[arg(long, value_name = "FILE")]
+    pub(crate) modes: Option<PathBuf>,
     /// Write one line per session here
     #[arg(long, value_name = "FILE")]
     pub(crate) summary: Option<PathBuf>,

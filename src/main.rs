@@ -34,6 +34,7 @@ fn run(cli: Cli) -> Result<ExitCode, AppError> {
                 range: range.map_err(|e| AppError::Usage(e.to_string()))?,
                 alerts: Some(args.alerts),
                 measures: args.measures,
+                modes: args.modes,
                 summary: args.summary,
                 accounting: args.accounting,
                 dead_letters: args.dead_letters,

@@ -1,9 +1,10 @@
 //! Alerts to JSON: `fragility.alert.v1`, and the short form of the benchmark.
 
-use crate::domain::{Alert, Reading, RulerView, Symbol, Unknown, WindowMove};
+use crate::domain::{Alert, EchoView, ModeView, Reading, RulerView, Symbol, Unknown, WindowMove};
 use crate::estimators::SURVIVAL_MODEL;
 use serde::Serialize;
 use serde::ser::{SerializeMap, SerializeSeq, Serializer};
+use std::collections::BTreeMap;
 
 /// Multiples of sigma are published with four decimals; decisions are made on the unrounded.
 fn rounded(value: f64) -> f64 {
@@ -57,6 +58,34 @@ struct WindowJson {
     first: String,
     last: String,
     max_abs_return: f64,
+    echo: Option<EchoJson>,
+}
+
+/// The echo of a window's largest return, in records and in `--modes`.
+#[derive(Serialize)]
+pub(super) struct EchoJson {
+    session: String,
+    share: f64,
+    sigma_without: Option<f64>,
+    sessions_left: usize,
+}
+
+pub(super) fn echo_json(echo: &EchoView) -> EchoJson {
+    let EchoView { session, share, sigma_without, sessions_left } = *echo;
+    EchoJson { session: session.to_string(), share, sigma_without, sessions_left }
+}
+
+#[derive(Serialize)]
+struct ModeJson {
+    sigma: Option<f64>,
+    z: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unknown: Option<&'static str>,
+}
+
+fn mode_json(mode: &ModeView) -> ModeJson {
+    let unknown = mode.sigma.err().or(mode.z.err()).map(Unknown::name);
+    ModeJson { sigma: mode.sigma.ok(), z: mode.z.ok().map(rounded), unknown }
 }
 
 #[derive(Serialize)]
@@ -236,8 +265,11 @@ impl Serialize for AlertJson<'_> {
             first: w.first.to_string(),
             last: w.last.to_string(),
             max_abs_return: w.max_abs_return,
+            echo: w.echo.as_ref().map(echo_json),
         });
         map.serialize_entry("window", &window)?;
+        let modes = reasons.any("modes", &a.modes).map(|list| list.iter().map(|m| (m.name, mode_json(m))));
+        map.serialize_entry("modes", &modes.map(Iterator::collect::<BTreeMap<_, _>>))?;
         map.serialize_entry("log_return", &reasons.field("log_return", a.log_return))?;
         map.serialize_entry("simple_return", &reasons.field("simple_return", a.simple_return))?;
         map.serialize_entry("price", &reasons.field("price", a.price))?;

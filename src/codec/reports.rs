@@ -1,8 +1,10 @@
 //! Measures, summary and accounting as JSON lines.
 
+use super::alert::echo_json;
 use crate::cluster::GroupView;
-use crate::domain::{Accounts, Outcome, SessionDate, Symbol, Tick, UnixNanos};
+use crate::domain::{Accounts, Outcome, Reading, SessionDate, Symbol, Tick, UnixNanos};
 use crate::engine::{Breadth, Origin, SurvivalScore};
+use crate::estimators::{DailyModes, Mode, WindowEcho};
 use crate::market::{GroupCurve, Measure, Sigma};
 use serde_json::{Map, Value, json};
 
@@ -44,6 +46,27 @@ pub fn encode_measure(symbol: &Symbol, measure: &Measure, out: &mut Vec<u8>) {
         n: measure.n,
         flags,
     };
+    let _ = serde_json::to_writer(out, &line);
+}
+
+/// One line of `--modes`: the volatilities of a symbol and session beside the canonical one, and the echo in
+/// its window; null is named in `unknown`.
+pub fn encode_modes(
+    symbol: &Symbol,
+    session: SessionDate,
+    (modes, echo): &(DailyModes, Option<WindowEcho>),
+    out: &mut Vec<u8>,
+) {
+    let sigma: Map<String, Value> = modes.iter().map(|(m, s)| (m.name().to_owned(), json!(s.ok()))).collect();
+    let reason = |(m, s): (Mode, Reading)| Some((m.name().to_owned(), s.err()?.name().into()));
+    let unknown: Map<String, Value> = modes.iter().filter_map(reason).collect();
+    let line = json!({
+        "symbol": symbol.as_str(),
+        "session": session.to_string(),
+        "sigma": sigma,
+        "unknown": unknown,
+        "echo": echo.as_ref().map(|e| echo_json(&e.view())),
+    });
     let _ = serde_json::to_writer(out, &line);
 }
 

@@ -3,12 +3,13 @@
 use super::calendar::read_overlay;
 use super::eligibility::read_eligibility;
 use super::input::check_input;
-use super::raw::{Raw, RawFeed, RawGroup, RawLevel, RawProperty, RawQuarantine};
+use super::raw::{Raw, RawFeed, RawGroup, RawLevel, RawModes, RawProperty, RawQuarantine};
 use super::ruler::check_ruler;
 use crate::cluster::{GroupParams, LevelBounds};
 use crate::codec::Decoder;
 use crate::domain::{NANOS_PER_SEC, Symbol};
 use crate::engine::{FeedParams, Params, StaleRules, Universe};
+use crate::estimators::{GarchParams, ModeParams};
 use crate::market::eligibility::{GateParams, Table, VENUES_KEPT};
 use crate::market::{Calendar, QuarantineRules, ReturnMode};
 use crate::rules::EpisodeRules;
@@ -290,6 +291,7 @@ fn check_params(c: &mut Checker, raw: &Raw, hashed: &str) -> Params {
         calendar,
         return_mode,
         rules,
+        modes: check_modes(c, &raw.modes),
         ruler: check_ruler(c, &raw.ruler),
         half_lives: [
             c.real("volatility.fast_half_life_secs", raw.volatility.fast_half_life_secs, 0.001, 1e6),
@@ -314,6 +316,14 @@ fn check_params(c: &mut Checker, raw: &Raw, hashed: &str) -> Params {
         group_interval: millis(c.whole("cluster.interval_ms", raw.cluster.interval_ms, 10, 60_000)),
         config_hash: hash.simple().to_string().into(),
     }
+}
+
+fn check_modes(c: &mut Checker, raw: &RawModes) -> Arc<ModeParams> {
+    let garch = GarchParams::new(raw.garch.omega, raw.garch.alpha, raw.garch.beta);
+    if let Err(error) = &garch {
+        c.refuse("modes.garch", error.to_string());
+    }
+    Arc::new(ModeParams { garch: garch.ok(), ..ModeParams::default() })
 }
 
 fn count(value: i64) -> usize {

@@ -265,11 +265,12 @@ impl Merged {
 
     /// The settings that can change an alert, in one canonical text.
     fn hash_text(&self) -> String {
-        const DECIDES: [&str; 9] = [
+        const DECIDES: [&str; 10] = [
             "rules.",
             "market.",
             "volatility.",
             "ruler.",
+            "modes.",
             "cluster.",
             "groups.",
             "feeds.",

@@ -18,12 +18,27 @@ pub(super) struct Raw {
     pub(super) market: RawMarket,
     pub(super) volatility: RawVolatility,
     pub(super) ruler: RawRuler,
+    pub(super) modes: RawModes,
     pub(super) rules: RawRules,
     pub(super) cluster: RawCluster,
     #[serde(default)]
     pub(super) groups: BTreeMap<String, RawGroup>,
     #[serde(default)]
     pub(super) feeds: BTreeMap<String, RawFeed>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawModes {
+    pub(super) garch: RawGarch,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawGarch {
+    pub(super) omega: f64,
+    pub(super) alpha: f64,
+    pub(super) beta: f64,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -153,8 +153,34 @@ pub struct WindowView {
     pub first: SessionDate,
     /// Session of the last.
     pub last: SessionDate,
-    /// Largest absolute return in it: how much one old shock weighs.
+    /// Largest absolute return in it.
     pub max_abs_return: f64,
+    /// How much of it is that one return; `None` when it has not moved at all.
+    pub echo: Option<EchoView>,
+}
+
+/// The echo of a window's largest return.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct EchoView {
+    /// Its session.
+    pub session: SessionDate,
+    /// Its square over the sum of the window's squares.
+    pub share: f64,
+    /// Sample standard deviation of the others.
+    pub sigma_without: Option<f64>,
+    /// Sessions until the first whose window does not hold it; 1 is the next one.
+    pub sessions_left: usize,
+}
+
+/// A volatility beside the canonical one, and the multiple by it.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct ModeView {
+    /// Its name.
+    pub name: &'static str,
+    /// Daily volatility before the session.
+    pub sigma: Reading,
+    /// `log_return / sigma`.
+    pub z: Reading,
 }
 
 /// The price a move is measured from.
@@ -325,6 +351,8 @@ pub struct Alert {
     pub sigma_daily: Reading,
     /// Its window.
     pub window: Result<WindowView, Unknown>,
+    /// Volatilities beside it; never mixed with it.
+    pub modes: Result<Vec<ModeView>, Unknown>,
     /// `ln(price / reference)`.
     pub log_return: Reading,
     /// `price / reference - 1`.

@@ -12,8 +12,8 @@ mod time;
 mod unknown;
 
 pub use alert::{
-    Alert, AlertKind, AlertState, ClusterView, Direction, Entity, Leg, MemberZ, NextTier, Reading, ReferencePrice,
-    RuleRef, RulerView, Source, UsdChange, WindowMove, WindowView,
+    Alert, AlertKind, AlertState, ClusterView, Direction, EchoView, Entity, Leg, MemberZ, ModeView, NextTier, Reading,
+    ReferencePrice, RuleRef, RulerView, Source, UsdChange, WindowMove, WindowView,
 };
 pub use identity::{RULE_CLUSTER, RULE_SYMBOL, RULE_VERSION, alert_id};
 pub use observation::{

@@ -6,7 +6,7 @@ use crate::domain::{
     Alert, AlertKind, AlertState, Entity, NextTier, Phase, RULE_SYMBOL, RULE_VERSION, Reading, ReferencePrice, RuleRef,
     RulerView, SessionDate, Source, UnixNanos, Unknown, UsdChange, WindowView, alert_id,
 };
-use crate::estimators::threshold_price;
+use crate::estimators::{threshold_price, window_echo};
 use crate::market::{Flag, Sigma};
 use crate::rules::{Amended, Episode, Judgement, Step, Verdict};
 use std::sync::Arc;
@@ -177,6 +177,7 @@ impl Engine {
             survival,
             sigma_daily: ruler.sigma.number().ok_or(Unknown::Warming),
             window: window.as_ref().map(|w| view_of(w)).map_err(|e| *e),
+            modes: self.modes_of(id, session, moved(|price, reference| (price / reference).ln())),
             log_return: moved(|price, reference| (price / reference).ln()),
             simple_return: moved(|price, reference| price / reference - 1.0),
             price: moment.price,
@@ -208,7 +209,8 @@ fn window_of(state: &SymbolState, session: Option<SessionDate>) -> Window {
 fn view_of(window: &[(SessionDate, f64)]) -> WindowView {
     let max_abs_return = window.iter().fold(0.0_f64, |m, (_, r)| m.max(r.abs()));
     let edge = |at: Option<&(SessionDate, f64)>| at.map_or(SessionDate::MIN, |(s, _)| *s);
-    WindowView { n: window.len(), first: edge(window.first()), last: edge(window.last()), max_abs_return }
+    let echo = window_echo(window).map(|e| e.view());
+    WindowView { n: window.len(), first: edge(window.first()), last: edge(window.last()), max_abs_return, echo }
 }
 
 /// What the deciding price is: provisional until a close decides.

@@ -103,6 +103,7 @@ impl Engine {
     ) -> Disposition {
         let state = &mut self.states[id as usize];
         state.cold.day.opens.set(date, bar.open, OpenBasis::Day);
+        state.cold.history.set_range(date, [bar.open, bar.high, bar.low]);
         if ts >= state.last_ts && !(state.cold.closed && state.cold.session.is_some_and(|s| s.date >= date)) {
             // The day's own path is not known: it is judged by its close, as a close alone would be.
             self.walk_bar(id, origin, feed, ts, (bar, bar.close), effects);

@@ -7,10 +7,10 @@
 use super::state::{Ruler, SymbolState};
 use super::{Disposition, Engine};
 use crate::domain::{
-    CURVE_BUCKETS, CurveTarget, Direction, Outcome, Phase, Price, Reading, RulerView, SessionDate, Symbol, UnixNanos,
-    Unknown, WindowMove,
+    CURVE_BUCKETS, CurveTarget, Direction, ModeView, Outcome, Phase, Price, Reading, RulerView, SessionDate, Symbol,
+    UnixNanos, Unknown, WindowMove,
 };
-use crate::estimators::{WINDOW_SECS, WindowMoves, survival};
+use crate::estimators::{DailyModes, Mode, WINDOW_SECS, WindowEcho, WindowMoves, survival};
 use crate::market::{Curve, LearnedCurve, OpenBasis, Opens, RulerParams, VarianceClock, overnight_share};
 use std::sync::Arc;
 
@@ -126,12 +126,41 @@ impl Engine {
         DayReading { z_adjusted: z.map(|z| clock.adjusted(z, at)), ruler: Ok(view_of(&clock, at)), windows }
     }
 
-    /// Takes an opening price from a daily history.
-    pub(super) fn open_record(&mut self, symbol: &Symbol, session: SessionDate, open: Price) {
-        // A symbol that is not admitted is refused with the close beside its open.
-        if let Ok(id) = self.admit(symbol.as_str()) {
-            self.states[id as usize].cold.day.opens.set(session, open, OpenBasis::Day);
+    /// Takes open, high and low from a daily history.
+    pub(super) fn range_record(&mut self, symbol: &Symbol, session: SessionDate, range: [Price; 3]) {
+        // A symbol that is not admitted is refused with the close beside its range.
+        if let Ok(id) = self.admit_on(symbol.as_str(), Some(session)) {
+            let cold = &mut self.states[id as usize].cold;
+            cold.day.opens.set(session, range[0], OpenBasis::Day);
+            cold.history.set_range(session, range);
         }
+    }
+
+    /// What the other volatilities make of a move; a desk's own ruler stands alone.
+    pub(super) fn modes_of(
+        &self,
+        id: u32,
+        session: Option<SessionDate>,
+        log_return: Reading,
+    ) -> Result<Vec<ModeView>, Unknown> {
+        let history = &self.states[id as usize].cold.history;
+        let session = session.ok_or(Unknown::NoCalendar)?;
+        if history.desk(Some(session)).is_some() {
+            return Err(Unknown::DeskReference);
+        }
+        let modes = history.modes(self.params.calendar.as_deref(), session);
+        let view = |(mode, sigma): (Mode, Reading)| {
+            // A volatility of 0 is no ruler.
+            let usable = sigma.and_then(|s| if s > 0.0 { Ok(s) } else { Err(Unknown::InsufficientVariance) });
+            ModeView { name: mode.name(), sigma, z: log_return.and_then(|r| Ok(r / usable?)) }
+        };
+        Ok(modes.iter().map(view).collect())
+    }
+
+    /// Every mode's volatility for a session of a symbol, and the echo in the canonical window.
+    pub fn modes(&self, symbol: &Symbol, session: SessionDate) -> Option<(DailyModes, Option<WindowEcho>)> {
+        let history = &self.states[self.known_on(symbol, Some(session))? as usize].cold.history;
+        Some((history.modes(self.params.calendar.as_deref(), session), history.echo(session)))
     }
 
     /// Probability that a provisional move of `z` lasts until the close.

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 mod day;
 mod event;
 mod intraday;
+mod modes;
 
 use day::{CurveImage, DayImage};
 use event::EventImage;
@@ -21,11 +22,14 @@ use intraday::{
     EpisodeImage, EpisodesImage, GateImage, HeldImage, JournalImage, PHASES, gate, gate_image, halt_image, number_of,
     renumbered,
 };
+use modes::RecursiveImage;
 
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 struct HistoryRecords {
     closes: Vec<(i32, f64, u8, bool)>,
     older: Vec<f64>,
+    recursive: RecursiveImage,
+    ranges: Vec<(i32, [f64; 3])>,
     splits: Vec<(i32, f64)>,
     cash: Vec<(i32, f64)>,
     spin_offs: Vec<(i32, f64)>,
@@ -122,6 +126,8 @@ impl From<HistoryImage> for HistoryRecords {
         Self {
             closes: h.closes.iter().map(|(s, p, b, m)| (s.days(), p.get(), b.number(), *m)).collect(),
             older: h.older,
+            recursive: RecursiveImage::from(&h.recursive),
+            ranges: h.ranges.iter().map(|(s, range)| (s.days(), range.map(Price::get))).collect(),
             splits: numbers(&h.splits),
             cash: numbers(&h.cash),
             spin_offs: numbers(&h.spin_offs),
@@ -140,9 +146,14 @@ impl HistoryRecords {
             Some((date(*s), Price::new(*p).ok()?, CloseBasis::from_number(*b)?, *m))
         };
         let numbers = |list: &[(i32, f64)]| list.iter().map(|(s, v)| (date(*s), *v)).collect();
+        let range = |(s, [open, high, low]): &(i32, [f64; 3])| {
+            Some((date(*s), [Price::new(*open).ok()?, Price::new(*high).ok()?, Price::new(*low).ok()?]))
+        };
         HistoryImage {
             closes: self.closes.iter().filter_map(close).collect(),
             older: self.older.clone(),
+            recursive: self.recursive.restore(),
+            ranges: self.ranges.iter().filter_map(range).collect(),
             splits: numbers(&self.splits),
             cash: numbers(&self.cash),
             spin_offs: numbers(&self.spin_offs),
@@ -297,7 +308,7 @@ impl Engine {
         let calendar = params.calendar.as_deref();
         let tiers = old_tiers.len();
         let state = &mut self.states[id as usize];
-        let mut history = crate::market::History::new(params.return_mode);
+        let mut history = crate::market::History::new(params.return_mode, &params.modes);
         history.absorb(calendar, &image.history.restore());
         // The image has the last word on what both know: a correction among the market records stays one. The
         // rest came while nobody was there to say what it changes.

@@ -325,8 +325,8 @@ impl Engine {
                 self.close_record(channel, origin, symbol, (*session, *price, *basis, *ts), effects)
             }
             Reference::Daily { symbol, session, close, range, split, dividend, shares } => {
-                if let Some([open, ..]) = range {
-                    self.open_record(symbol, *session, *open);
+                if let Some(range) = range {
+                    self.range_record(symbol, *session, *range);
                 }
                 if let Some(ratio) = split {
                     self.split_record(symbol, *session, *ratio, effects);
@@ -453,11 +453,11 @@ impl Engine {
     }
 
     /// Goes on under other rules: tiers and their timing, half-lives, feeds, time bounds, universe, and the
-    /// bounds of the groups there are. Calendar, return mode, groups and their members stay until a restart.
+    /// bounds of the groups there are. Calendar, return mode, modes, groups and their members stay until a restart.
     pub fn reload(&mut self, fresh: Params) {
-        let Params { topic, calendar, return_mode, groups, group_interval, .. } = self.params.clone();
+        let Params { topic, calendar, return_mode, modes, groups, group_interval, .. } = self.params.clone();
         self.stage.reload(&fresh.groups, &fresh.config_hash);
-        let kept = Params { topic, calendar, return_mode, groups, group_interval, ..fresh };
+        let kept = Params { topic, calendar, return_mode, modes, groups, group_interval, ..fresh };
         let old = std::mem::replace(&mut self.params, kept);
         for state in &mut self.states {
             state.cold.retier(&old.rules, &self.params.rules);

@@ -1,6 +1,7 @@
 //! What the engine is told; `config` fills it.
 
 use crate::cluster::GroupParams;
+use crate::estimators::ModeParams;
 use crate::market::eligibility::{GateParams, Table};
 use crate::market::{Calendar, QuarantineRules, ReturnMode, RulerParams};
 use crate::rules::EpisodeRules;
@@ -46,6 +47,8 @@ pub struct Params {
     pub return_mode: ReturnMode,
     /// The episode rule of single securities.
     pub rules: EpisodeRules,
+    /// What the volatilities beside the canonical one are worked out with.
+    pub modes: Arc<ModeParams>,
     /// How variance is taken to accrue over the day.
     pub ruler: RulerParams,
     /// Half-lives of the two decayed variances, in seconds: fast, slow.

@@ -284,7 +284,7 @@ impl Engine {
 
     /// Replaces a security's history.
     fn put_history(&mut self, id: u32, image: &HistoryImage) {
-        let mut history = History::new(self.params.return_mode);
+        let mut history = History::new(self.params.return_mode, &self.params.modes);
         history.absorb(self.params.calendar.as_deref(), image);
         let state = &mut self.states[id as usize];
         state.cold.history = history;
@@ -302,7 +302,6 @@ impl Engine {
         }
         let known = self.by_origin.get(security).copied();
         let Some(id) = known.or_else(|| self.create(security.0.clone(), security.clone())) else { return };
-        let mode = self.params.return_mode;
         let calendar = self.params.calendar.clone();
         let calendar = calendar.as_deref();
         let mut incoming = moved;
@@ -312,7 +311,7 @@ impl Engine {
             self.take_name(id, session.date);
             let mut merged = self.states[held as usize].clone();
             let own = &mut self.states[id as usize].cold;
-            let mut history = History::new(mode);
+            let mut history = History::new(self.params.return_mode, &self.params.modes);
             history.absorb(calendar, &incoming);
             incoming = own.history.image();
             let cold = &mut merged.cold;

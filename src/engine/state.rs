@@ -384,7 +384,7 @@ impl SymbolState {
                 symbol,
                 origin: None,
                 former: None,
-                history: History::new(params.return_mode),
+                history: History::new(params.return_mode, &params.modes),
                 session: None,
                 phase,
                 ruler,

@@ -1,7 +1,7 @@
 //! How much of a window is the echo of its largest return.
 
 use super::moments::sample_sigma;
-use crate::domain::SessionDate;
+use crate::domain::{EchoView, SessionDate};
 
 /// The largest return of a window, and what the window would be without it.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -17,6 +17,14 @@ pub struct WindowEcho {
     /// Sessions with a known return until the first whose window does not hold it: 1 (the next one) for
     /// the oldest return, n for the newest.
     pub sessions_left: usize,
+}
+
+impl WindowEcho {
+    /// What an alert says of it.
+    pub fn view(&self) -> EchoView {
+        let Self { session, share, sigma_without, sessions_left, .. } = *self;
+        EchoView { session, share, sigma_without, sessions_left }
+    }
 }
 
 /// Looks for the echo in the returns of a window, oldest first.

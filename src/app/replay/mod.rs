@@ -7,7 +7,7 @@ use super::output::Output;
 use super::{AppError, load_history};
 use crate::codec::{
     Batch, Decoder, Judged, encode_accounting, encode_alert, encode_compact_alert, encode_dead_letter, encode_measure,
-    encode_summary, encode_tick,
+    encode_modes, encode_summary, encode_tick,
 };
 use crate::config::{AlertFormat, Config};
 use crate::domain::{Accounts, Entity, Observation, Outcome, SessionDate, Symbol, UnixNanos};
@@ -32,6 +32,8 @@ pub struct ReplayOptions {
     pub alerts: Option<PathBuf>,
     /// Where measures go.
     pub measures: Option<PathBuf>,
+    /// Where the volatilities beside the canonical one go.
+    pub modes: Option<PathBuf>,
     /// Where the summary goes.
     pub summary: Option<PathBuf>,
     /// Where the accounting goes.
@@ -65,10 +67,18 @@ struct Held {
     /// Latest time written of each entity: its records keep their sequence whatever their times.
     newest: BTreeMap<Entity, UnixNanos>,
     measures: BTreeMap<(SessionDate, Symbol), Vec<u8>>,
+    modes: BTreeMap<(SessionDate, Symbol), Vec<u8>>,
+}
+
+/// What is kept of each close.
+#[derive(Clone, Copy)]
+struct Wanted {
+    measures: bool,
+    modes: bool,
 }
 
 impl Held {
-    fn take(&mut self, effects: &mut Effects, format: AlertFormat, wants_measures: bool) {
+    fn take(&mut self, engine: &Engine, effects: &mut Effects, format: AlertFormat, wanted: Wanted) {
         for alert in effects.alerts.drain(..) {
             let mut bytes = Vec::with_capacity(2_048);
             match format {
@@ -80,7 +90,12 @@ impl Held {
             self.alerts.push((*newest, alert.entity, alert.sequence, bytes));
         }
         for (symbol, measure) in effects.measures.drain(..) {
-            if wants_measures {
+            if let Some(modes) = wanted.modes.then(|| engine.modes(&symbol, measure.session)).flatten() {
+                let mut bytes = Vec::with_capacity(512);
+                encode_modes(&symbol, measure.session, &modes, &mut bytes);
+                self.modes.insert((measure.session, symbol.clone()), bytes);
+            }
+            if wanted.measures {
                 let mut bytes = Vec::with_capacity(160);
                 encode_measure(&symbol, &measure, &mut bytes);
                 self.measures.insert((measure.session, symbol), bytes);
@@ -102,7 +117,7 @@ struct Record<'a> {
 struct Run {
     engine: Engine,
     format: AlertFormat,
-    wants_measures: bool,
+    wanted: Wanted,
     dead_letters: Option<Output>,
     effects: Effects,
     held: Held,
@@ -174,7 +189,7 @@ impl Run {
             }
         }
         if !self.effects.alerts.is_empty() || !self.effects.measures.is_empty() {
-            self.held.take(&mut self.effects, self.format, self.wants_measures);
+            self.held.take(&self.engine, &mut self.effects, self.format, self.wanted);
         }
         Ok(())
     }
@@ -214,12 +229,13 @@ pub fn replay(config: &Config, options: &ReplayOptions) -> Result<Replayed, AppE
     let curves = options.curves.as_deref().map(|path| Curves::open(path, config)).transpose()?;
     let alerts_out = open(&options.alerts)?;
     let measures_out = open(&options.measures)?;
+    let modes_out = open(&options.modes)?;
     let summary_out = open(&options.summary)?;
     let accounting_out = open(&options.accounting)?;
     let mut run = Run {
         engine: Engine::new(config.params.clone()),
         format: config.alert_format,
-        wants_measures: measures_out.is_some(),
+        wanted: Wanted { measures: measures_out.is_some(), modes: modes_out.is_some() },
         dead_letters: open(&options.dead_letters)?,
         effects: Effects::default(),
         held: Held::default(),
@@ -253,6 +269,12 @@ pub fn replay(config: &Config, options: &ReplayOptions) -> Result<Replayed, AppE
     }
     if let Some(mut out) = measures_out {
         for bytes in held.measures.values() {
+            out.line(bytes)?;
+        }
+        out.finish()?;
+    }
+    if let Some(mut out) = modes_out {
+        for bytes in held.modes.values() {
             out.line(bytes)?;
         }
         out.finish()?;

@@ -8,7 +8,7 @@ use crate::domain::{
     Alert, AlertKind, AlertState, CloseBasis, ClusterView, Entity, MemberZ, Phase, RULE_CLUSTER, RULE_VERSION, RuleRef,
     SessionDate, Source, Symbol, UnixNanos, Unknown, UsdChange, WindowView, alert_id,
 };
-use crate::estimators::WINDOW;
+use crate::estimators::{WINDOW, window_echo};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -38,6 +38,7 @@ impl Group {
             first: w[0].0,
             last: w[w.len() - 1].0,
             max_abs_return: w.iter().fold(0.0_f64, |m, (_, r)| m.max(r.abs())),
+            echo: window_echo(w).map(|e| e.view()),
         });
         let breached = in_order_of_breach(seen.members, self.params.breach_at);
         let change: f64 = seen.members.iter().filter_map(|m| Some(m.market_value? * m.log_return.ok()?.exp_m1())).sum();
@@ -79,6 +80,7 @@ impl Group {
             survival: Err(Unknown::NotComputed),
             sigma_daily: self.sigma(seen.session),
             window: view,
+            modes: Err(Unknown::NotASecurity),
             log_return: reading.basket_return,
             simple_return: reading.basket_return.map(f64::exp_m1),
             price: Err(Unknown::NotASecurity),

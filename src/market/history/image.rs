@@ -2,6 +2,7 @@
 
 use super::{CLOSES_KEPT, Desk, History, value_of};
 use crate::domain::{CloseBasis, DividendKind, Price, SessionDate};
+use crate::estimators::RecursiveModes;
 use crate::market::Calendar;
 
 /// The plain content of a [`History`], for snapshots.
@@ -11,6 +12,10 @@ pub struct HistoryImage {
     pub closes: Vec<(SessionDate, Price, CloseBasis, bool)>,
     /// Known returns of sessions before, oldest first.
     pub older: Vec<f64>,
+    /// What the modes without a window keep of the returns before those.
+    pub recursive: RecursiveModes,
+    /// Open, high and low by session.
+    pub ranges: Vec<(SessionDate, [Price; 3])>,
     /// Splits by ex-date.
     pub splits: Vec<(SessionDate, f64)>,
     /// Cash dividends by ex-date.
@@ -34,10 +39,13 @@ impl HistoryImage {
         let numbers = |list: &Numbers| -> (Numbers, Numbers) { list.iter().partition(|(s, _)| *s < from) };
         let (closes, splits) = (self.closes.iter().partition(|(s, ..)| *s < from), numbers(&self.splits));
         let (cash, spin_offs, firsts) = (numbers(&self.cash), numbers(&self.spin_offs), numbers(&self.firsts));
+        let ranges: (Vec<_>, Vec<_>) = self.ranges.iter().partition(|(s, _)| *s < from);
         let (shares, desks) = (numbers(&self.shares), self.desk_by_session.iter().partition(|(s, _)| *s < from));
         let before = Self {
             closes: closes.0,
             older: self.older.clone(),
+            recursive: self.recursive,
+            ranges: ranges.0,
             splits: splits.0,
             cash: cash.0,
             spin_offs: spin_offs.0,
@@ -49,6 +57,8 @@ impl HistoryImage {
         let after = Self {
             closes: closes.1,
             older: Vec::new(),
+            recursive: RecursiveModes::default(),
+            ranges: ranges.1,
             splits: splits.1,
             cash: cash.1,
             spin_offs: spin_offs.1,
@@ -66,6 +76,7 @@ impl HistoryImage {
         let of = |list: &[(SessionDate, f64)]| list.iter().filter(|(s, _)| *s == session).copied().collect();
         Self {
             closes: self.closes.iter().filter(|(s, ..)| *s == session).copied().collect(),
+            ranges: self.ranges.iter().filter(|(s, _)| *s == session).copied().collect(),
             splits: of(&self.splits),
             cash: of(&self.cash),
             spin_offs: of(&self.spin_offs),
@@ -82,6 +93,8 @@ impl History {
         HistoryImage {
             closes: self.closes.iter().map(|c| (c.session, c.price, c.basis, c.is_measured)).collect(),
             older: self.older.iter().copied().collect(),
+            recursive: self.recursive,
+            ranges: self.ranges.clone(),
             splits: self.actions.splits.clone(),
             cash: self.actions.cash.clone(),
             spin_offs: self.actions.spin_offs.clone(),
@@ -92,6 +105,12 @@ impl History {
         }
     }
 
+    /// Whether an image knows more returns before the closes than this history does.
+    fn goes_back_less(&self, image: &HistoryImage) -> bool {
+        let known = |recursive: &RecursiveModes, older: usize| recursive.returns.saturating_add(older as u64);
+        known(&self.recursive, self.older.len()) < known(&image.recursive, image.older.len())
+    }
+
     /// What `image` knows and this history does not; where both know something, this has the last word.
     pub fn news(&self, image: &HistoryImage) -> HistoryImage {
         let unknown = |list: &[(SessionDate, f64)], known: &[(SessionDate, f64)]| {
@@ -100,10 +119,13 @@ impl History {
         let is_news = |(s, _, basis, _): &&(SessionDate, Price, CloseBasis, bool)| {
             self.close(*s).is_none_or(|c| c.basis < *basis)
         };
+        let goes_back = self.goes_back_less(image);
         let desks = image.desk_by_session.iter().filter(|(s, _)| value_of(&self.desk_by_session, *s).is_none());
         HistoryImage {
             closes: image.closes.iter().filter(is_news).copied().collect(),
-            older: if self.older.len() < image.older.len() { image.older.clone() } else { Vec::new() },
+            older: if goes_back { image.older.clone() } else { Vec::new() },
+            recursive: if goes_back { image.recursive } else { RecursiveModes::default() },
+            ranges: image.ranges.iter().filter(|(s, _)| value_of(&self.ranges, *s).is_none()).copied().collect(),
             splits: unknown(&image.splits, &self.actions.splits),
             cash: unknown(&image.cash, &self.actions.cash),
             spin_offs: unknown(&image.spin_offs, &self.actions.spin_offs),
@@ -127,8 +149,12 @@ impl History {
         for (session, price) in &image.firsts {
             self.set_first(calendar, *session, *price);
         }
-        if self.closes.len() < CLOSES_KEPT && self.older.len() < image.older.len() {
+        if self.closes.len() < CLOSES_KEPT && self.goes_back_less(image) {
             self.older = image.older.iter().copied().collect();
+            self.recursive = image.recursive;
+        }
+        for (session, range) in &image.ranges {
+            self.set_range(*session, *range);
         }
         for (session, price, basis, is_measured) in &image.closes {
             self.set_close(calendar, *session, *price, *basis);

@@ -10,6 +10,7 @@
 mod actions;
 mod flags;
 mod image;
+mod modes;
 mod suspicion;
 
 pub use actions::ReturnMode;
@@ -18,9 +19,10 @@ pub use image::HistoryImage;
 
 use super::Calendar;
 use crate::domain::{CloseBasis, DividendKind, Price, SessionDate, Unknown};
-use crate::estimators::{WINDOW, sample_sigma};
+use crate::estimators::{ModeParams, RecursiveModes, WINDOW, sample_sigma};
 use actions::Actions;
 use std::collections::VecDeque;
+use std::sync::Arc;
 use suspicion::split_like;
 
 /// Volatilities below this (2 basis points a day) are no ruler; nor are those below half a price step.
@@ -151,6 +153,11 @@ pub struct History {
     closes: Vec<Close>,
     /// Known returns of sessions before those of `closes`, and of the first: what is left of them, oldest first.
     older: VecDeque<f64>,
+    /// What the modes without a window keep of the returns before those.
+    recursive: RecursiveModes,
+    mode_params: Arc<ModeParams>,
+    /// Open, high and low by session, as traded.
+    ranges: Vec<(SessionDate, [Price; 3])>,
     actions: Actions,
     /// First price of a session that could decide something.
     firsts: Vec<(SessionDate, f64)>,
@@ -184,8 +191,9 @@ fn value_of<T: Copy>(list: &[(SessionDate, T)], session: SessionDate) -> Option<
 
 impl History {
     /// A history without records.
-    pub fn new(mode: ReturnMode) -> Self {
-        Self { actions: Actions { mode, ..Actions::default() }, ..Self::default() }
+    pub fn new(mode: ReturnMode, mode_params: &Arc<ModeParams>) -> Self {
+        let actions = Actions { mode, ..Actions::default() };
+        Self { actions, mode_params: mode_params.clone(), ..Self::default() }
     }
 
     /// Closes kept, oldest first.
@@ -231,10 +239,8 @@ impl History {
         if self.closes.len() > CLOSES_KEPT {
             self.closes.remove(0);
             // What it was measured from is gone: its return is no longer a question, but a fact.
-            self.older.extend(self.closes[0].log_return.take());
-            if self.older.len() > LONG_WINDOW {
-                self.older.pop_front();
-            }
+            let fact = self.closes[0].log_return.take();
+            self.retire(fact);
         }
         true
     }
