@@ -7,9 +7,9 @@ mod harness;
 use fragility::app::{self, ReplayOptions};
 use fragility::codec::encode_alert;
 use fragility::config::load_text;
-use fragility::domain::{AlertKind, Reading, UnixNanos, Unknown};
+use fragility::domain::{Alert, AlertKind, AlertState, Reading, UnixNanos, Unknown};
 use fragility::engine::{Effects, Engine, Origin, Params, Watermark};
-use fragility::market::{Measure, SIGMA_MIN};
+use fragility::market::{Measure, ReturnMode, SIGMA_MIN};
 use fragility::sources::FileSource;
 use harness::{Run, date, id, params, params_without_groups, repo, text};
 use std::collections::BTreeMap;
@@ -58,11 +58,11 @@ fn number(cell: &str) -> Option<f64> {
 fn check_measures(measures: &BTreeMap<(String, String), Measure>, golden: &str) -> usize {
     let text = text(golden);
     let (header, rows) = text.split_once('\n').unwrap();
-    assert_eq!(header, "symbol,session,close,log_return,sigma_daily,z,n");
+    assert_eq!(header, "symbol,session,close,log_return,sigma_daily,z,n,flags");
     let mut with_z = 0;
     for row in rows.lines() {
         let cells: Vec<&str> = row.split(',').collect();
-        let [symbol, session, close, log_return, sigma, z, n] = cells[..] else { panic!("{row}") };
+        let [symbol, session, close, log_return, sigma, z, n, flags] = cells[..] else { panic!("{row}") };
         let got =
             measures.get(&(symbol.to_owned(), session.to_owned())).unwrap_or_else(|| panic!("no measure for {row}"));
         let what = |field: &str| format!("{symbol} {session} {field}");
@@ -71,6 +71,7 @@ fn check_measures(measures: &BTreeMap<(String, String), Measure>, golden: &str) 
         check(&what("sigma_daily"), got.sigma.number(), number(sigma));
         check(&what("z"), got.z, number(z));
         assert_eq!(got.n.to_string(), n, "{symbol} {session} n");
+        assert_eq!(got.flags.names().collect::<Vec<_>>().join(" "), flags, "{symbol} {session} flags");
         with_z += usize::from(got.z.is_some());
     }
     assert_eq!(measures.len(), rows.lines().count(), "measures that the golden table does not have");
@@ -85,10 +86,98 @@ fn top_50_measures_are_those_of_pandas() {
     assert!(check_measures(&measures, "tests/golden/us_top50_daily_z.csv.zst") > 5_000);
 }
 
+/// The alerts of one mode over the long histories, by symbol and session, after its measures were checked.
+fn long_histories(mode: ReturnMode, golden: &str) -> BTreeMap<(String, String), Vec<Alert>> {
+    let params = Params { return_mode: mode, ..params_without_groups() };
+    let (_, effects, measures) = replay(params, &["data/megacaps30_ohlcv_1999_2021.csv.zst"]);
+    assert!(check_measures(&measures, golden) > 148_000);
+    let mut alerts: BTreeMap<_, Vec<Alert>> = BTreeMap::new();
+    for alert in effects.alerts {
+        let key = (id(&alert).to_owned(), alert.session.unwrap().to_string());
+        alerts.entry(key).or_default().push(alert);
+    }
+    alerts
+}
+
+/// The rows of a table of `docs/long_histories.md`, as cells.
+fn documented(table: &str) -> Vec<Vec<String>> {
+    let page = text("docs/long_histories.md");
+    let (_, rest) = page.split_once(&format!("<!-- {table} -->\n")).unwrap();
+    let rows = rest.split_once("<!-- end -->").unwrap().0.lines().skip(2);
+    rows.map(|row| row.trim_matches('|').split('|').map(|c| c.trim().to_owned()).collect()).collect()
+}
+
+/// What the product says of a day at its close, in the words of the page; the number is pandas' own where
+/// nothing is said.
+fn check_documented(alerts: &BTreeMap<(String, String), Vec<Alert>>, row: &[String], said: &str) {
+    let said_of = alerts.get(&(row[0].clone(), row[1].clone())).map_or(&[][..], Vec::as_slice);
+    if said.starts_with("no alert") {
+        assert_eq!(said_of, [], "{row:?}");
+        return;
+    }
+    let [alert] = said_of else { panic!("{row:?}: {said_of:?}") };
+    let flags: Vec<&str> = std::iter::once("").chain(alert.quality.iter().map(|f| &**f)).collect();
+    assert_eq!(format!("{} {:.4}{}", alert.state.name(), alert.z.unwrap(), flags.join(" ")), said, "{row:?}");
+}
+
+/// Thirty stocks over 22 years, with and without their dividends: every measure is that of pandas, no split and
+/// no dividend raises an alert by itself, and every genuine day of six sigmas does.
 #[test]
 fn thirty_long_histories_are_those_of_pandas() {
-    let (.., measures) = replay(params_without_groups(), &["data/megacaps30_ohlcv_1999_2021.csv.zst"]);
-    assert!(check_measures(&measures, "tests/golden/megacaps30_daily_z.csv.zst") > 148_000);
+    let price = long_histories(ReturnMode::PriceReturn, "tests/golden/megacaps30_daily_z.csv.zst");
+    let total = long_histories(ReturnMode::TotalReturn, "tests/golden/megacaps30_total_return_z.csv.zst");
+    let actions = documented("actions");
+    assert_eq!(actions.iter().filter(|row| !row[2].is_empty()).count(), 29, "splits");
+    for row in &actions {
+        check_documented(&price, row, &row[4]);
+        check_documented(&total, row, &row[5]);
+    }
+    let days = documented("days");
+    assert!(days.len() > 250, "{}", days.len());
+    for row in &days {
+        for (alerts, z) in [(&price, &row[2]), (&total, &row[3])] {
+            let alert = &alerts[&(row[0].clone(), row[1].clone())][0];
+            assert_eq!((alert.state, &format!("{:.4}", alert.z.unwrap())), (AlertState::Confirmed, z), "{row:?}");
+        }
+    }
+    // And nothing else is in doubt, or held.
+    let held = |alerts: &BTreeMap<(String, String), Vec<Alert>>| -> Vec<String> {
+        let not_confirmed = |list: &&Vec<Alert>| list.iter().any(|a| a.state != AlertState::Confirmed);
+        alerts
+            .values()
+            .filter(not_confirmed)
+            .map(|list| format!("{} {}", id(&list[0]), list[0].session.unwrap()))
+            .collect()
+    };
+    assert_eq!((held(&price), held(&total)), (vec!["GOOGL 2014-04-03".to_owned()], vec![]));
+}
+
+/// AVGO paid 0.59 on 2024-12-23, which stands in the window of 2025-01-27.
+#[test]
+fn a_dividend_moves_the_window_in_total_return_alone() {
+    let dividend = r#"{"type":"dividend","symbol":"AVGO","ex_date":"2024-12-23","amount":0.59}"#;
+    for (mode, expected) in [(ReturnMode::PriceReturn, "-9.2183"), (ReturnMode::TotalReturn, "-9.0852")] {
+        for is_late in [false, true] {
+            let mut comes_late = is_late;
+            let mut run = Run::new(Params { return_mode: mode, ..params_without_groups() });
+            if !comes_late {
+                run.applied(dividend);
+            }
+            let mut source = FileSource::open(&repo(TOP50[1])).unwrap();
+            while let Some(line) = source.next_line().unwrap() {
+                let origin = Origin { partition: 0, offset: line.number, timestamp: None };
+                run.engine.step(UnixNanos(0), &origin, &line.decoded.unwrap(), false, &mut run.effects);
+                if comes_late && run.measure("AVGO", "2025-01-27").is_some() {
+                    comes_late = false;
+                    run.applied(dividend);
+                }
+            }
+            let measure = run.measure("AVGO", "2025-01-27").unwrap();
+            assert_eq!(format!("{:.4}", measure.z.unwrap()), expected, "{mode:?} late: {is_late}");
+            let flags: Vec<_> = run.measure("AVGO", "2024-12-23").unwrap().flags.names().collect();
+            assert_eq!(flags.contains(&"EX_DIVIDEND"), mode == ReturnMode::PriceReturn);
+        }
+    }
 }
 
 #[test]

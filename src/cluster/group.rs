@@ -1,5 +1,6 @@
 //! One group: its members, its basket's history, and the episode it is in.
 
+use super::company::{self, Members};
 use super::level::{GroupParams, Level, Membership};
 use super::member::{MemberClose, MemberUpdate};
 use super::reading::{self, GroupView, MemberReading, Reading};
@@ -80,7 +81,7 @@ pub struct Group {
 
 impl Group {
     pub(super) fn new(params: GroupParams, config_hash: Arc<str>) -> Self {
-        let always = vec![Membership { from: SessionDate::MIN, inside: true }];
+        let always = vec![Membership { from: SessionDate::MIN, inside: true, company: None }];
         let symbols = params.members.iter().filter_map(|m| Symbol::new(m).ok());
         let memberships = symbols.map(|s| (s, always.clone())).collect();
         Self {
@@ -113,20 +114,45 @@ impl Group {
         self.config_hash = config_hash.clone();
     }
 
-    pub(super) fn set_membership(&mut self, symbol: &Symbol, from: SessionDate, inside: bool) -> bool {
+    pub(super) fn set_membership(&mut self, symbol: &Symbol, membership: Membership) -> bool {
         let changes = self.memberships.entry(symbol.clone()).or_default();
-        match changes.binary_search_by_key(&from, |m| m.from) {
-            Ok(at) if changes[at].inside == inside => false,
-            Ok(at) => {
-                changes[at].inside = inside;
-                true
-            }
-            Err(_) if changes.len() >= CHANGES_MAX => false,
-            Err(at) => {
-                changes.insert(at, Membership { from, inside });
-                true
+        match changes.binary_search_by_key(&membership.from, |m| m.from) {
+            Ok(at) if changes[at] == membership => return false,
+            Ok(at) => changes[at] = membership,
+            Err(_) if changes.len() >= CHANGES_MAX => return false,
+            Err(at) => changes.insert(at, membership),
+        }
+        // One about the session at hand is a correction of it.
+        if let Some(session) = self.session {
+            if self.holds(symbol.as_str(), session) {
+                let value = self.values.get(symbol).copied();
+                self.now.entry(symbol.clone()).or_insert_with(|| MemberReading::not_yet(symbol.clone(), value));
+            } else {
+                self.now.remove(symbol);
             }
         }
+        true
+    }
+
+    /// Lets the membership of `old` go on under `to`: whether there is one on `from`, or later.
+    pub(super) fn rename(&mut self, old: &Symbol, to: &Symbol, from: SessionDate) -> bool {
+        let Some(changes) = self.memberships.get_mut(old) else { return false };
+        let at_hand = Self::of(changes, from).filter(|m| m.inside).cloned();
+        let later: Vec<Membership> = changes.iter().filter(|m| m.from > from).cloned().collect();
+        if at_hand.is_none() && later.is_empty() {
+            return false;
+        }
+        changes.retain(|m| m.from < from);
+        self.set_membership(old, Membership { from, inside: false, company: None });
+        let at_hand = at_hand.map(|m| Membership { from, ..m });
+        for membership in at_hand.into_iter().chain(later) {
+            self.set_membership(to, membership);
+        }
+        // It still weighs what it weighed.
+        if let Some(value) = self.values.get(old).copied() {
+            self.values.entry(to.clone()).or_insert(value);
+        }
+        true
     }
 
     /// Whether `symbol` is a member in `session`.
@@ -135,7 +161,16 @@ impl Group {
     }
 
     fn inside(changes: &[Membership], session: SessionDate) -> bool {
-        changes.iter().rev().find(|m| m.from <= session).is_some_and(|m| m.inside)
+        Self::of(changes, session).is_some_and(|m| m.inside)
+    }
+
+    fn of(changes: &[Membership], session: SessionDate) -> Option<&Membership> {
+        changes.iter().rev().find(|m| m.from <= session)
+    }
+
+    /// The members that these lines of `session` make.
+    fn merge(&self, session: SessionDate, lines: &[MemberReading]) -> Members {
+        company::merge(lines, |s| Self::of(self.memberships.get(s)?, session)?.company.as_ref())
     }
 
     fn members(&self, session: SessionDate) -> Vec<Symbol> {
@@ -207,20 +242,12 @@ impl Group {
     fn place(&mut self, update: MemberUpdate) {
         if self.session.is_none_or(|s| s < update.session) {
             self.session = Some(update.session);
-            let unknown = |symbol: Symbol| MemberReading {
-                market_value: self.values.get(&symbol).copied(),
-                symbol,
-                log_return: Err(Unknown::NotYet),
-                z: Err(Unknown::NotYet),
-                breached_at: None,
-                basis: None,
-                source: None,
-                fresh_until: UnixNanos::MAX,
-            };
             self.told.clear();
-            self.now = self.members(update.session).into_iter().map(|s| (s.clone(), unknown(s))).collect();
+            let value = |symbol: &Symbol| self.values.get(symbol).copied();
+            let unknown = |s: Symbol| (s.clone(), MemberReading::not_yet(s.clone(), value(&s)));
+            self.now = self.members(update.session).into_iter().map(unknown).collect();
         }
-        if self.session != Some(update.session) {
+        if self.session != Some(update.session) || !self.holds(update.symbol.as_str(), update.session) {
             return;
         }
         if let Some(value) = update.market_value {
@@ -247,7 +274,8 @@ impl Group {
         }
         let Some(session) = self.session.filter(|s| self.settled_until.is_none_or(|u| u < *s)) else { return };
         self.judged_at = at;
-        let members: Vec<MemberReading> = self.now.values().map(|m| m.as_of(at)).collect();
+        let lines: Vec<MemberReading> = self.now.values().map(|m| m.as_of(at)).collect();
+        let (members, companies) = self.merge(session, &lines);
         let reading = reading::read(&self.params, &members, self.sigma(session));
         self.last = Some(reading.clone());
         // An unknown neither fires nor resolves.
@@ -257,9 +285,19 @@ impl Group {
             Some(Located::Known(m)) => m.phase,
             _ => Phase::Regular,
         };
-        let seen = Seen { session, at, phase, reading: &reading, members: &members, topic: moment.topic };
+        let topic = moment.topic;
+        let seen = Seen {
+            session,
+            at,
+            phase,
+            reading: &reading,
+            members: &members,
+            companies: &companies,
+            lines: &lines,
+            topic,
+        };
         alerts.push(self.alert(kind, AlertState::Provisional, &stay, &seen));
-        self.remember(Told { at, number: stay.number, level: Some(level), members });
+        self.remember(Told { at, number: stay.number, level: Some(level), members: lines });
     }
 
     /// Moves the stay to `level`: what to send, if anything.
@@ -325,7 +363,7 @@ impl Group {
         let closes = self.pending.remove(&session).unwrap_or_default();
         self.values.extend(closes.values().filter_map(|c| Some((c.symbol.clone(), c.market_value?))));
         let is_history = !closes.is_empty() && closes.values().all(|c| c.is_history);
-        let members: Vec<MemberReading> = self
+        let lines: Vec<MemberReading> = self
             .members(session)
             .into_iter()
             .map(|symbol| match closes.get(&symbol) {
@@ -352,9 +390,18 @@ impl Group {
                 },
             })
             .collect();
+        let (members, companies) = self.merge(session, &lines);
         let reading = reading::read(&self.params, &members, self.sigma(session));
-        let seen =
-            Seen { session, at: close, phase: Phase::Close, reading: &reading, members: &members, topic: moment.topic };
+        let seen = Seen {
+            session,
+            at: close,
+            phase: Phase::Close,
+            reading: &reading,
+            members: &members,
+            companies: &companies,
+            lines: &lines,
+            topic: moment.topic,
+        };
         if !is_history {
             self.verdicts(&seen, alerts);
         }
@@ -376,7 +423,7 @@ impl Group {
         self.last = Some(reading);
         if self.session.is_none_or(|s| s <= session) {
             self.session = Some(session);
-            self.now = members.into_iter().map(|m| (m.symbol.clone(), m)).collect();
+            self.now = lines.into_iter().map(|m| (m.symbol.clone(), m)).collect();
         }
     }
 
@@ -442,9 +489,9 @@ impl Group {
     }
 
     pub(super) fn view(&self) -> GroupView {
-        let members: Vec<MemberReading> = self.now.values().cloned().collect();
         if let (Some(reading), Some(session)) = (&self.last, self.session) {
-            return self.view_of(session, reading, &members);
+            let lines: Vec<MemberReading> = self.now.values().cloned().collect();
+            return self.view_of(session, reading, &self.merge(session, &lines).0);
         }
         let reading = reading::read(&self.params, &[], Err(Unknown::Warming));
         GroupView { session: None, ..self.view_of(SessionDate::MIN, &reading, &[]) }

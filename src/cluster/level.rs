@@ -69,8 +69,10 @@ pub struct GroupParams {
 }
 
 /// When a symbol belongs to a group: joined, or left, from a session on.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Membership {
     pub(super) from: SessionDate,
     pub(super) inside: bool,
+    /// The company, where several symbols are share classes of one.
+    pub(super) company: Option<Arc<str>>,
 }

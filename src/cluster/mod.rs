@@ -4,6 +4,7 @@
 //! its verdict is the same however members are spread over partitions. Levels come from fixed bounds on
 //! three legs (`basket_z`, `rms_z`, `members_in_breach`); a leg that is not known is not reached.
 
+mod company;
 mod group;
 mod level;
 mod member;

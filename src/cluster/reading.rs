@@ -37,6 +37,23 @@ impl MemberReading {
     }
 }
 
+impl MemberReading {
+    /// A member of which the session has heard nothing.
+    pub(super) fn not_yet(symbol: Symbol, market_value: Option<f64>) -> Self {
+        let gap = Err(Unknown::NotYet);
+        Self {
+            symbol,
+            log_return: gap,
+            z: gap,
+            market_value,
+            basis: None,
+            breached_at: None,
+            source: None,
+            fresh_until: UnixNanos::MAX,
+        }
+    }
+}
+
 /// A group at one moment.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Reading {

@@ -1,7 +1,7 @@
 //! Aligns members in event time and hands each group its moments in order.
 
 use super::group::{Amends, Group, GroupImage, Moment};
-use super::level::GroupParams;
+use super::level::{GroupParams, Membership};
 use super::member::{MemberClose, MemberUpdate};
 use super::reading::GroupView;
 use crate::domain::{Alert, Reading, SessionDate, Symbol, UnixNanos};
@@ -52,12 +52,35 @@ impl Stage {
     }
 
     /// Records a membership in a group that is configured: whether it is news.
-    pub fn membership(&mut self, group: &str, symbol: &Symbol, from: SessionDate, inside: bool) -> bool {
+    ///
+    /// `company` names the company of which the symbol is one of several share classes.
+    pub fn membership(
+        &mut self,
+        group: &str,
+        symbol: &Symbol,
+        from: SessionDate,
+        inside: bool,
+        company: Option<&str>,
+    ) -> bool {
         let Some(group) = self.groups.iter_mut().find(|g| *g.params.name == *group) else { return false };
         if inside {
             self.followed.insert(symbol.clone());
         }
-        group.set_membership(symbol, from, inside)
+        group.set_membership(symbol, Membership { from, inside, company: company.map(Arc::from) })
+    }
+
+    /// Lets memberships of `old` go on under `to` from a session on: whether there were any.
+    pub fn rename(&mut self, old: &Symbol, to: &Symbol, from: SessionDate) -> bool {
+        let mut any = false;
+        for group in &mut self.groups {
+            any |= group.rename(old, to, from);
+        }
+        if any {
+            // One security, followed once.
+            self.followed.remove(old);
+            self.followed.insert(to.clone());
+        }
+        any
     }
 
     /// Puts other bounds on the groups there are, by name.

@@ -100,10 +100,26 @@ struct LegJson<'a> {
 #[derive(Serialize)]
 struct MemberJson<'a> {
     symbol: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    company: Option<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    classes: Vec<&'a str>,
     z: Option<f64>,
     breached_at: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     unknown: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct EventJson<'a> {
+    kind: &'a str,
+    source: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -259,6 +275,16 @@ impl Serialize for AlertJson<'_> {
         }
         map.serialize_entry("usd", &usd)?;
         map.serialize_entry("quality", &a.quality)?;
+        let events = || {
+            a.events.iter().map(|(time, e)| EventJson {
+                kind: &e.kind,
+                source: &e.source,
+                time: time.map(|t| t.0),
+                text: e.text.as_deref(),
+                url: e.url.as_deref(),
+            })
+        };
+        map.serialize_entry("events", &Each(events))?;
         let source =
             || a.source.iter().map(|s| SourceJson { topic: &s.topic, partition: s.partition, offset: s.offset });
         map.serialize_entry("source", &Each(source))?;
@@ -293,6 +319,8 @@ fn serialize_cluster<M: SerializeMap>(map: &mut M, alert: &Alert) -> Result<(), 
     let members = || {
         c.members.iter().map(|m| MemberJson {
             symbol: m.symbol.as_str(),
+            company: m.company.as_deref(),
+            classes: m.classes.iter().map(Symbol::as_str).collect(),
             z: m.z.ok().map(rounded),
             breached_at: m.breached_at.map(|t| t.0),
             unknown: reason(&m.z),

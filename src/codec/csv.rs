@@ -243,15 +243,6 @@ fn set(wire: &mut Wire, name: &str, value: &str) -> Result<(), DecodeError> {
         "text" => wire.text = text(),
         "url" => wire.url = text(),
         "lower" => wire.lower = real()?,
-        "shares" => {
-            let shares = value.split_whitespace().map(|v| number(name, v)).collect::<Result<_, _>>()?;
-            wire.shares = Some(shares);
-        }
-        "overnight" => wire.overnight = real()?,
-        "sessions" => {
-            let wrong = |_| DecodeError::malformed("wrong_type", "sessions is not a whole number");
-            wire.sessions = Some(value.parse().map_err(wrong)?);
-        }
         "upper" => wire.upper = real()?,
         "shares" => wire.shares = Some(value.split_whitespace().map(|v| number(name, v)).collect::<Result<_, _>>()?),
         "overnight" => wire.overnight = real()?,

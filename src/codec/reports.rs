@@ -29,6 +29,11 @@ pub fn encode_measure(symbol: &Symbol, measure: &Measure, out: &mut Vec<u8>) {
         Sigma::Insufficient(_) => flags.push("INSUFFICIENT_VARIANCE"),
         Sigma::Known(_) => {}
     }
+    for flag in measure.flags.names() {
+        if !flags.contains(&flag) {
+            flags.push(flag);
+        }
+    }
     let line = MeasureJson {
         symbol: symbol.as_str(),
         session: measure.session.to_string(),

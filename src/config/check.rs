@@ -10,7 +10,7 @@ use crate::codec::Decoder;
 use crate::domain::{NANOS_PER_SEC, Symbol};
 use crate::engine::{FeedParams, Params, StaleRules, Universe};
 use crate::market::eligibility::{GateParams, Table, VENUES_KEPT};
-use crate::market::{Calendar, QuarantineRules};
+use crate::market::{Calendar, QuarantineRules, ReturnMode};
 use crate::rules::EpisodeRules;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -271,6 +271,8 @@ fn check_kafka(c: &mut Checker, raw: &Raw) -> Kafka {
 fn check_params(c: &mut Checker, raw: &Raw, hashed: &str) -> Params {
     let calendar = check_calendar(c, raw);
     let eligibility = check_eligibility(c, raw);
+    let modes = [("price_return", ReturnMode::PriceReturn), ("total_return", ReturnMode::TotalReturn)];
+    let return_mode = c.one_of("market.return_mode", &raw.market.return_mode, &modes);
     let rules = check_rules(c, raw);
     let breach_at = rules.tiers.first().copied().unwrap_or(3.0);
     let is_listed = c.one_of("universe.mode", &raw.universe.mode, &[("all", false), ("listed", true)]);
@@ -286,6 +288,7 @@ fn check_params(c: &mut Checker, raw: &Raw, hashed: &str) -> Params {
     Params {
         topic: raw.kafka.topics.market.as_str().into(),
         calendar,
+        return_mode,
         rules,
         ruler: check_ruler(c, &raw.ruler),
         half_lives: [

@@ -123,6 +123,7 @@ pub(super) struct RawUniverse {
 pub(super) struct RawMarket {
     pub(super) calendar: String,
     pub(super) calendar_overlay: String,
+    pub(super) return_mode: String,
     pub(super) lateness_ms: i64,
     pub(super) lead_ms_max: i64,
     pub(super) limits_tolerance: f64,

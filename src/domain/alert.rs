@@ -1,6 +1,6 @@
 //! What the product says.
 
-use super::{Phase, SessionDate, Symbol, UnixNanos, Unknown};
+use super::{Event, Phase, SessionDate, Symbol, UnixNanos, Unknown};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -249,8 +249,12 @@ pub struct Leg {
 /// A member's reading within a cluster.
 #[derive(Clone, PartialEq, Debug)]
 pub struct MemberZ {
-    /// Member.
+    /// Member; of a company the class of the largest value.
     pub symbol: Symbol,
+    /// The company, where records name one.
+    pub company: Option<Arc<str>>,
+    /// Its classes in the group, by symbol; none where records name no company.
+    pub classes: Vec<Symbol>,
     /// Its multiple of sigma.
     pub z: Reading,
     /// When it first reached the first tier in this session.
@@ -339,6 +343,8 @@ pub struct Alert {
     pub usd: Result<UsdChange, Unknown>,
     /// Flags about the data, sorted.
     pub quality: Vec<Arc<str>>,
+    /// What sources tell of the company on that session, sorted: when, where they say, and what. Clusters have none.
+    pub events: Vec<(Option<UnixNanos>, Arc<Event>)>,
     /// Where the deciding records stand.
     pub source: Vec<Source>,
     /// One English sentence.

@@ -49,6 +49,8 @@ pub struct SessionDate(NaiveDate);
 impl SessionDate {
     /// Before every session.
     pub const MIN: Self = Self(NaiveDate::MIN);
+    /// After every session.
+    pub const MAX: Self = Self(NaiveDate::MAX);
 
     /// From a calendar date.
     pub fn new(date: NaiveDate) -> Self {

@@ -44,10 +44,12 @@ pub enum Unknown {
     TooCoarse,
     /// The close, or the end of the session, has decided.
     Settled,
+    /// The price changed by the ratio of a split that no record announces.
+    SuspectedSplit,
 }
 
 impl Unknown {
-    const ALL: [Self; 20] = [
+    const ALL: [Self; 21] = [
         Self::NoReference,
         Self::MissingSession,
         Self::UnknownSession,
@@ -68,6 +70,7 @@ impl Unknown {
         Self::OutsideRegular,
         Self::TooCoarse,
         Self::Settled,
+        Self::SuspectedSplit,
     ];
 
     /// The reason in alerts, measures and the API.
@@ -93,6 +96,7 @@ impl Unknown {
             Self::OutsideRegular => "OUTSIDE_REGULAR",
             Self::TooCoarse => "TOO_COARSE",
             Self::Settled => "SETTLED",
+            Self::SuspectedSplit => "SUSPECTED_SPLIT",
         }
     }
 
@@ -116,6 +120,6 @@ mod tests {
         for reason in Unknown::ALL {
             assert_eq!(Unknown::from_number(reason.number()), Some(reason));
         }
-        assert_eq!(Unknown::from_number(20), None);
+        assert_eq!(Unknown::from_number(21), None);
     }
 }

@@ -7,8 +7,8 @@ use crate::domain::{
     RulerView, SessionDate, Source, UnixNanos, Unknown, UsdChange, WindowView, alert_id,
 };
 use crate::estimators::threshold_price;
-use crate::market::{Measure, Sigma};
-use crate::rules::{Amended, Episode, Step, Verdict};
+use crate::market::{Flag, Sigma};
+use crate::rules::{Amended, Episode, Judgement, Step, Verdict};
 use std::sync::Arc;
 
 /// Weight of a tier in words.
@@ -27,10 +27,9 @@ pub(crate) fn severity(tier: f64) -> &'static str {
 pub(super) enum What {
     Step(Step),
     Verdict(Verdict),
-    /// A corrected close.
-    Correct,
     /// A print taken back or replaced.
     Amend(Amended),
+    Judgement(Judgement),
 }
 
 impl From<Step> for What {
@@ -45,6 +44,12 @@ impl From<Verdict> for What {
     }
 }
 
+impl From<Judgement> for What {
+    fn from(judgement: Judgement) -> Self {
+        Self::Judgement(judgement)
+    }
+}
+
 impl What {
     fn kind(self) -> AlertKind {
         match self {
@@ -53,10 +58,10 @@ impl What {
             Self::Step(Step::Update) => AlertKind::Update,
             Self::Step(Step::Deescalate) => AlertKind::Deescalate,
             Self::Step(Step::Close) | Self::Verdict(Verdict::Expire) => AlertKind::Close,
-            Self::Verdict(Verdict::Confirm) => AlertKind::Confirm,
-            Self::Verdict(Verdict::Fade) => AlertKind::Fade,
-            Self::Correct | Self::Amend(Amended::Corrected) => AlertKind::Correct,
-            Self::Amend(Amended::Retracted) => AlertKind::Retract,
+            Self::Verdict(Verdict::Confirm) | Self::Judgement(Judgement::Confirm) => AlertKind::Confirm,
+            Self::Verdict(Verdict::Fade) | Self::Judgement(Judgement::Fade) => AlertKind::Fade,
+            Self::Judgement(Judgement::Correct) | Self::Amend(Amended::Corrected) => AlertKind::Correct,
+            Self::Judgement(Judgement::Retract) | Self::Amend(Amended::Retracted) => AlertKind::Retract,
         }
     }
 }
@@ -67,6 +72,8 @@ pub(super) struct Moment {
     pub(super) ts: UnixNanos,
     pub(super) price: Reading,
     pub(super) z: Reading,
+    /// Whether it is the session's close.
+    pub(super) is_close: bool,
     /// Where the deciding record stands, if one of the market input decided.
     pub(super) source: Option<(i32, i64)>,
 }
@@ -89,13 +96,10 @@ impl Engine {
         what: What,
         episode: &Episode,
         moment: &Moment,
-        measure: &Measure,
+        session: SessionDate,
+        ruler: &Ruler,
     ) -> Alert {
-        let history = &self.states[id as usize].cold.history;
-        let session = Some(measure.session);
-        let reference = history.reference(self.params.calendar.as_deref(), session);
-        let ruler = Ruler { reference, sigma: measure.sigma };
-        self.alert_of(id, what, episode, moment, session, &ruler)
+        self.alert_of(id, what, episode, moment, Some(session), ruler)
     }
 
     fn alert_of(
@@ -109,10 +113,16 @@ impl Engine {
     ) -> Alert {
         let tiers = &self.params.rules;
         let topic = self.params.topic.clone();
-        let state = &mut self.states[id as usize];
-        state.cold.sequence += 1;
+        let name = self.name_on(id, session);
+        let cold = &mut self.states[id as usize].cold;
+        // What is still to be said of a session under an older name counts among that name's records.
+        let sequence = match &mut cold.former {
+            Some((former, sequence)) if *former == name => sequence,
+            _ => &mut cold.sequence,
+        };
+        *sequence += 1;
+        let sequence = *sequence;
         let state = &self.states[id as usize];
-        let entity = Entity::Symbol(state.cold.symbol.clone());
         let reference = ruler.reference;
         let moved = |f: fn(f64, f64) -> f64| -> Reading { Ok(f(moment.price?, reference?.price)) };
         let kind = what.kind();
@@ -122,9 +132,7 @@ impl Engine {
         } else {
             window_of(state, session)
         };
-        let by_close = matches!(what, What::Correct | What::Verdict(Verdict::Confirm | Verdict::Fade))
-            || (matches!(what, What::Amend(_)) && state.cold.closed);
-        let phase = if by_close { Phase::Close } else { state.cold.phase };
+        let phase = if moment.is_close { Phase::Close } else { state.cold.phase };
         let seen = (moment.ts, moment.price, moment.z);
         let intraday = self.day_reading(id, (session, phase), ruler, seen);
         let survival = match episode.state {
@@ -145,14 +153,15 @@ impl Engine {
             let change = moved(|price, reference| price - reference)?;
             Ok(UsdChange { market_value_change: shares * change, shares: Some(shares), basis })
         });
+        let entity = Entity::Symbol(name.clone());
         let mut alert = Alert {
             alert_id: alert_id(RULE_SYMBOL, &entity, session, episode.direction, episode.number),
             revision: episode.revision,
-            sequence: state.cold.sequence,
+            sequence,
             kind,
             state: episode.state,
             entity,
-            groups: self.stage.groups_of(state.cold.symbol.as_str(), session),
+            groups: self.stage.groups_of(name.as_str(), session),
             rule: RuleRef { id: RULE_SYMBOL, version: RULE_VERSION, config_hash: self.params.config_hash.clone() },
             session,
             phase,
@@ -176,14 +185,15 @@ impl Engine {
             evidence: window,
             cluster: None,
             usd,
-            quality: quality(state, ruler, (basis, intraday.ruler.ok()), phase, moment.price),
+            quality: quality(state, session, ruler, (basis, intraday.ruler.ok()), phase, moment.price),
+            events: state.events_of(session),
             source: moment.source.map(|(partition, offset)| Source { topic, partition, offset }).into_iter().collect(),
             summary: String::new(),
             fast_volatility: state.fast.volatility(),
             slow_volatility: state.slow.volatility(),
             episode: episode.number,
         };
-        alert.summary = sentence(&alert);
+        alert.summary = sentence(&alert, ruler.suspicion);
         alert
     }
 }
@@ -211,6 +221,7 @@ fn close_basis(state: &SymbolState, session: Option<SessionDate>, settled: Alert
 
 fn quality(
     state: &SymbolState,
+    session: Option<SessionDate>,
     ruler: &Ruler,
     (basis, clock): (&'static str, Option<RulerView>),
     phase: Phase,
@@ -226,6 +237,12 @@ fn quality(
     {
         flags.push("LIMIT_STATE".into());
     }
+    let mut known = ruler.reference.map(|r| r.flags).unwrap_or_default();
+    known.add(session.map(|s| state.cold.history.calm(s, ruler.sigma)).unwrap_or_default());
+    if ruler.suspicion.is_some() {
+        known.set(Flag::SuspectedSplit);
+    }
+    flags.extend(known.names().map(Arc::from));
     if basis == "last" {
         flags.push("CLOSE_BASIS_LAST".into());
     }
@@ -246,7 +263,7 @@ fn quality(
 }
 
 /// One English sentence for people; every number in it stands in its own field too.
-fn sentence(alert: &Alert) -> String {
+fn sentence(alert: &Alert, suspicion: Option<f64>) -> String {
     let id = alert.entity.id();
     let z = alert.z.map_or_else(|_| "an unknown number of".to_owned(), |z| format!("{z:+.2}"));
     let percent = alert.simple_return.map_or_else(|_| String::new(), |r| format!(" ({:+.2} %)", r * 100.0));
@@ -268,5 +285,9 @@ fn sentence(alert: &Alert) -> String {
         (AlertKind::Correct, _) => "was corrected to".to_owned(),
         (AlertKind::Retract, _) => "never made the move reported; it stands at".to_owned(),
     };
-    format!("{id} {verb} {z} sigma{percent}{on}{from}.")
+    let doubt = suspicion.map_or_else(String::new, |ratio| {
+        let (new, old) = if ratio >= 1.0 { (ratio, 1.0) } else { (1.0, 1.0 / ratio) };
+        format!("; no record says so, but it looks like a split of {} for {}", shown(new), shown(old))
+    });
+    format!("{id} {verb} {z} sigma{percent}{on}{from}{doubt}.")
 }

@@ -23,7 +23,7 @@ impl Engine {
         if let Err(refusal) = self.check_time(origin, amendment.ts) {
             return refusal;
         }
-        let id = match self.lookup(&amendment.symbol) {
+        let id = match self.lookup_at(&amendment.symbol, amendment.ts) {
             Ok(id) => id,
             Err(refusal) => return refusal,
         };
@@ -80,7 +80,7 @@ impl Engine {
         let (reported, mut count) = reported(state);
         let settles = state.cold.closed && journal.closed_after.is_some();
         let was_closed = state.cold.closed;
-        journal.base.put_back(state);
+        journal.base.put_back(state, params.calendar.as_deref());
         if settles {
             state.cold.closed = false;
         }
@@ -108,7 +108,10 @@ impl Engine {
         let mut truth: Vec<Told> = if settles { settled } else { state.cold.episodes.told() };
         let said = if settles || !was_closed { reconcile(&reported, &mut truth, &mut count) } else { Vec::new() };
         if settles {
-            state.cold.settled = session.map(|s| (s, truth.iter().map(|t| t.episode).collect(), count));
+            let episodes = truth.iter().map(|t| t.episode).collect();
+            if let Some(judged) = state.cold.judged.iter_mut().find(|j| Some(j.session) == session) {
+                (judged.episodes, judged.count) = (episodes, count);
+            }
         } else if !was_closed {
             state.cold.episodes.retell(&truth, count);
         }
@@ -117,7 +120,8 @@ impl Engine {
         let measure = measure.and_then(|s| state.cold.history.measure(params.calendar.as_deref(), s));
         let last = if state.last_price > 0.0 { Ok(state.last_price) } else { Err(Unknown::NoPrice) };
         let (price, z) = measure.map_or((last, state.z_now()), |m| (Ok(m.close), m.multiple()));
-        let moment = Moment { ts, price, z, source: Some((origin.partition, origin.offset)) };
+        let source = Some((origin.partition, origin.offset));
+        let moment = Moment { ts, price, z, is_close: was_closed, source };
         for (what, episode) in said {
             let alert = self.symbol_alert(id, What::Amend(what), &episode, &moment);
             effects.alerts.push(alert);
@@ -129,11 +133,13 @@ impl Engine {
 /// What has been said of the session at hand, and the number of its last episode.
 fn reported(state: &SymbolState) -> (Vec<Told>, u32) {
     let cold = &state.cold;
-    match &cold.settled {
-        Some((session, episodes, count)) if cold.closed && cold.session.is_some_and(|s| s.date == *session) => {
-            (episodes.iter().map(|e| Told { episode: *e, is_over: true }).collect(), *count)
+    let at_hand = cold.session.filter(|_| cold.closed).map(|s| s.date);
+    match cold.judged.iter().find(|j| Some(j.session) == at_hand) {
+        Some(judged) => {
+            let told = judged.episodes.iter().map(|e| Told { episode: *e, is_over: true });
+            (told.collect(), judged.count)
         }
-        _ => (cold.episodes.told(), cold.episodes.count),
+        None => (cold.episodes.told(), cold.episodes.count),
     }
 }
 

@@ -1,12 +1,13 @@
-//! Closes, splits, and what they settle or correct.
+//! Closes, and what they settle.
 
 use super::alerts::{Moment, What};
+use super::revise::Judged;
 use super::state::NO_PARTITION;
 use super::{Breadth, Channel, Disposition, Effects, Engine, Origin};
 use crate::cluster::MemberClose;
 use crate::domain::{Bar, CloseBasis, Price, SessionDate, Symbol, UnixNanos};
-use crate::market::{Calendar, Close, History, Measure, OpenBasis, Session};
-use crate::rules::Episodes;
+use crate::market::{Flag, Measure, OpenBasis, Session};
+use crate::rules::Episode;
 
 /// Sessions whose breadth is kept.
 const BREADTH_KEPT: usize = 16_384;
@@ -33,7 +34,7 @@ impl Engine {
         if ts.is_some_and(|ts| ts < session.begin) {
             return Disposition::NOT_A_SESSION;
         }
-        let id = match self.admit(symbol.as_str()) {
+        let id = match self.admit_on(symbol.as_str(), Some(date)) {
             Ok(id) => id,
             Err(refusal) => return refusal,
         };
@@ -103,28 +104,11 @@ impl Engine {
         let state = &mut self.states[id as usize];
         state.cold.day.opens.set(date, bar.open, OpenBasis::Day);
         if ts >= state.last_ts && !(state.cold.closed && state.cold.session.is_some_and(|s| s.date >= date)) {
-            let path =
-                if bar.close >= bar.open { [bar.low, bar.high, bar.close] } else { [bar.high, bar.low, bar.close] };
-            self.bar_path(id, origin, feed, ts, path, bar.volume.unwrap_or(0.0), effects);
+            // The day's own path is not known: it is judged by its close, as a close alone would be.
+            self.walk_bar(id, origin, feed, ts, (bar, bar.close), effects);
         }
-        let symbol = self.states[id as usize].cold.symbol.clone();
+        let symbol = self.name_on(id, Some(date));
         self.close_record(Channel::Market, Some(origin), &symbol, (date, bar.close, CloseBasis::Last, None), effects)
-    }
-
-    /// Takes a split.
-    pub(super) fn split_record(
-        &mut self,
-        symbol: &Symbol,
-        ex_date: SessionDate,
-        ratio: f64,
-        effects: &mut Effects,
-    ) -> Disposition {
-        let id = match self.admit(symbol.as_str()) {
-            Ok(id) => id,
-            Err(refusal) => return refusal,
-        };
-        let at = self.states[id as usize].newest_ts();
-        self.revise(id, ex_date, at, effects, |history, calendar| history.set_split(calendar, ex_date, ratio))
     }
 
     /// Settles the session at hand by the close that its history holds.
@@ -144,121 +128,40 @@ impl Engine {
         state.mark_closed();
         let Some(measure) = state.cold.history.measure(calendar.as_deref(), session.date) else { return };
         state.set_ruler(&self.params);
-        let mut ended = Vec::new();
+        let mut ended: Vec<(What, Episode)> = Vec::new();
         let state = &mut self.states[id as usize];
         let mut episodes = std::mem::take(&mut state.cold.episodes);
-        let settled = match measure.z {
-            Some(z) => {
-                episodes.settle(&self.params.rules, at, z, &mut |verdict, episode| ended.push((verdict, *episode)))
-            }
-            None => episodes.expire(at, &mut |verdict, episode| ended.push((verdict, *episode))),
+        // What it would be if it is a move at all.
+        let doubtful = state.cold.ruler.z(measure.close).ok().filter(|_| measure.flags.has(Flag::SuspectedSplit));
+        let rules = &self.params.rules;
+        let mut end = |what, episode: &Episode| ended.push((what, *episode));
+        let settled = match (measure.z, doubtful) {
+            (Some(z), _) => episodes.settle(rules, at, z, &mut |verdict, e| end(verdict.into(), e)),
+            (None, Some(z)) => episodes.hold(rules, at, z, &mut |step, e| end(step.into(), e)),
+            (None, None) => episodes.expire(at, &mut |verdict, e| end(verdict.into(), e)),
         };
         if measure.z.is_some_and(|z| z.abs() >= self.params.rules.at(0)) {
             state.cold.breached_at.get_or_insert(at);
         }
-        state.cold.settled = Some((session.date, settled, episodes.count));
         state.close_forecasts(session.date);
-        for (verdict, episode) in ended {
-            let moment = Moment { ts: at, price: Ok(measure.close), z: measure.multiple(), source };
-            let alert = self.symbol_alert(id, verdict.into(), &episode, &moment);
+        state.cold.keep_judged(Judged { session: session.date, episodes: settled, count: episodes.count });
+        let z = doubtful.map_or(measure.multiple(), Ok);
+        for (what, episode) in ended {
+            let moment = Moment { ts: at, price: Ok(measure.close), z, is_close: z.is_ok(), source };
+            let alert = self.symbol_alert(id, what, &episode, &moment);
             effects.alerts.push(alert);
         }
         self.count_breadth(None, &measure);
         self.count_survival(id, None, &measure);
+        effects.measures.push((self.name_on(id, Some(session.date)), measure));
         let state = &mut self.states[id as usize];
         state.cold.history.set_measured(session.date);
-        effects.measures.push((state.cold.symbol.clone(), measure));
         if state.is_tracked {
             self.close_for_groups(id, session.date, false);
         }
     }
 
-    /// Changes the history behind the clock, and measures and judges again what that moves.
-    fn revise(
-        &mut self,
-        id: u32,
-        from: SessionDate,
-        at: UnixNanos,
-        effects: &mut Effects,
-        change: impl FnOnce(&mut History, Option<&Calendar>) -> bool,
-    ) -> Disposition {
-        let calendar = self.params.calendar.clone();
-        let calendar = calendar.as_deref();
-        let state = &mut self.states[id as usize];
-        let history = &mut state.cold.history;
-        let settled_until = match (state.cold.session, state.cold.closed) {
-            (Some(session), true) => Some(session.date),
-            (Some(session), false) => calendar.and_then(|c| c.previous(session.date)).map(|s| s.date),
-            (None, _) => None,
-        };
-        // A stand-in for a missing close is none, and history that was only loaded has no measure to move.
-        let is_close = |c: &Close| c.basis != CloseBasis::Inferred;
-        let first_close = history.close(from).is_none_or(|c| !is_close(c));
-        let measured = |history: &History| -> Vec<Measure> {
-            let past = history.closes().iter().filter(|c| c.session >= from && Some(c.session) <= settled_until);
-            let ours = past.filter(|c| c.is_measured || (first_close && c.session == from && is_close(c)));
-            // Once the start of its window has been given up, a session stays as it was measured.
-            ours.filter(|c| history.is_whole(c.session)).filter_map(|c| history.measure(calendar, c.session)).collect()
-        };
-        let before = measured(history);
-        if !change(history, calendar) {
-            return Disposition::DUPLICATE;
-        }
-        let after = measured(history);
-        state.set_ruler(&self.params);
-        for measure in after {
-            let old = before.iter().find(|m| m.session == measure.session);
-            if old == Some(&measure) {
-                continue;
-            }
-            self.count_breadth(old, &measure);
-            self.count_survival(id, old, &measure);
-            let state = &mut self.states[id as usize];
-            state.cold.history.set_measured(measure.session);
-            effects.measures.push((state.cold.symbol.clone(), measure.clone()));
-            if state.is_tracked {
-                self.close_for_groups(id, measure.session, false);
-            }
-            self.rejudge(id, at, &measure, effects);
-        }
-        Disposition::APPLIED
-    }
-
-    /// Judges the last settled session again.
-    fn rejudge(&mut self, id: u32, at: UnixNanos, measure: &Measure, effects: &mut Effects) {
-        let state = &mut self.states[id as usize];
-        // Of another session it stays where it is: that session may be next.
-        let Some((session, mut settled, count)) = state.cold.settled.take_if(|(s, ..)| *s == measure.session) else {
-            return;
-        };
-        let Some(z) = measure.z else {
-            state.cold.settled = Some((session, settled, count));
-            return;
-        };
-        let mut changed = Vec::new();
-        Episodes::resettle(&self.params.rules, &mut settled, at, z, &mut |episode| {
-            changed.push((What::Correct, *episode));
-        });
-        let mut count = count;
-        let breach_unseen = z.abs() >= self.params.rules.at(0)
-            && !settled.iter().any(|e| e.state == crate::domain::AlertState::Confirmed);
-        if breach_unseen {
-            // The corrected close is the first to stand in breach.
-            let mut late = Episodes { count, ..Episodes::default() };
-            settled.extend(late.settle(&self.params.rules, at, z, &mut |verdict, episode| {
-                changed.push((verdict.into(), *episode));
-            }));
-            count = late.count;
-        }
-        state.cold.settled = Some((session, settled, count));
-        for (what, episode) in changed {
-            let moment = Moment { ts: at, price: Ok(measure.close), z: Ok(z), source: None };
-            let alert = self.settled_alert(id, what, &episode, &moment, measure);
-            effects.alerts.push(alert);
-        }
-    }
-
-    fn count_breadth(&mut self, old: Option<&Measure>, new: &Measure) {
+    pub(super) fn count_breadth(&mut self, old: Option<&Measure>, new: &Measure) {
         let first = self.params.rules.at(0);
         let tally = |m: &Measure| {
             let beyond = |side: f64| u32::from(m.z.is_some_and(|z| z * side >= first));
@@ -282,7 +185,7 @@ impl Engine {
         let Some(measure) = state.cold.history.measure(calendar.as_deref(), session) else { return };
         let at_hand = state.cold.session.is_some_and(|s| s.date == session);
         self.stage.close(&MemberClose {
-            symbol: state.cold.symbol.clone(),
+            symbol: self.name_on(id, Some(session)),
             session,
             log_return: measure.log_return,
             z: measure.multiple(),

@@ -2,18 +2,21 @@
 //!
 //! Rulers and price bands are not kept: they follow from the history and the episodes, and are recomputed.
 
+use super::revise::Judged;
 use super::state::{Care, NO_PARTITION, SymbolState};
 use super::{Breadth, Engine, PartitionClock, SurvivalScore};
 use crate::cluster::GroupImage;
-use crate::domain::{CloseBasis, Interval, Phase, Price, SessionDate, UnixNanos};
+use crate::domain::{CloseBasis, Interval, Phase, Price, SessionDate, Symbol, UnixNanos};
 use crate::estimators::DecayedSquares;
 use crate::market::{Desk, HistoryImage, Quarantine};
 use serde::{Deserialize, Serialize};
 
 mod day;
+mod event;
 mod intraday;
 
 use day::{CurveImage, DayImage};
+use event::EventImage;
 use intraday::{
     EpisodeImage, EpisodesImage, GateImage, HeldImage, JournalImage, PHASES, gate, gate_image, halt_image, number_of,
     renumbered,
@@ -22,7 +25,11 @@ use intraday::{
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 struct HistoryRecords {
     closes: Vec<(i32, f64, u8, bool)>,
+    older: Vec<f64>,
     splits: Vec<(i32, f64)>,
+    cash: Vec<(i32, f64)>,
+    spin_offs: Vec<(i32, f64)>,
+    firsts: Vec<(i32, f64)>,
     shares: Vec<(i32, f64)>,
     desk: Option<(f64, f64)>,
     desk_by_session: Vec<(i32, f64, f64)>,
@@ -31,6 +38,8 @@ struct HistoryRecords {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 struct SymbolImage {
     symbol: String,
+    origin: Option<(String, i32)>,
+    former: Option<(String, u64)>,
     last_price: f64,
     last_ts: i64,
     deadline: i64,
@@ -52,8 +61,6 @@ struct SymbolImage {
     bars: Vec<(u8, i64)>,
     source: Option<(i32, i64)>,
     episodes: EpisodesImage,
-    settled: Option<(i32, Vec<EpisodeImage>, u32)>,
-    history: HistoryRecords,
     care: u8,
     volume: f64,
     mean_gap: f64,
@@ -63,6 +70,9 @@ struct SymbolImage {
     journal: Option<JournalImage>,
     gate: GateImage,
     day: DayImage,
+    judged: Vec<(i32, Vec<EpisodeImage>, u32)>,
+    history: HistoryRecords,
+    events: Vec<EventImage>,
 }
 
 /// The symbols read from one partition.
@@ -75,6 +85,8 @@ pub struct PartitionImage {
     tiers: Vec<f64>,
     feeds: Vec<String>,
     symbols: Vec<SymbolImage>,
+    /// Renames that its records said: old name, new name, first session.
+    renames: Vec<(String, String, i32)>,
 }
 
 /// What spans partitions.
@@ -106,10 +118,15 @@ fn date(days: i32) -> SessionDate {
 
 impl From<HistoryImage> for HistoryRecords {
     fn from(h: HistoryImage) -> Self {
+        let numbers = |list: &[(SessionDate, f64)]| list.iter().map(|(s, v)| (s.days(), *v)).collect();
         Self {
             closes: h.closes.iter().map(|(s, p, b, m)| (s.days(), p.get(), b.number(), *m)).collect(),
-            splits: h.splits.iter().map(|(s, r)| (s.days(), *r)).collect(),
-            shares: h.shares.iter().map(|(s, n)| (s.days(), *n)).collect(),
+            older: h.older,
+            splits: numbers(&h.splits),
+            cash: numbers(&h.cash),
+            spin_offs: numbers(&h.spin_offs),
+            firsts: numbers(&h.firsts),
+            shares: numbers(&h.shares),
             desk: h.desk.map(|d| (d.price.get(), d.sigma)),
             desk_by_session: h.desk_by_session.iter().map(|(s, d)| (s.days(), d.price.get(), d.sigma)).collect(),
         }
@@ -122,10 +139,15 @@ impl HistoryRecords {
         let close = |(s, p, b, m): &(i32, f64, u8, bool)| {
             Some((date(*s), Price::new(*p).ok()?, CloseBasis::from_number(*b)?, *m))
         };
+        let numbers = |list: &[(i32, f64)]| list.iter().map(|(s, v)| (date(*s), *v)).collect();
         HistoryImage {
             closes: self.closes.iter().filter_map(close).collect(),
-            splits: self.splits.iter().map(|(s, r)| (date(*s), *r)).collect(),
-            shares: self.shares.iter().map(|(s, n)| (date(*s), *n)).collect(),
+            older: self.older.clone(),
+            splits: numbers(&self.splits),
+            cash: numbers(&self.cash),
+            spin_offs: numbers(&self.spin_offs),
+            firsts: numbers(&self.firsts),
+            shares: numbers(&self.shares),
             desk: self.desk.and_then(|(p, s)| desk(p, s)),
             desk_by_session: self
                 .desk_by_session
@@ -142,6 +164,8 @@ impl From<&SymbolState> for SymbolImage {
         let episodes = |list: &[crate::rules::Episode]| list.iter().map(EpisodeImage::from).collect();
         Self {
             symbol: cold.symbol.to_string(),
+            origin: cold.origin.as_ref().map(|(name, since)| (name.to_string(), since.days())),
+            former: cold.former.as_ref().map(|(name, sequence)| (name.to_string(), *sequence)),
             last_price: state.last_price,
             last_ts: state.last_ts.0,
             deadline: state.deadline.0,
@@ -163,8 +187,6 @@ impl From<&SymbolState> for SymbolImage {
             bars: cold.bars.iter().map(|(i, t)| (number_of(&INTERVALS, i), t.0)).collect(),
             source: cold.source,
             episodes: EpisodesImage::from(&cold.episodes),
-            settled: cold.settled.as_ref().map(|(s, list, n)| (s.days(), episodes(list), *n)),
-            history: cold.history.image().into(),
             care: state.care.bits(),
             volume: state.volume,
             mean_gap: state.mean_gap,
@@ -174,6 +196,9 @@ impl From<&SymbolState> for SymbolImage {
             journal: state.journal.as_deref().map(JournalImage::from),
             gate: gate_image(&cold.gate),
             day: DayImage::from(state),
+            judged: cold.judged.iter().map(|j| (j.session.days(), episodes(&j.episodes), j.count)).collect(),
+            history: cold.history.image().into(),
+            events: cold.events.iter().map(EventImage::from).collect(),
         }
     }
 }
@@ -191,6 +216,7 @@ impl Engine {
                 tiers: self.params.rules.tiers.clone(),
                 feeds: feeds.clone(),
                 symbols,
+                renames: self.renames.of(*p),
             };
             (*p, image)
         };
@@ -225,9 +251,7 @@ impl Engine {
         self.stage.restore(UnixNanos(image.watermark), groups);
         // Members by record, known from history before the image named them.
         for id in (0_u32..).take(self.states.len()) {
-            if self.stage.follows(self.states[id as usize].cold.symbol.as_str()) {
-                self.track(id);
-            }
+            self.track_if_followed(id);
         }
         for (session, [count, valid, up, down]) in image.breadth {
             self.breadth.insert(date(session), Breadth { count, valid, up, down });
@@ -242,7 +266,7 @@ impl Engine {
     }
 
     /// Continues a partition from an image taken by this or another process. Reference records read since
-    /// are kept: they are put on top, where repeating them changes nothing.
+    /// are kept: before the next market record they take effect, as if they came then.
     pub fn restore_partition(&mut self, now: UnixNanos, partition: i32, image: &PartitionImage) {
         let event_time = UnixNanos(image.event_time);
         let feeds: Vec<Option<u16>> =
@@ -250,16 +274,12 @@ impl Engine {
         let heard = image.feed_times.iter().filter_map(|(f, t)| Some((renumbered(&feeds, *f)?, UnixNanos(*t))));
         let clock = PartitionClock { event_time, heard_at: now, feeds: heard.collect() };
         self.partitions.insert(partition, clock);
+        self.restore_renames(partition, &image.renames);
         for symbol in &image.symbols {
-            let Ok(id) = self.admit(&symbol.symbol) else { continue };
+            let origin = symbol.origin.as_ref().and_then(|(s, d)| Some((Symbol::new(s).ok()?, date(*d))));
+            let Ok(id) = self.admit_image(&symbol.symbol, origin) else { continue };
             self.restore_symbol(id, partition, symbol, &image.tiers, &feeds);
-            // A close that came on the reference topic meanwhile waits for the partition's clock.
-            let state = &mut self.states[id as usize];
-            let has_close = |s: &crate::market::Session| state.cold.history.close(s.date).is_some();
-            if state.cold.live && !state.cold.closed && state.cold.session.as_ref().is_some_and(has_close) {
-                state.cold.awaits_close = true;
-            }
-            if state.cold.awaits_close {
+            if self.states[id as usize].cold.awaits_close {
                 self.awaiting_close.push(id);
             }
         }
@@ -277,11 +297,14 @@ impl Engine {
         let calendar = params.calendar.as_deref();
         let tiers = old_tiers.len();
         let state = &mut self.states[id as usize];
-        let since = state.cold.history.image();
-        let mut history = crate::market::History::default();
-        // The image has the last word on what both know: a correction among the market records stays one.
-        history.absorb(calendar, &since);
+        let mut history = crate::market::History::new(params.return_mode);
         history.absorb(calendar, &image.history.restore());
+        // The image has the last word on what both know: a correction among the market records stays one. The
+        // rest came while nobody was there to say what it changes.
+        let news = history.news(&state.cold.history.image());
+        if news != HistoryImage::default() {
+            self.news.push((id, news));
+        }
         state.last_price = image.last_price;
         state.last_ts = UnixNanos(image.last_ts);
         state.deadline = UnixNanos(image.deadline);
@@ -303,6 +326,7 @@ impl Engine {
         cold.live = image.live;
         cold.awaits_close = image.awaits_close;
         cold.sequence = image.sequence;
+        cold.former = image.former.as_ref().and_then(|(s, n)| Some((Symbol::new(s).ok()?, *n)));
         cold.regular_last = image.regular_last;
         cold.breached_at = image.breached_at.map(UnixNanos);
         cold.flags = image.flags.iter().map(|f| f.as_str().into()).collect();
@@ -310,13 +334,20 @@ impl Engine {
         cold.bars =
             image.bars.iter().filter_map(|(i, t)| Some((*INTERVALS.get(usize::from(*i))?, UnixNanos(*t)))).collect();
         cold.source = image.source;
+        for event in &image.events {
+            cold.keep_event(event.restore());
+        }
         let episodes = |list: &[EpisodeImage]| list.iter().map(|e| e.restore(tiers)).collect::<Vec<_>>();
         cold.episodes = image.episodes.restore(tiers);
-        cold.settled = image.settled.as_ref().map(|(s, list, n)| (date(*s), episodes(list), *n));
+        let judged = |(s, list, n): &(i32, Vec<EpisodeImage>, u32)| Judged {
+            session: date(*s),
+            episodes: episodes(list),
+            count: *n,
+        };
+        cold.judged = image.judged.iter().map(judged).collect();
         if old_tiers != params.rules.tiers && !old_tiers.is_empty() {
             let old = crate::rules::EpisodeRules { tiers: old_tiers.to_vec(), ..params.rules.clone() };
-            cold.episodes.retier(&old, &params.rules);
-            cold.settled = None;
+            cold.retier(&old, &params.rules);
         }
         cold.halt = image.halt.as_ref().map(|(t, reason)| (UnixNanos(*t), reason.as_str().into()));
         cold.limits = image.limits;
@@ -347,6 +378,8 @@ impl Engine {
             let mut fresh = SymbolState::new(state.cold.symbol.clone(), params);
             fresh.cold.history = std::mem::take(&mut state.cold.history);
             fresh.cold.day.opens = std::mem::take(&mut state.cold.day.opens);
+            fresh.cold.origin = state.cold.origin.take();
+            fresh.cold.events = std::mem::take(&mut state.cold.events);
             if state.is_tracked {
                 fresh.start_tracking();
             }

@@ -87,15 +87,31 @@ impl SymbolState {
         self.set_ruler(params);
     }
 
-    /// Counts a price of the pre-market, which decides once enough has been traded.
+    /// Takes a price that may be the first of its session to decide something: in the pre-market it counts
+    /// until enough has been traded, and `first` is remembered, since it may give away a split.
     #[cold]
-    pub(super) fn pass_gate(&mut self, params: &Params, entry: &Entry) {
-        let gate = &mut self.cold.gate;
-        let size = (entry.size > 0.0).then_some(entry.size);
-        gate.observe(entry.price, size, (entry.venue != 0).then_some(entry.venue));
-        if gate.is_open(&params.extended) {
-            self.care.set(Care::GATED, false);
-            self.set_band(params);
+    pub(super) fn arrive(&mut self, params: &Params, entry: &Entry, first: f64) {
+        if self.care.has(Care::GATED) {
+            let gate = &mut self.cold.gate;
+            let size = (entry.size > 0.0).then_some(entry.size);
+            gate.observe(entry.price, size, (entry.venue != 0).then_some(entry.venue));
+            if gate.is_open(&params.extended) {
+                self.care.set(Care::GATED, false);
+                self.set_band(params);
+            }
+        }
+        self.note_first(params, first);
+    }
+
+    /// Remembers the first price of a session that can decide something.
+    pub(super) fn note_first(&mut self, params: &Params, price: f64) {
+        if !self.care.has(Care::FIRST) || !self.decides() {
+            return;
+        }
+        self.care.set(Care::FIRST, false);
+        let Some(session) = self.cold.session else { return };
+        if self.cold.history.set_first(params.calendar.as_deref(), session.date, price) {
+            self.set_ruler(params);
         }
     }
 
@@ -161,8 +177,8 @@ impl SymbolState {
         match entry.kind {
             EntryKind::Price | EntryKind::BarClose | EntryKind::Mark => {
                 self.volume += entry.size;
-                if self.care.has(Care::GATED) && entry.kind != EntryKind::Mark {
-                    self.pass_gate(params, entry);
+                if self.care.has(Care::AT_ARRIVAL) && entry.kind != EntryKind::Mark {
+                    self.arrive(params, entry, price);
                 }
                 let x = self.tick_return(price);
                 self.advance(&params.half_lives, entry.ts, price, x);
@@ -186,6 +202,7 @@ impl SymbolState {
             EntryKind::BarStart => {
                 if let Ok(open) = Price::new(price) {
                     self.note_bar(UnixNanos(entry.start()), entry.ts, open);
+                    self.note_first(params, entry.size);
                 }
             }
             EntryKind::Void => {}

@@ -70,6 +70,12 @@ impl Journal {
         self.middle = Some((self.entries.len(), now));
     }
 
+    /// Whether a state it may start from has episodes.
+    pub(super) fn holds_episodes(&self) -> bool {
+        let states = std::iter::once(&self.base).chain(self.middle.as_ref().map(|(_, i)| i));
+        states.into_iter().any(|i| i.episodes.count > 0)
+    }
+
     /// The entry of a print, the newest first.
     pub(super) fn find(&self, key: &PrintKey) -> Option<usize> {
         self.entries.iter().rposition(|e| key.is(e))

@@ -17,7 +17,7 @@ impl Engine {
         if let Err(refusal) = self.check_time(origin, tick.ts) {
             return Some(refusal);
         }
-        let id = match self.lookup(&tick.symbol) {
+        let id = match self.lookup_at(&tick.symbol, tick.ts) {
             Ok(id) => id,
             Err(refusal) => return Some(refusal),
         };
@@ -82,8 +82,8 @@ impl Engine {
         let state = &mut self.states[id as usize];
         state.keep(&self.params, entry);
         state.volume += entry.size;
-        if state.care.has(Care::GATED) && entry.kind == EntryKind::Price {
-            state.pass_gate(&self.params, entry);
+        if state.care.has(Care::AT_ARRIVAL) && entry.kind == EntryKind::Price {
+            state.arrive(&self.params, entry, entry.price);
         }
         state.advance(&self.params.half_lives, ts, entry.price, x);
         if state.is_outside(entry.price) && entry.kind == EntryKind::Price {
@@ -100,7 +100,7 @@ impl Engine {
         state.observe(&self.params, &self.feeds, entry, &mut |step, episode| steps.push((step, *episode)));
         for (step, episode) in steps {
             let source = Some((origin.partition, origin.offset));
-            let moment = Moment { ts: entry.ts, price: Ok(entry.price), z, source };
+            let moment = Moment { ts: entry.ts, price: Ok(entry.price), z, is_close: false, source };
             let alert = self.symbol_alert(id, step.into(), &episode, &moment);
             effects.alerts.push(alert);
         }
@@ -155,7 +155,7 @@ impl Engine {
         if !bar.is_final {
             return Disposition::NOT_FINAL;
         }
-        let id = match self.lookup(&bar.symbol) {
+        let id = match self.lookup_at(&bar.symbol, ts.plus(-1)) {
             Ok(id) => id,
             Err(refusal) => return refusal,
         };
@@ -179,32 +179,22 @@ impl Engine {
             }
             return outcome;
         }
-        self.start_bar(id, bar, ts);
-        // A rising bar is taken to have fallen first, a falling one to have risen first.
-        let path = if bar.close >= bar.open { [bar.low, bar.high, bar.close] } else { [bar.high, bar.low, bar.close] };
-        self.bar_path(id, origin, feed, ts, path, volume, effects);
+        self.walk_bar(id, origin, feed, ts, (bar, bar.open), effects);
         Disposition::APPLIED
     }
 
-    fn start_bar(&mut self, id: u32, bar: &Bar<'_>, end: UnixNanos) {
-        let state = &mut self.states[id as usize];
-        state.keep(&self.params, &Entry::of_bar(bar.ts, end, bar.open.get()));
-        state.note_bar(bar.ts, end, bar.open);
-    }
-
-    /// Walks a bar's extremes at its end; the close alone moves price and variance.
-    #[expect(clippy::too_many_arguments, reason = "a bar and where it stands")]
-    pub(super) fn bar_path(
+    /// Walks a bar's extremes at its end; the close alone moves price and variance. `first` is what stands for
+    /// it where the first price of a session is asked.
+    pub(super) fn walk_bar(
         &mut self,
         id: u32,
         origin: &Origin,
         feed: u16,
         ts: UnixNanos,
-        path: [Price; 3],
-        volume: f64,
+        (bar, first): (&Bar<'_>, Price),
         effects: &mut Effects,
     ) {
-        let [first, second, close] = path.map(Price::get);
+        let (close, volume) = (bar.close.get(), bar.volume.unwrap_or(0.0));
         let last = Entry { size: volume, ..Entry::plain(EntryKind::BarClose, ts, close, feed) };
         // What waits for confirmation is older than the bar.
         if self.states[id as usize].care.has(Care::HELD) {
@@ -214,7 +204,13 @@ impl Engine {
         if inside >= self.states[id as usize].deadline {
             self.enter(id, inside, effects);
         }
-        for extreme in [first, second] {
+        let state = &mut self.states[id as usize];
+        state.keep(&self.params, &Entry::of_bar(bar.ts, ts, bar.open.get(), first.get()));
+        state.note_bar(bar.ts, ts, bar.open);
+        state.note_first(&self.params, first.get());
+        // A rising bar is taken to have fallen first, a falling one to have risen first.
+        let extremes = if bar.close >= bar.open { [bar.low, bar.high] } else { [bar.high, bar.low] };
+        for extreme in extremes.map(Price::get) {
             let entry = Entry::plain(EntryKind::Extreme, ts, extreme, feed);
             let state = &mut self.states[id as usize];
             state.keep(&self.params, &entry);
@@ -231,8 +227,8 @@ impl Engine {
         state.cold.source = Some((origin.partition, origin.offset));
         state.keep(&self.params, &last);
         state.volume += volume;
-        if state.care.has(Care::GATED) {
-            state.pass_gate(&self.params, &last);
+        if state.care.has(Care::AT_ARRIVAL) {
+            state.arrive(&self.params, &last, close);
         }
         let x = state.tick_return(close);
         state.advance(&self.params.half_lives, ts, close, x);

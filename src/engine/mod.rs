@@ -6,11 +6,13 @@
 //! reference records, so they are the same however symbols are spread over partitions; groups wait for the
 //! watermark. A tick that changes nothing costs a look-up, two decays, one logarithm and four comparisons.
 
+mod actions;
 mod admit;
 mod alerts;
 mod amend;
 mod close;
 mod day;
+mod events;
 mod held;
 mod image;
 mod intraday;
@@ -18,6 +20,8 @@ mod journal;
 mod market;
 mod params;
 mod print;
+mod renames;
+mod revise;
 mod session;
 mod state;
 mod status;
@@ -32,9 +36,11 @@ pub use watermark::Watermark;
 
 use crate::cluster::{GroupView, Stage};
 use crate::domain::{
-    Alert, NANOS_PER_SEC, Observation, Outcome, Phase, Reference, SessionDate, Symbol, Tick, UnixNanos, Unknown,
+    Alert, DividendKind, NANOS_PER_SEC, Observation, Outcome, Phase, Reference, SessionDate, Symbol, Tick, UnixNanos,
+    Unknown,
 };
-use crate::market::{Calendar, Curves, Located, Measure};
+use crate::market::{Calendar, Curves, HistoryImage, Located, Measure};
+use renames::Renames;
 use state::SymbolState;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -81,12 +87,14 @@ impl Disposition {
     const FUTURE: Self = Self { outcome: Outcome::Rejected, reason: "future" };
     const TIME: Self = Self { outcome: Outcome::Rejected, reason: "event_time" };
     const NOT_A_SESSION: Self = Self { outcome: Outcome::Rejected, reason: "not_a_session" };
+    const DIVIDEND: Self = Self { outcome: Outcome::Rejected, reason: "dividend_exceeds_price" };
+    const RENAME: Self = Self { outcome: Outcome::Rejected, reason: "rename" };
+    const RENAMES_FULL: Self = Self { outcome: Outcome::Rejected, reason: "renames_full" };
     const UNIVERSE_FULL: Self = Self { outcome: Outcome::Rejected, reason: "universe_full" };
     const FEEDS_FULL: Self = Self { outcome: Outcome::Rejected, reason: "feeds_full" };
     const UNKNOWN_SYMBOL: Self = Self { outcome: Outcome::UnknownSymbol, reason: "unknown_symbol" };
     const NO_CURVE: Self = Self { outcome: Outcome::Rejected, reason: "out_of_bounds" };
     const NOT_FINAL: Self = Self { outcome: Outcome::Ignored, reason: "bar_not_final" };
-    const DEFERRED: Self = Self { outcome: Outcome::Ignored, reason: "type_not_acted_on" };
 }
 
 /// What should happen; the edge makes it happen.
@@ -176,6 +184,11 @@ pub struct Engine {
     quarantined: Vec<u32>,
     /// Whether the record at hand holds further observations.
     is_part: bool,
+    renames: Renames,
+    /// Securities whose names a rename touches.
+    by_origin: BTreeMap<renames::Origin, u32>,
+    /// Reference records that a restored symbol has not been told of.
+    news: Vec<(u32, HistoryImage)>,
     breadth: BTreeMap<SessionDate, Breadth>,
     survival: BTreeMap<SessionDate, SurvivalScore>,
     curves: Curves,
@@ -196,6 +209,9 @@ impl Engine {
             awaiting_close: Vec::new(),
             quarantined: Vec::new(),
             is_part: false,
+            renames: Renames::default(),
+            by_origin: BTreeMap::new(),
+            news: Vec::new(),
             breadth: BTreeMap::new(),
             survival: BTreeMap::new(),
             curves: Curves::default(),
@@ -217,6 +233,9 @@ impl Engine {
         effects: &mut Effects,
     ) -> Option<Disposition> {
         self.is_part = is_part;
+        if !self.news.is_empty() {
+            self.catch_up(effects);
+        }
         let (event_time, disposition) = match observation {
             Observation::Tick(tick) => (tick.ts, self.tick(origin, tick, effects)),
             Observation::Bar(bar) => {
@@ -286,9 +305,10 @@ impl Engine {
         let disposition = self.reference_record(channel, origin, record, effects);
         // What a partition says about a symbol is in that partition's snapshot, ticks or not.
         if let Some(origin) = origin
-            && let Some(id) = record.symbol().and_then(|s| self.index.get(s.as_str()))
+            && let session = renames::session_of(record, self.params.calendar.as_deref())
+            && let Some(id) = record.symbol().and_then(|symbol| self.known_on(symbol, session))
         {
-            self.states[*id as usize].partition = origin.partition;
+            self.states[id as usize].partition = origin.partition;
         }
         disposition
     }
@@ -304,45 +324,66 @@ impl Engine {
             Reference::Close { symbol, session, price, ts, basis } => {
                 self.close_record(channel, origin, symbol, (*session, *price, *basis, *ts), effects)
             }
-            Reference::Daily { symbol, session, close, range, split, shares, .. } => {
+            Reference::Daily { symbol, session, close, range, split, dividend, shares } => {
                 if let Some([open, ..]) = range {
                     self.open_record(symbol, *session, *open);
                 }
                 if let Some(ratio) = split {
                     self.split_record(symbol, *session, *ratio, effects);
                 }
+                if let Some(amount) = dividend {
+                    self.dividend_record(symbol, *session, DividendKind::Cash, *amount, effects);
+                }
                 if let Some(shares) = shares {
-                    self.with_history(symbol, |history, _| history.set_shares(*session, *shares));
+                    self.with_history(symbol, Some(*session), effects, |history, _| {
+                        history.set_shares(*session, *shares)
+                    });
                 }
                 let official = crate::domain::CloseBasis::Official;
                 self.close_record(channel, origin, symbol, (*session, *close, official, None), effects)
             }
             Reference::Split { symbol, ex_date, ratio } => self.split_record(symbol, *ex_date, *ratio, effects),
             Reference::Shares { symbol, session, shares } => {
-                self.with_history(symbol, |history, _| history.set_shares(*session, *shares))
+                self.with_history(symbol, Some(*session), effects, |history, _| history.set_shares(*session, *shares))
             }
             Reference::Desk { symbol, session, prev_close, sigma_daily } => {
                 let desk = crate::market::Desk { price: *prev_close, sigma: *sigma_daily };
-                self.with_history(symbol, |history, _| history.set_desk(*session, desk))
+                self.with_history(symbol, *session, effects, |history, _| history.set_desk(*session, desk))
             }
-            Reference::Dividend { .. } | Reference::Rename { .. } | Reference::Event { .. } => Disposition::DEFERRED,
             Reference::Curve { target, from, shares, overnight, sessions } => {
                 self.curve_record(target, *from, **shares, (*overnight, *sessions))
             }
-            Reference::Member { group, symbol, from, .. } => self.membership(group, symbol, *from, true),
-            Reference::Leave { group, symbol, from } => self.membership(group, symbol, *from, false),
+            Reference::Dividend { symbol, ex_date, amount, kind } => {
+                self.dividend_record(symbol, *ex_date, *kind, *amount, effects)
+            }
+            Reference::Event { symbol, at, event } => self.event_record(symbol, *at, event),
+            Reference::Rename { symbol, to, from } => {
+                self.rename_record(renames::partition_of(origin), (symbol, to, *from), effects)
+            }
+            Reference::Member { group, symbol, from, company } => {
+                self.membership(group, symbol, *from, true, company.as_deref())
+            }
+            Reference::Leave { group, symbol, from } => self.membership(group, symbol, *from, false, None),
         }
     }
 
-    fn membership(&mut self, group: &str, symbol: &Symbol, from: SessionDate, inside: bool) -> Disposition {
+    fn membership(
+        &mut self,
+        group: &str,
+        symbol: &Symbol,
+        from: SessionDate,
+        inside: bool,
+        company: Option<&str>,
+    ) -> Disposition {
         if !self.stage.has(group) {
             return Disposition { outcome: Outcome::Ignored, reason: "unknown_group" };
         }
-        let id = match self.admit(symbol.as_str()) {
+        let id = match self.admit_on(symbol.as_str(), Some(from)) {
             Ok(id) => id,
             Err(refusal) => return refusal,
         };
-        if self.stage.membership(group, symbol, from, inside) {
+        if self.stage.membership(group, symbol, from, inside, company) {
+            self.rename_members(symbol);
             self.track(id);
             Disposition::APPLIED
         } else {
@@ -354,9 +395,11 @@ impl Engine {
     fn with_history(
         &mut self,
         symbol: &Symbol,
+        session: Option<SessionDate>,
+        effects: &mut Effects,
         change: impl FnOnce(&mut crate::market::History, Option<&Calendar>) -> bool,
     ) -> Disposition {
-        let id = match self.admit(symbol.as_str()) {
+        let id = match self.admit_on(symbol.as_str(), session) {
             Ok(id) => id,
             Err(refusal) => return refusal,
         };
@@ -365,7 +408,7 @@ impl Engine {
         if !change(&mut state.cold.history, calendar) {
             return Disposition::DUPLICATE;
         }
-        state.set_ruler(&self.params);
+        self.rerule(id, effects);
         Disposition::APPLIED
     }
 
@@ -376,13 +419,6 @@ impl Engine {
         match origin.timestamp {
             Some(logged) if ts > logged.plus(self.params.lead_max) => Err(Disposition::FUTURE),
             _ => Ok(()),
-        }
-    }
-
-    fn lookup(&mut self, symbol: &str) -> Result<u32, Disposition> {
-        match self.index.get(symbol) {
-            Some(id) => Ok(*id),
-            None => self.admit(symbol),
         }
     }
 
@@ -417,15 +453,14 @@ impl Engine {
     }
 
     /// Goes on under other rules: tiers and their timing, half-lives, feeds, time bounds, universe, and the
-    /// bounds of the groups there are. Calendar, groups and their members stay until a restart.
+    /// bounds of the groups there are. Calendar, return mode, groups and their members stay until a restart.
     pub fn reload(&mut self, fresh: Params) {
-        let Params { topic, calendar, groups, group_interval, .. } = self.params.clone();
+        let Params { topic, calendar, return_mode, groups, group_interval, .. } = self.params.clone();
         self.stage.reload(&fresh.groups, &fresh.config_hash);
-        let old = std::mem::replace(&mut self.params, Params { topic, calendar, groups, group_interval, ..fresh });
+        let kept = Params { topic, calendar, return_mode, groups, group_interval, ..fresh };
+        let old = std::mem::replace(&mut self.params, kept);
         for state in &mut self.states {
-            state.cold.episodes.retier(&old.rules, &self.params.rules);
-            // Records of a settled session were judged by the old tiers.
-            state.cold.settled = None;
+            state.cold.retier(&old.rules, &self.params.rules);
             state.jump = self.params.quarantine.as_ref().map_or(f64::INFINITY, |q| q.floor);
             state.set_ruler(&self.params);
             // What was decided by the old rules is not gone through again by the new ones.

@@ -2,7 +2,7 @@
 
 use crate::cluster::GroupParams;
 use crate::market::eligibility::{GateParams, Table};
-use crate::market::{Calendar, QuarantineRules, RulerParams};
+use crate::market::{Calendar, QuarantineRules, ReturnMode, RulerParams};
 use crate::rules::EpisodeRules;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -42,6 +42,8 @@ pub struct Params {
     pub topic: Arc<str>,
     /// Sessions; `None`: one session without end, and no closes.
     pub calendar: Option<Arc<Calendar>>,
+    /// Whether cash dividends are taken off references.
+    pub return_mode: ReturnMode,
     /// The episode rule of single securities.
     pub rules: EpisodeRules,
     /// How variance is taken to accrue over the day.

@@ -83,9 +83,9 @@ impl Entry {
         Self { ts, price, size: 0.0, seq: NO_SEQ, id: 0, venue: 0, feed, kind }
     }
 
-    /// The bar from `start` to `end`, whose prices follow.
-    pub(super) fn of_bar(start: UnixNanos, end: UnixNanos, open: f64) -> Self {
-        Self { id: start.0.cast_unsigned(), ..Self::plain(EntryKind::BarStart, end, open, 0) }
+    /// The bar from `start` to `end`, whose prices follow; `first` stands for it where a first price is asked.
+    pub(super) fn of_bar(start: UnixNanos, end: UnixNanos, open: f64, first: f64) -> Self {
+        Self { id: start.0.cast_unsigned(), size: first, ..Self::plain(EntryKind::BarStart, end, open, 0) }
     }
 
     /// Where the bar of a [`EntryKind::BarStart`] begins.

@@ -1,6 +1,7 @@
 //! From one session, or phase, to the next.
 
 use super::alerts::Moment;
+use super::revise::Judged;
 use super::state::{Care, NO_RANGE};
 use super::{Effects, Engine};
 use crate::domain::{CloseBasis, Phase, Price, UnixNanos};
@@ -39,6 +40,7 @@ impl Engine {
         self.release(id, UnixNanos::MAX, effects);
         self.settle_passed_over(id, session, effects);
         self.finish_session(id, effects);
+        self.take_name(id, session.date);
         let state = &mut self.states[id as usize];
         let cold = &mut state.cold;
         let before = cold.session.map(|s| s.date);
@@ -59,6 +61,7 @@ impl Engine {
         }
         state.care.set(Care::LIMITS, false);
         state.care.set(Care::GATED, false);
+        state.care.set(Care::FIRST, true);
         state.range = NO_RANGE;
         state.volume = 0.0;
         state.begin_phase(Phase::Overnight);
@@ -104,14 +107,14 @@ impl Engine {
         let mut ended = Vec::new();
         let mut episodes = std::mem::take(&mut state.cold.episodes);
         let settled = episodes.expire(session.end, &mut |verdict, episode| ended.push((verdict, *episode)));
-        state.cold.settled = Some((session.date, settled, episodes.count));
         state.close_forecasts(session.date);
+        state.cold.keep_judged(Judged { session: session.date, episodes: settled, count: episodes.count });
         state.cold.closed = true;
         let price = state.last_price;
         for (verdict, episode) in ended {
             // The ruler still is that session's; its last price is the best there is.
             let z = self.states[id as usize].cold.ruler.z(price);
-            let moment = Moment { ts: session.end, price: Ok(price), z, source: None };
+            let moment = Moment { ts: session.end, price: Ok(price), z, is_close: false, source: None };
             let alert = self.symbol_alert(id, verdict.into(), &episode, &moment);
             effects.alerts.push(alert);
         }

@@ -1,15 +1,18 @@
 //! One symbol: the few numbers a tick touches, and the rest behind a box.
 
 use super::day::{BarSpan, DayReading, DayState, NEVER};
+use super::events::Dated;
 use super::held::HeldPrint;
 use super::journal::Journal;
 use super::params::Params;
+use super::renames::Origin;
+use super::revise::Judged;
 use super::survival::Forecasts;
 use crate::domain::{Direction, Phase, Price, Reading, RulerView, SessionDate, Symbol, UnixNanos, Unknown, WindowMove};
 use crate::estimators::{DecayedSquares, WindowMoves, log_multiple, threshold_price};
 use crate::market::eligibility::{ExtendedGate, round_lot};
-use crate::market::{History, OpenBasis, Quarantine, Reference, Session, Sigma};
-use crate::rules::{Band, Episode, Episodes};
+use crate::market::{Calendar, History, OpenBasis, Quarantine, Reference, Session, Sigma};
+use crate::rules::{Band, Episodes};
 use std::sync::Arc;
 
 /// The ruler of the session at hand: what moves are measured from, and with.
@@ -17,9 +20,31 @@ use std::sync::Arc;
 pub(super) struct Ruler {
     pub(super) reference: Result<Reference, Unknown>,
     pub(super) sigma: Sigma,
+    /// The split that the session looks like without a record saying so.
+    pub(super) suspicion: Option<f64>,
 }
 
 impl Ruler {
+    /// The ruler of a session.
+    pub(super) fn of(history: &History, calendar: Option<&Calendar>, session: Option<SessionDate>) -> Self {
+        Self {
+            reference: history.reference(calendar, session),
+            sigma: history.sigma(calendar, session),
+            suspicion: session.and_then(|s| history.suspicion(calendar, s)),
+        }
+    }
+
+    /// The multiple by this ruler of the price whose multiple by `old` was `z`.
+    pub(super) fn moved(&self, old: &Self, z: f64) -> f64 {
+        let both = (old.reference, old.sigma.usable(), self.reference, self.sigma.usable());
+        let (Ok(from), Some(old_sigma), Ok(to), Some(sigma)) = both else { return z };
+        if (from.price, old_sigma) == (to.price, sigma) {
+            z
+        } else {
+            (z * old_sigma + (from.price / to.price).ln()) / sigma
+        }
+    }
+
     /// The volatility, where it is a ruler.
     pub(super) fn usable_sigma(&self) -> Reading {
         match self.sigma {
@@ -39,14 +64,19 @@ impl Ruler {
 /// What only changes with sessions, closes and episodes.
 #[derive(Clone, Debug)]
 pub(super) struct Cold {
+    /// Its name in the session at hand.
     pub(super) symbol: Symbol,
+    /// Which security it is, where a rename touches its name.
+    pub(super) origin: Option<Origin>,
+    /// Its name before, and the records sent under it.
+    pub(super) former: Option<(Symbol, u64)>,
     pub(super) history: History,
     pub(super) session: Option<Session>,
     pub(super) phase: Phase,
     pub(super) ruler: Ruler,
     pub(super) episodes: Episodes,
-    /// The last session that was settled, with its episodes, in case its close is corrected.
-    pub(super) settled: Option<(SessionDate, Vec<Episode>, u32)>,
+    /// Sessions that may be judged again, oldest first: the last one, and those without a verdict.
+    pub(super) judged: Vec<Judged>,
     /// Whether the session at hand has had its close.
     pub(super) closed: bool,
     /// Whether the session at hand has had a tick or bar.
@@ -75,6 +105,8 @@ pub(super) struct Cold {
     /// Opening prices, and the last seconds.
     pub(super) day: DayState,
     pub(super) forecasts: Forecasts,
+    /// Events by session, sorted.
+    pub(super) events: Vec<Dated>,
 }
 
 /// What makes a symbol's next print more than a price.
@@ -94,6 +126,10 @@ impl Care {
     pub(super) const AHEAD: Self = Self(16);
     /// In the pre-market, and too little has been traded for a price to decide.
     pub(super) const GATED: Self = Self(32);
+    /// No price of the session at hand has decided yet.
+    pub(super) const FIRST: Self = Self(64);
+    /// What a price meets when it is taken.
+    pub(super) const AT_ARRIVAL: Self = Self(32 | 64);
     /// What a print meets before it is taken.
     const AT_THE_DOOR: Self = Self(31);
 
@@ -147,8 +183,10 @@ pub(super) struct Intraday {
     pub(super) quiet_until: UnixNanos,
     pub(super) moves: Option<Box<WindowMoves>>,
     pub(super) bar: Option<BarSpan>,
-    /// Whether a first price of the session had been seen, and which.
+    /// The first price of the regular session, where one had been seen.
     pub(super) open: Option<Price>,
+    /// The first price that could decide, where one had been seen.
+    pub(super) first: Option<f64>,
 }
 
 impl Intraday {
@@ -176,10 +214,11 @@ impl Intraday {
             moves: cold.day.moves.clone(),
             bar: cold.day.bar,
             open: cold.session.and_then(|s| cold.day.opens.first_price(s.date)),
+            first: cold.session.and_then(|s| cold.history.first(s.date)),
         }
     }
 
-    pub(super) fn put_back(&self, state: &mut SymbolState) {
+    pub(super) fn put_back(&self, state: &mut SymbolState, calendar: Option<&Calendar>) {
         state.last_price = self.last_price;
         state.last_ts = self.last_ts;
         state.deadline = self.deadline;
@@ -204,10 +243,15 @@ impl Intraday {
             if let Some(open) = self.open {
                 cold.day.opens.set(session.date, open, OpenBasis::FirstPrice);
             }
+            cold.history.forget_first(calendar, session.date);
+            if let Some(first) = self.first {
+                cold.history.set_first(calendar, session.date, first);
+            }
         }
         state.quiet_until = self.quiet_until;
         state.care.set(Care::HALTED, self.halt.is_some());
         state.care.set(Care::GATED, self.is_gated);
+        state.care.set(Care::FIRST, self.first.is_none());
     }
 }
 
@@ -310,7 +354,7 @@ pub(super) const NO_PARTITION: i32 = -1;
 
 impl SymbolState {
     pub(super) fn new(symbol: Symbol, params: &Params) -> Self {
-        let ruler = Ruler { reference: Err(Unknown::NoReference), sigma: Sigma::Warming(0) };
+        let ruler = Ruler { reference: Err(Unknown::NoReference), sigma: Sigma::Warming(0), suspicion: None };
         // Without a calendar the one session is regular and never ends.
         let (phase, deadline) = match params.calendar {
             Some(_) => (Phase::Overnight, UnixNanos::MIN),
@@ -338,12 +382,14 @@ impl SymbolState {
             journal: None,
             cold: Box::new(Cold {
                 symbol,
-                history: History::default(),
+                origin: None,
+                former: None,
+                history: History::new(params.return_mode),
                 session: None,
                 phase,
                 ruler,
                 episodes: Episodes::default(),
-                settled: None,
+                judged: Vec::new(),
                 closed: false,
                 live: false,
                 awaits_close: false,
@@ -360,6 +406,7 @@ impl SymbolState {
                 gate: ExtendedGate::default(),
                 day: DayState::default(),
                 forecasts: Forecasts::default(),
+                events: Vec::new(),
             }),
         }
     }
@@ -385,7 +432,7 @@ impl SymbolState {
 
     /// Whether prices decide: in the regular session, and in the pre-market once enough has been traded;
     /// before the close, unless trading stands still.
-    fn decides(&self) -> bool {
+    pub(super) fn decides(&self) -> bool {
         let is_open = match self.cold.phase {
             Phase::Regular => true,
             Phase::Pre => !self.care.has(Care::GATED),
@@ -396,15 +443,10 @@ impl SymbolState {
 
     /// Recomputes the ruler of the session at hand, and the prices at which it decides.
     pub(super) fn set_ruler(&mut self, params: &Params) {
-        let calendar = params.calendar.as_deref();
         let session = self.cold.session.map(|s| s.date);
-        self.cold.ruler = Ruler {
-            reference: self.cold.history.reference(calendar, session),
-            sigma: self.cold.history.sigma(calendar, session),
-        };
-        let (reference, session) = (self.cold.ruler.reference, session);
-        self.round_lot =
-            reference.ok().zip(session).map_or(0, |(r, s)| Price::new(r.price).map_or(0, |p| round_lot(p, s)));
+        self.cold.ruler = Ruler::of(&self.cold.history, params.calendar.as_deref(), session);
+        let reference = self.cold.ruler.reference.ok().and_then(|r| Price::new(r.price).ok());
+        self.round_lot = reference.zip(session).map_or(0, |(r, s)| round_lot(r, s));
         self.set_band(params);
     }
 

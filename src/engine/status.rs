@@ -14,7 +14,7 @@ impl Engine {
         if let Err(refusal) = self.check_time(origin, status.ts) {
             return refusal;
         }
-        let id = match self.lookup(&status.symbol) {
+        let id = match self.lookup_at(&status.symbol, status.ts) {
             Ok(id) => id,
             Err(refusal) => return refusal,
         };

@@ -100,17 +100,12 @@ impl SymbolState {
     /// The forecasts of the last settled session against a measure of it.
     fn score(&self, measure: &Measure, first_tier: f64) -> SurvivalScore {
         let mut score = SurvivalScore::default();
-        let (Some((forecast_for, forecasts)), Some((settled, episodes, _)), Some(z)) =
-            (&self.cold.forecasts.settled, &self.cold.settled, measure.z)
-        else {
-            return score;
-        };
-        if *forecast_for != measure.session || *settled != measure.session {
-            return score;
-        }
+        let judged = self.cold.judged.iter().find(|j| j.session == measure.session);
+        let forecasts = self.cold.forecasts.settled.as_ref().filter(|(session, _)| *session == measure.session);
+        let (Some((_, forecasts)), Some(judged), Some(z)) = (forecasts, judged, measure.z) else { return score };
         for (number, forecast) in forecasts {
             let counts = |e: &&Episode| e.number == *number && e.state != AlertState::Retracted;
-            if let Some(episode) = episodes.iter().find(counts) {
+            if let Some(episode) = judged.episodes.iter().find(counts) {
                 score.mark(*forecast, z * episode.direction.sign() >= first_tier);
             }
         }

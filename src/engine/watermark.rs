@@ -3,7 +3,7 @@
 use super::state::Ruler;
 use super::{Effects, Engine, PartitionClock};
 use crate::cluster::{Amends, MemberUpdate};
-use crate::domain::{CloseBasis, NANOS_PER_SEC, Observation, Reading, SessionDate, UnixNanos};
+use crate::domain::{CloseBasis, NANOS_PER_SEC, Observation, Reading, SessionDate, UnixNanos, Unknown};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -22,6 +22,7 @@ impl Engine {
     /// Lets groups, and closes that wait, follow event time. `assigned` are the partitions being read.
     pub fn advance(&mut self, by: Watermark, assigned: &[i32], effects: &mut Effects) {
         self.release_by_watermark(by, effects);
+        self.catch_up(effects);
         self.settle_awaited(by, effects);
         if self.stage.is_empty() {
             return;
@@ -224,6 +225,10 @@ impl Engine {
 
 /// Log return and multiple of a price.
 fn readings(ruler: &Ruler, price: f64) -> (Reading, Reading) {
+    // What may be no move at all moves no group.
+    if ruler.suspicion.is_some() {
+        return (Err(Unknown::SuspectedSplit), Err(Unknown::SuspectedSplit));
+    }
     (ruler.reference.map(|r| (price / r.price).ln()), ruler.z(price))
 }
 

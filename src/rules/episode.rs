@@ -4,6 +4,10 @@
 //! CONFIRMED or FADED. The machine sees multiples of sigma and event times, nothing else, and decides on
 //! unrounded numbers: exactly 3.0 counts.
 
+mod again;
+
+pub use again::Judgement;
+
 use super::reconcile::Told;
 use crate::domain::{AlertState, Direction, UnixNanos};
 
@@ -326,6 +330,7 @@ impl Episodes {
             if let (Verdict::Confirm, Some(tier)) = (verdict, tier) {
                 episode.tier = tier;
                 episode.peak = episode.peak.max(tier);
+                episode.extreme = episode.extreme.max(z.abs());
             }
             Self::finish(ts, verdict, episode, emit);
         }
@@ -358,33 +363,6 @@ impl Episodes {
             Self::finish(ts, Verdict::Expire, episode, emit);
         }
         all
-    }
-
-    /// Judges settled episodes again after the close was corrected; only what changes is sent.
-    pub fn resettle(
-        rules: &EpisodeRules,
-        settled: &mut [Episode],
-        ts: UnixNanos,
-        z: f64,
-        emit: &mut impl FnMut(&Episode),
-    ) {
-        let tier = rules.tier(z.abs());
-        let winner = tier.and_then(|_| settled.iter().rposition(|e| e.direction == Direction::of(z)));
-        for (at, episode) in settled.iter_mut().enumerate() {
-            let wins = winner == Some(at);
-            let state = if wins { AlertState::Confirmed } else { AlertState::Faded };
-            if state == AlertState::Faded && episode.state == state {
-                continue;
-            }
-            if let (true, Some(tier)) = (wins, tier) {
-                episode.tier = tier;
-                episode.peak = episode.peak.max(tier);
-            }
-            episode.state = state;
-            episode.sent_at = ts;
-            emit(episode);
-            episode.revision += 1;
-        }
     }
 
     fn finish(ts: UnixNanos, verdict: Verdict, episode: &mut Episode, emit: &mut impl FnMut(Verdict, &Episode)) {

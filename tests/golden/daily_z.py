@@ -3,13 +3,13 @@
 
     python tests/golden/daily_z.py
 
-Reads data/, writes us_top50_daily_z.csv.zst, megacaps30_daily_z.csv.zst,
-mag7_daily.csv and traps.json beside this script. README.md has the definition.
+Reads data/, writes us_top50_daily_z.csv.zst, mag7_daily.csv and traps.json
+beside this script. README.md has the definition. long_histories.py does the 30
+long histories with the functions here.
 Exits 1 when an anchor value is missed. Needs pandas, numpy, zstandard and
 exchange_calendars.
 """
 
-import io
 import json
 import pathlib
 import platform
@@ -31,54 +31,87 @@ SESSIONS = exchange_calendars.get_calendar(
 ).sessions.strftime("%Y-%m-%d")
 
 
-def trailing(known: np.ndarray) -> np.ndarray:
-    """Sample deviation of the last 21 of `known` up to each place.
+SPLIT_RATIOS = [1.5, 2, 3, 4, 5, 7, 10, 20]  # and their inverses
+LONG = 252
+PINNED_SESSIONS = 10
+
+
+def trailing(known: np.ndarray, window: int = WINDOW) -> np.ndarray:
+    """Sample deviation of the last `window` of `known` up to each place.
 
     Two passes over each window; pandas' running sums keep a trace of a large
     value after it has left the window.
     """
     out = np.full(len(known), np.nan)
-    if len(known) >= WINDOW:
-        windows = np.lib.stride_tricks.sliding_window_view(known, WINDOW)
-        out[WINDOW - 1 :] = windows.std(axis=1, ddof=1)
+    if len(known) >= window:
+        windows = np.lib.stride_tricks.sliding_window_view(known, window)
+        out[window - 1 :] = windows.std(axis=1, ddof=1)
     return out
 
 
 ROLLING_GAP: list[float] = []  # how far pandas' own rolling deviation is off
 
 
-def strictly_before(returns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Per place: deviation of the last 21 known returns before it, and n."""
+def strictly_before(returns: np.ndarray, window: int = WINDOW) -> tuple[np.ndarray, np.ndarray]:
+    """Per place: deviation of the last `window` known returns before it, and n."""
     known = ~np.isnan(returns)
     values = returns[known]
     before = np.cumsum(known) - known
-    sigma = np.concatenate([[np.nan], trailing(values)])[before]
-    rolling = np.concatenate([[np.nan], pd.Series(values).rolling(WINDOW).std(ddof=1)])[before]
+    sigma = np.concatenate([[np.nan], trailing(values, window)])[before]
+    rolling = np.concatenate([[np.nan], pd.Series(values).rolling(window).std(ddof=1)])[before]
     assert np.array_equal(np.isnan(sigma), np.isnan(rolling))
     ROLLING_GAP.append(np.nanmax(np.abs(rolling / sigma - 1), initial=0.0))
-    return sigma, np.minimum(before, WINDOW)
+    return sigma, np.minimum(before, window)
 
 
-def one_symbol(frame: pd.DataFrame, calendar: pd.Index = SESSIONS) -> pd.DataFrame:
-    """`frame`: session, close, ratio of one symbol, in order."""
+def looks_like_split(log_return: np.ndarray) -> np.ndarray:
+    size = np.abs(log_return)
+    return np.any([np.abs(size - np.log(k)) <= 0.02 * np.log(k) for k in SPLIT_RATIOS], axis=0)
+
+
+def one_symbol(frame: pd.DataFrame, calendar: pd.Index = SESSIONS, total_return: bool = False) -> pd.DataFrame:
+    """`frame`: session, close, ratio and perhaps dividend of one symbol, in order.
+
+    Adds `raw_return` and `raw_z` beside `log_return` and `z`: where a session
+    looks like a split that nobody announced, the raw ones alone are known.
+    """
     place = calendar.get_indexer(frame.session)
     assert (place >= 0).all() and (np.diff(place) > 0).all(), "a close outside the calendar"
     close = frame.close.to_numpy(float)
     ratio = frame.ratio.to_numpy(float)
-    reference = np.full(len(frame), np.nan)  # previous session's close, split-adjusted
+    dividend = frame.dividend.to_numpy(float) if "dividend" in frame else np.zeros(len(frame))
+    reference = np.full(len(frame), np.nan)  # previous session's close, adjusted
     adjacent = np.diff(place) == 1
-    reference[1:][adjacent] = (close[:-1] / ratio[1:])[adjacent]
-    returns = np.full(len(frame), np.nan)
-    returns[1:][adjacent] = np.log(close[1:] * ratio[1:] / close[:-1])[adjacent]
+    paid = dividend[1:] if total_return else 0.0
+    reference[1:][adjacent] = (close[:-1] / ratio[1:] - paid)[adjacent]
+    raw = np.log(close / reference)
+    suspected = looks_like_split(raw) & (ratio == 1)
+    returns = np.where(suspected, np.nan, raw)
     sigma, n = strictly_before(returns)
     enough = sigma >= np.fmax(0.005 / reference, 0.0002)
     z = np.where(enough, returns / sigma, np.nan)
-    return frame.assign(log_return=returns, sigma_daily=sigma, z=z, n=n)
+    raw_z = np.where(enough, raw / sigma, np.nan)
+
+    long_sigma, _ = strictly_before(returns, LONG)
+    is_low = sigma < 0.25 * long_sigma
+    level = pd.Series(close * np.cumprod(ratio)).rolling(PINNED_SESSIONS)
+    within = (level.max() / level.min() <= 1.03 / 0.97).shift(1, fill_value=False).to_numpy(bool)
+    marks = [
+        ("EX_DIVIDEND", (dividend > 0) & ~np.isnan(reference) & (not total_return)),
+        ("LOW_SIGMA", is_low),
+        ("PINNED", is_low & within),
+        ("SUSPECTED_SPLIT", suspected),
+    ]
+    flags = [" ".join(name for name, on in marks if on[k]) for k in range(len(frame))]
+    return frame.assign(
+        log_return=returns, sigma_daily=sigma, z=z, n=n, flags=flags, raw_return=raw, raw_z=raw_z, reference=reference
+    )
 
 
-def daily_z(closes: pd.DataFrame) -> pd.DataFrame:
-    parts = [one_symbol(f) for _, f in closes.sort_values("session").groupby("symbol")]
-    columns = ["symbol", "session", "close", "log_return", "sigma_daily", "z", "n"]
+def daily_z(closes: pd.DataFrame, total_return: bool = False, more: tuple[str, ...] = ()) -> pd.DataFrame:
+    by_symbol = closes.sort_values("session").groupby("symbol")
+    parts = [one_symbol(f, total_return=total_return) for _, f in by_symbol]
+    columns = ["symbol", "session", "close", "log_return", "sigma_daily", "z", "n", "flags", *more]
     return pd.concat(parts).sort_values(["session", "symbol"])[columns].reset_index(drop=True)
 
 
@@ -137,8 +170,9 @@ def traps(top50: pd.DataFrame) -> dict:
     from_day = SESSIONS.get_loc("2025-01-02")
     cases = []
 
-    # Leak: 21 alternating returns of one per cent, then a shock of five, and of 100.
-    for name, shock in (("leak", 1.05), ("leak_huge", 2.0)):
+    # Leak: 21 alternating returns of one per cent, then a shock of five, and of 150; a doubling would look
+    # like a split.
+    for name, shock in (("leak", 1.05), ("leak_huge", 2.5)):
         steps = [0.01 if k % 2 == 0 else -0.01 for k in range(WINDOW)] + [np.log(shock)]
         closes = 100.0 * np.exp(np.concatenate([[0.0], np.cumsum(steps)]))
         case = replay("LEAK", list(SESSIONS[from_day : from_day + len(closes)]), closes.tolist())
@@ -169,7 +203,7 @@ def traps(top50: pd.DataFrame) -> dict:
         ("floor_bp", [100.0, 100.01] * 11),
         ("floor_tick", [1.0] * 10 + [1.01] * 12),
     ):
-        closes = quiet + [quiet[-1] * 2]
+        closes = quiet + [quiet[-1] * 2.5]
         case = replay("QUIET", list(SESSIONS[from_day : from_day + len(closes)]), closes)
         about = "sigma is known but below max(0.005 / reference close, 0.0002): z stays unknown whatever the move"
         cases.append({"name": name, "about": about, **case})
@@ -199,6 +233,16 @@ def traps(top50: pd.DataFrame) -> dict:
     }
 
 
+def describe(name: str, frame: pd.DataFrame) -> None:
+    known, hits = frame.z.notna().sum(), (frame.z.abs() >= 3).sum()
+    withheld = (frame.sigma_daily.notna() & frame.log_return.notna() & frame.z.isna()).sum()
+    flags = frame["flags"].str.split().explode().value_counts().sort_index().to_dict()
+    print(
+        f"{name}: {len(frame)} rows, z known {known}, |z| >= 3 {hits} ({hits / known:.3%}), "
+        f"sigma known but z withheld {withheld}, flags {flags}"
+    )
+
+
 def main() -> int:
     versions = (
         f"python {platform.python_version()}, pandas {pd.__version__}, numpy {np.__version__}, "
@@ -213,29 +257,22 @@ def main() -> int:
     top50_z = daily_z(top50)
     write_zst(top50_z, "us_top50_daily_z.csv.zst")
 
-    packed = (DATA / "megacaps30_ohlcv_1999_2021.csv.zst").read_bytes()
-    text = zstandard.ZstdDecompressor().decompress(packed).decode("ascii")
-    mega = pd.read_csv(io.StringIO(text), dtype=str).rename(columns={"split_coefficient": "ratio"})
-    mega[["close", "ratio"]] = mega[["close", "ratio"]].astype(float)
-    mega_z = daily_z(mega)
-    write_zst(mega_z, "megacaps30_daily_z.csv.zst")
-
     group = mag7(top50, top50_z)
     group.to_csv(HERE / "mag7_daily.csv", index=False, float_format=DIGITS, lineterminator="\n")
 
     trap = traps(top50)
     (HERE / "traps.json").write_text(json.dumps(trap, indent=1) + "\n")
 
-    for name, frame in (("us_top50", top50_z), ("megacaps30", mega_z)):
-        known, hits = frame.z.notna().sum(), (frame.z.abs() >= 3).sum()
-        print(f"{name}: {len(frame)} rows, z known {known}, |z| >= 3 {hits} ({hits / known:.3%}), "
-              f"sigma known but z withheld {(frame.sigma_daily.notna() & frame.log_return.notna() & frame.z.isna()).sum()}")
+    describe("us_top50", top50_z)
     print(f"largest relative gap between windowed and pandas' rolling deviation: {max(ROLLING_GAP):.2e}")
 
     def z_of(symbol: str, session: str) -> float:
         return top50_z[(top50_z.symbol == symbol) & (top50_z.session == session)].z.item()
 
     cases = {c["name"]: c for c in trap["cases"]}
+    avgo = top50[top50.symbol == "AVGO"].sort_values("session")
+    avgo = one_symbol(avgo.assign(dividend=np.where(avgo.session == "2024-12-23", 0.59, 0.0)), total_return=True)
+    total_z = avgo[avgo.session == "2025-01-27"].z.item()
     anchors = [
         ("NVDA 2025-01-27", z_of("NVDA", "2025-01-27"), -6.2871, 5e-5),
         ("AVGO 2025-01-27", z_of("AVGO", "2025-01-27"), -9.2183, 5e-5),
@@ -243,6 +280,7 @@ def main() -> int:
         ("basket 2025-01-27", group[group.session == "2025-01-27"].basket_z.item(), -2.35, 5e-3),
         ("leak", cases["leak"]["rows"][-1]["z"], 4.76684012515, 5e-11),
         ("leak sigma", cases["leak"]["rows"][-1]["sigma_daily"], 0.0102353263144, 1e-13),
+        ("AVGO 2025-01-27 net of 0.59 on 2024-12-23", total_z, -9.0852, 5e-5),
         ("phantom NVDA", cases["phantom_nvda"]["wrong"]["phantom_z"], -6.51, 5e-3),
         ("phantom IBM", cases["phantom_ibm"]["wrong"]["phantom_z"], 14.41, 5e-3),
     ]

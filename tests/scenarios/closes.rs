@@ -3,8 +3,8 @@
 use crate::harness::{Run, date, params_without_groups};
 use crate::scene::{DAY, SYMBOL, Scene, check_identity, warm};
 use fragility::codec::decode;
-use fragility::domain::AlertKind::{Close, Confirm, Correct, Fade, Open};
-use fragility::domain::AlertState::{Confirmed, Expired, Faded, Provisional};
+use fragility::domain::AlertKind::{Close, Confirm, Correct, Fade, Open, Retract};
+use fragility::domain::AlertState::{Confirmed, Expired, Faded, Provisional, Retracted};
 use fragility::domain::{Alert, AlertKind, AlertState, Direction, Observation, Outcome, Phase};
 use fragility::engine::{Channel, Effects};
 
@@ -145,6 +145,39 @@ fn a_corrected_close_of_the_day_before_moves_the_day_after() {
     let said = scene.close(103.9);
     let by_session: Vec<_> = said.iter().map(|a| (a.session.unwrap().to_string(), a.kind, a.state)).collect();
     assert_eq!(by_session, [(tomorrow, Correct, Faded)]);
+}
+
+/// The official close of yesterday comes in mid-session, after the last regular price had stood in for it: what
+/// is open goes on by the new reference, what only the stand-in made a breach is taken back.
+#[test]
+fn a_reference_that_comes_late_moves_what_is_open() {
+    for (official, expected) in [
+        (100.3, vec![(Correct, Provisional, 1, 1)]),
+        (97.0, vec![(Retract, Retracted, 1, 1)]),
+        (104.5, vec![(Correct, Provisional, 1, 1)]),
+        // The price that stood in, now official: the alert says so.
+        (100.0, vec![(Correct, Provisional, 1, 1)]),
+    ] {
+        let mut scene = Scene::open_of(DAY);
+        assert_eq!(next_morning(&mut scene), []);
+        let open = scene.run.session(&next(&scene)).open;
+        scene.price(open.plus(60 * crate::harness::SEC), 96.8);
+        let opened = scene.said();
+        assert_eq!(lines(&opened), [(Open, Provisional, 1, 0)]);
+        assert!(opened[0].quality.iter().any(|f| &**f == "REF_PROVISIONAL"));
+        let said = scene.close(official);
+        // Of 104.5 the day it closes has an alert of its own.
+        let (own, open): (Vec<_>, Vec<_>) = said.into_iter().partition(|a| a.session == Some(date(DAY)));
+        assert_eq!((own.len(), lines(&open)), (usize::from(official > 104.0), expected), "{official}");
+        let alert = &open[0];
+        assert_eq!((alert.alert_id, alert.event_time), (opened[0].alert_id, opened[0].event_time));
+        assert_eq!(alert.reference.as_ref().map(|r| (r.price, r.basis)).unwrap(), (official, "official"));
+        assert!(!alert.quality.iter().any(|f| &**f == "REF_PROVISIONAL"));
+        // Of 104.5 the move is larger, and so is sigma, which has that close in its window now.
+        assert_eq!(alert.severity, if official > 104.0 { "ELEVATED" } else { "NOTICE" }, "{official}");
+        // The session itself has its measure at last.
+        assert!(scene.run.measure(SYMBOL, DAY).is_some());
+    }
 }
 
 /// Records of `history.files` never were measured here: correcting one is no measure and no breadth of theirs.

@@ -197,6 +197,81 @@ fn the_last_price_before_a_close_or_a_night_counts() {
     }
 }
 
+fn member(kind: &str, symbol: &str, from: &str, company: Option<&str>) -> String {
+    let company = company.map_or_else(String::new, |c| format!(r#","company":"{c}""#));
+    format!(r#"{{"type":"{kind}","group":"mag7","symbol":"{symbol}","from":"{from}"{company}}}"#)
+}
+
+/// Two share classes of one company are one member: one breach, one weight, one loss, and one leader.
+#[test]
+fn a_company_counts_once() {
+    let mut seven = Seven::new();
+    for record in [
+        r#"{"type":"reference","symbol":"GOOG","prev_close":100,"sigma_daily":0.02}"#,
+        r#"{"type":"shares","symbol":"GOOG","session":"2025-02-11","shares_outstanding":500000}"#,
+        &member("member", "GOOG", DAY, Some("Alphabet")),
+        &member("member", "GOOGL", DAY, Some("Alphabet")),
+    ] {
+        seven.run.applied(record);
+    }
+    assert_eq!(seven.run.json(&member("member", "GOOG", DAY, Some("Alphabet"))).reason, "duplicate");
+    seven.tick("GOOG", 10, -6.0);
+    seven.tick("GOOGL", 11, -4.0);
+    assert_eq!(seven.until(12), [], "one company is not a group");
+    seven.tick("NVDA", 13, -6.0);
+    let said = seven.until(14);
+    let cluster = said[0].cluster.as_ref().unwrap();
+    let leg = |name: &str| cluster.legs.iter().find(|l| l.name == name).unwrap().value.unwrap();
+    assert_eq!(leg("members_in_breach").to_bits(), 2.0_f64.to_bits());
+    // 1.5 of 7.5 weights at the larger class's -4, 1 of 7.5 at -6.
+    assert!((leg("rms_z") - ((1.5 * 16.0 + 36.0) / 7.5_f64).sqrt()).abs() < 1e-9);
+    let usd = said[0].usd.as_ref().unwrap().market_value_change;
+    let expected = 0.5e8 * (-0.12_f64).exp_m1() + 1e8 * (-0.08_f64).exp_m1() + 1e8 * (-0.12_f64).exp_m1();
+    assert!((usd / expected - 1.0).abs() < 1e-9, "{usd} {expected}");
+    assert_eq!(cluster.members.len(), 7);
+    let alphabet = cluster.members.iter().find(|m| m.symbol.as_str() == "GOOGL").unwrap();
+    assert_eq!(alphabet.company.as_deref(), Some("Alphabet"));
+    assert!((alphabet.z.unwrap() + 4.0).abs() < 1e-9);
+    assert_eq!(alphabet.classes.iter().map(fragility::domain::Symbol::as_str).collect::<Vec<_>>(), ["GOOG", "GOOGL"]);
+    // GOOG was first, so the company was.
+    assert_eq!(initiator(&said[0]), ("GOOGL".to_owned(), vec!["NVDA".to_owned()]));
+    // And it is still one after a restart.
+    let image = seven.run.engine.image(&[0]);
+    let mut engine = fragility::engine::Engine::new(params());
+    engine.restore_groups(image.groups.clone());
+    engine.restore_partition(UnixNanos(0), 0, &image.partitions[0].1);
+    assert_eq!(engine.image(&[0]), image);
+}
+
+/// `from` is the first session inside, or outside; the sessions before are as they were.
+#[test]
+fn memberships_begin_and_end_with_a_session() {
+    let mut run = Run::new(params());
+    let days: Vec<String> =
+        run.calendar.sessions().iter().filter(|s| s.date >= date(DAY)).take(4).map(|s| s.date.to_string()).collect();
+    run.applied(&member("member", "IBM", &days[1], None));
+    run.applied(&member("leave", "IBM", &days[3], None));
+    for day in &days {
+        for symbol in SEVEN.into_iter().chain(["IBM"]) {
+            run.close(symbol, day, 100.0);
+        }
+    }
+    run.engine.advance(Watermark::End, &[], &mut run.effects);
+    let inside: Vec<usize> = run.engine.group_closes().values().map(|views| views[0].members.len()).collect();
+    assert_eq!(inside, [7, 8, 8, 7]);
+    // Known in mid-session, it is a correction of the session at hand.
+    let open = run.session(&days[3]).close.plus(20 * 3600 * SEC);
+    let session = run.calendar.next_after(date(&days[3])).unwrap().date.to_string();
+    run.tick("AAPL", open, 100.0);
+    run.tick("AAPL", open.plus(MIN), 100.0);
+    run.engine.advance(Watermark::End, &[], &mut run.effects);
+    assert_eq!(run.engine.groups()[0].members.len(), 7);
+    run.applied(&member("member", "IBM", &session, None));
+    assert_eq!(run.engine.groups()[0].members.len(), 8);
+    run.applied(&member("leave", "AAPL", &session, None));
+    assert_eq!(run.engine.groups()[0].members.len(), 7);
+}
+
 /// A reference topic has partitions, so its records come in any order: the group's past is the same.
 #[test]
 fn history_in_any_order_gives_the_same_group() {

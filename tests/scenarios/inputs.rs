@@ -235,16 +235,65 @@ fn the_flag_of_a_feed_is_in_the_quality_of_what_it_decides() {
 }
 
 #[test]
-fn kinds_that_this_build_reads_past_are_ignored() {
+fn members_of_an_unheard_of_group_are_ignored() {
     let mut run = Run::new(params());
-    for record in [
-        r#"{"type":"dividend","symbol":"X","ex_date":"2025-02-12","amount":1.0}"#,
-        r#"{"type":"event","symbol":"X","session":"2025-02-12","kind":"news","source":"x"}"#,
-        r#"{"type":"member","group":"unheard_of","symbol":"X","from":"2025-02-12"}"#,
-    ] {
-        assert_eq!(run.json(record).outcome, Outcome::Ignored, "{record}");
-    }
+    let record = r#"{"type":"member","group":"unheard_of","symbol":"X","from":"2025-02-12"}"#;
+    assert_eq!(run.json(record).outcome, Outcome::Ignored);
     assert_eq!(run.engine.symbols_len(), 0);
+}
+
+fn event(at: &str, kind: &str, more: &str) -> String {
+    format!(r#"{{"type":"event","symbol":"{SYMBOL}",{at},"kind":"{kind}","source":"wire"{more}}}"#)
+}
+
+/// Events are in the alerts of their session, sorted, and cause none.
+#[test]
+fn events_are_carried_and_cause_nothing() {
+    let mut scene = Scene::open_of(DAY);
+    let session = scene.session;
+    let records = [
+        event(&format!(r#""ts":{}"#, session.open.0), "news", r#","text":"b""#),
+        // The evening before, after 20:00.
+        event(&format!(r#""ts":{}"#, session.begin.0), "earnings", r#","url":"https://example.org/x""#),
+        event(&format!(r#""session":"{DAY}""#), "product", ""),
+        event(&format!(r#""ts":{}"#, session.begin.0 - 1), "yesterday", ""),
+        event(&format!(r#""ts":{}"#, session.end.0), "tomorrow", ""),
+    ];
+    for record in &records {
+        scene.run.applied(record);
+        assert_eq!(scene.run.json(record).outcome, Outcome::Duplicate, "{record}");
+    }
+    for nowhere in [r#""session":"2025-02-15""#, r#""ts":1"#] {
+        assert_eq!(scene.run.json(&event(nowhere, "news", "")).reason, "not_a_session");
+    }
+    assert_eq!(scene.said(), []);
+    let image = scene.run.engine.image(&[0]);
+    scene.run.engine = fragility::engine::Engine::new(params_without_groups());
+    scene.run.engine.restore_partition(UnixNanos(0), 0, &image.partitions[0].1);
+    assert_eq!(scene.run.engine.image(&[0]).partitions, image.partitions);
+    scene.price(scene.at(60), scene.at_z(3.2));
+    let said = scene.said();
+    let mut bytes = Vec::new();
+    fragility::codec::encode_alert(&said[0], &mut bytes);
+    let json: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+    let expected = serde_json::json!([
+        {"kind": "product", "source": "wire"},
+        {"kind": "earnings", "source": "wire", "time": session.begin.0, "url": "https://example.org/x"},
+        {"kind": "news", "source": "wire", "time": session.open.0, "text": "b"},
+    ]);
+    assert_eq!(json["events"], expected);
+}
+
+#[test]
+fn the_newest_events_are_kept() {
+    let mut scene = Scene::open_of(DAY);
+    for minute in 0..70 {
+        let ts = scene.at(minute * 60).0;
+        scene.run.applied(&event(&format!(r#""ts":{ts}"#), "news", ""));
+    }
+    scene.price(scene.at(60), scene.at_z(3.2));
+    let events = scene.said()[0].events.clone();
+    assert_eq!((events.len(), events[0].0), (64, Some(scene.at(6 * 60))));
 }
 
 /// A partition may be lost before its first snapshot: what is known of its symbols from elsewhere still rules.

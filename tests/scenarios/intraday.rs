@@ -284,7 +284,7 @@ fn the_open_is_the_first_regular_price() {
     let lived = "2025-02-11";
     let ticks = |run: &mut Run, close: f64| {
         let open = run.session(lived).open;
-        run.tick(SYMBOL, open.plus(-MIN), close * 1.5);
+        run.tick(SYMBOL, open.plus(-MIN), close * 1.4);
         run.tick(SYMBOL, open.plus(90 * SEC), close * f64::exp(0.03));
         run.tick(SYMBOL, open.plus(MIN), close * 1.2);
     };

@@ -4,11 +4,13 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod actions;
 mod closes;
 mod episodes;
 mod groups;
 mod inputs;
 mod intraday;
 mod prints;
+mod renames;
 mod scene;
 mod sessions;

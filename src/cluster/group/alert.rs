@@ -1,6 +1,7 @@
 //! A group's alerts.
 
 use super::{Group, Stay};
+use crate::cluster::company::Company;
 use crate::cluster::level::{GroupParams, Level};
 use crate::cluster::reading::{MemberReading, Reading};
 use crate::domain::{
@@ -8,6 +9,7 @@ use crate::domain::{
     SessionDate, Source, Symbol, UnixNanos, Unknown, UsdChange, WindowView, alert_id,
 };
 use crate::estimators::WINDOW;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A group at the moment that is judged.
@@ -17,6 +19,10 @@ pub(super) struct Seen<'a> {
     pub(super) phase: Phase,
     pub(super) reading: &'a Reading,
     pub(super) members: &'a [MemberReading],
+    /// The members that are companies.
+    pub(super) companies: &'a BTreeMap<Symbol, Company>,
+    /// The members' lines.
+    pub(super) lines: &'a [MemberReading],
     pub(super) topic: &'a Arc<str>,
 }
 
@@ -36,7 +42,7 @@ impl Group {
         let breached = in_order_of_breach(seen.members, self.params.breach_at);
         let change: f64 = seen.members.iter().filter_map(|m| Some(m.market_value? * m.log_return.ok()?.exp_m1())).sum();
         let mut source: Vec<Source> = seen
-            .members
+            .lines
             .iter()
             .filter_map(|m| m.source)
             .map(|(partition, offset)| Source { topic: seen.topic.clone(), partition, offset })
@@ -85,7 +91,13 @@ impl Group {
                 members: seen
                     .members
                     .iter()
-                    .map(|m| MemberZ { symbol: m.symbol.clone(), z: m.z, breached_at: m.breached_at })
+                    .map(|m| MemberZ {
+                        symbol: m.symbol.clone(),
+                        company: seen.companies.get(&m.symbol).map(|c| c.name.clone()),
+                        classes: seen.companies.get(&m.symbol).map(|c| c.classes.clone()).unwrap_or_default(),
+                        z: m.z,
+                        breached_at: m.breached_at,
+                    })
                     .collect(),
                 coverage: reading.coverage,
                 initiator,
@@ -97,6 +109,7 @@ impl Group {
             } else {
                 vec!["PARTIAL_COVERAGE".into()]
             },
+            events: Vec::new(),
             source,
             summary,
             fast_volatility: 0.0,

@@ -32,6 +32,7 @@ pub(super) struct Told {
     pub(super) number: u32,
     /// Level read then; `None` where it was not known.
     pub(super) level: Option<Level>,
+    /// The lines, share classes apart.
     pub(super) members: Vec<MemberReading>,
 }
 
@@ -70,14 +71,17 @@ impl Group {
         self.now = now.into_iter().map(|m| (m.symbol.clone(), m)).collect();
         let sigma = self.sigma(change.session);
         let mut numbers = Vec::new();
-        for told in &mut self.told {
+        let mut all = std::mem::take(&mut self.told);
+        for told in &mut all {
             let before = told.members.clone();
             put_right(&mut told.members, told.at);
             if told.members != before {
-                told.level = reading::read(&self.params, &told.members, sigma).level;
+                let (members, _) = self.merge(change.session, &told.members);
+                told.level = reading::read(&self.params, &members, sigma).level;
                 numbers.push(told.number);
             }
         }
+        self.told = all;
         numbers.dedup();
         for number in numbers {
             self.amend_stay(number, change, moment, alerts);
@@ -103,7 +107,8 @@ impl Group {
         } else {
             return;
         };
-        let members: Vec<MemberReading> = self.now.values().cloned().collect();
+        let lines: Vec<MemberReading> = self.now.values().cloned().collect();
+        let (members, companies) = self.merge(change.session, &lines);
         let reading = reading::read(&self.params, &members, self.sigma(change.session));
         let phase = match moment.calendar.map(|c| c.locate(change.at)) {
             Some(Located::Known(m)) => m.phase,
@@ -115,6 +120,8 @@ impl Group {
             phase,
             reading: &reading,
             members: &members,
+            companies: &companies,
+            lines: &lines,
             topic: moment.topic,
         };
         alerts.push(self.alert(kind, state, &stay, &seen));

@@ -7,6 +7,7 @@ use crate::cluster::member::{MemberClose, MemberUpdate};
 use crate::cluster::reading::MemberReading;
 use crate::domain::{self, CloseBasis, Direction, SessionDate, Symbol, UnixNanos, Unknown};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// A number, or the number of the reason why it is unknown.
 type Known = Result<f64, u8>;
@@ -41,10 +42,13 @@ struct StayImage {
     low_since: Option<i64>,
 }
 
+/// From when on, whether inside, and the company.
+type Change = (i32, bool, Option<String>);
+
 /// The state of a group.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct GroupImage {
-    memberships: Vec<(String, Vec<(i32, bool)>)>,
+    memberships: Vec<(String, Vec<Change>)>,
     session: Option<i32>,
     now: Vec<ReadingImage>,
     values: Vec<(String, f64)>,
@@ -181,7 +185,10 @@ impl Group {
             };
             (c.session.days(), c.is_history, ReadingImage::from(&reading))
         };
-        let changes = |m: &Vec<Membership>| m.iter().map(|m| (m.from.days(), m.inside)).collect();
+        let changes = |m: &Vec<Membership>| {
+            let company = |m: &Membership| m.company.as_ref().map(ToString::to_string);
+            m.iter().map(|m| (m.from.days(), m.inside, company(m))).collect()
+        };
         GroupImage {
             memberships: self.memberships.iter().map(|(s, m)| (s.to_string(), changes(m))).collect(),
             session: self.session.map(SessionDate::days),
@@ -208,8 +215,9 @@ impl Group {
     pub(in crate::cluster) fn restore(&mut self, image: GroupImage) {
         for (symbol, changes) in image.memberships {
             let Ok(symbol) = Symbol::new(&symbol) else { continue };
-            for (from, inside) in changes {
-                self.set_membership(&symbol, date(from), inside);
+            for (from, inside, company) in changes {
+                let company = company.map(Arc::from);
+                self.set_membership(&symbol, Membership { from: date(from), inside, company });
             }
         }
         self.session = image.session.map(date);

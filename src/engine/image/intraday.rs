@@ -172,6 +172,7 @@ struct CheckpointImage {
     moves: MovesImage,
     bar: BarImage,
     open: Option<f64>,
+    first: Option<f64>,
 }
 
 impl From<&Intraday> for CheckpointImage {
@@ -198,6 +199,7 @@ impl From<&Intraday> for CheckpointImage {
             moves: moves_image(i.moves.as_deref()),
             bar: bar_image(i.bar.as_ref()),
             open: i.open.map(Price::get),
+            first: i.first,
         }
     }
 }
@@ -226,6 +228,7 @@ impl CheckpointImage {
             moves: moves(&self.moves),
             bar: bar(&self.bar),
             open: self.open.and_then(|p| Price::new(p).ok()),
+            first: self.first,
         }
     }
 }

@@ -1,13 +1,27 @@
-//! A symbol's daily history: closes, splits, share counts, a desk's own references, and what follows
-//! from them: the daily return of a session, the volatility before it and the price it is measured from.
+//! A symbol's daily history: closes, corporate actions, share counts, a desk's own references, and what
+//! follows from them: the daily return of a session, the volatility before it and the price it is measured
+//! from.
 //!
 //! Every question names its session and is answered from the records alone, so a record that comes late,
 //! twice or out of order leads to the same history. A return across a missing session is not a daily
-//! return: it is unknown, and outside every window.
+//! return, and one that looks like a split nobody announced may be none: both are unknown, and outside every
+//! window.
+
+mod actions;
+mod flags;
+mod image;
+mod suspicion;
+
+pub use actions::ReturnMode;
+pub use flags::{Flag, Flags};
+pub use image::HistoryImage;
 
 use super::Calendar;
-use crate::domain::{CloseBasis, Price, SessionDate, Unknown};
+use crate::domain::{CloseBasis, DividendKind, Price, SessionDate, Unknown};
 use crate::estimators::{WINDOW, sample_sigma};
+use actions::Actions;
+use std::collections::VecDeque;
+use suspicion::split_like;
 
 /// Volatilities below this (2 basis points a day) are no ruler; nor are those below half a price step.
 pub const SIGMA_MIN: f64 = 0.0002;
@@ -19,7 +33,19 @@ const HALF_PRICE_STEP: f64 = 0.005;
 /// corrections.
 const CLOSES_KEPT: usize = 80;
 
-/// Splits, share counts and dated desk references kept, newest first to go last.
+/// Returns of the long window, which the calm of a session is told by.
+const LONG_WINDOW: usize = 252;
+
+/// Sigma under this part of the long one is low.
+const LOW_SIGMA: f64 = 0.25;
+
+/// Closes that must lie at one level to call a price pinned.
+const PINNED_CLOSES: usize = 10;
+
+/// Largest close over smallest when all lie within 3 % of one level.
+const PINNED_RANGE: f64 = 1.03 / 0.97;
+
+/// Splits, dividends, share counts, dated desk references and first prices kept, the newest of each.
 const RECORDS_KEPT: usize = 64;
 
 /// The close of one session.
@@ -31,7 +57,8 @@ pub struct Close {
     pub price: Price,
     /// Where it comes from.
     pub basis: CloseBasis,
-    /// Log return from the previous session's close, net of splits; `None` when that is missing.
+    /// Log return from the previous session's close, net of corporate actions; `None` when that is missing, or
+    /// when it looks like a split nobody announced.
     pub log_return: Option<f64>,
     /// Whether a measure of the session has been published: history that was only loaded has none.
     pub is_measured: bool,
@@ -49,12 +76,14 @@ pub struct Desk {
 /// What a move of a session is measured from.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Reference {
-    /// Price, net of splits between its session and this one.
+    /// Price, net of corporate actions between its session and this one.
     pub price: f64,
     /// Session it closed, if it is a close.
     pub session: Option<SessionDate>,
     /// `official`, `last`, `last_regular` or `desk`.
     pub basis: &'static str,
+    /// What to know of it.
+    pub flags: Flags,
 }
 
 /// The ruler of a session.
@@ -98,6 +127,8 @@ pub struct Measure {
     pub z: Option<f64>,
     /// Known returns before the session, at most the window.
     pub n: usize,
+    /// What to know of it.
+    pub flags: Flags,
 }
 
 impl Measure {
@@ -118,25 +149,14 @@ impl Measure {
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct History {
     closes: Vec<Close>,
-    splits: Vec<(SessionDate, f64)>,
+    /// Known returns of sessions before those of `closes`, and of the first: what is left of them, oldest first.
+    older: VecDeque<f64>,
+    actions: Actions,
+    /// First price of a session that could decide something.
+    firsts: Vec<(SessionDate, f64)>,
     shares: Vec<(SessionDate, f64)>,
     desk: Option<Desk>,
     desk_by_session: Vec<(SessionDate, Desk)>,
-}
-
-/// The plain content of a [`History`], for snapshots.
-#[derive(Clone, PartialEq, Debug, Default)]
-pub struct HistoryImage {
-    /// Closes by session, and whether the session has been measured.
-    pub closes: Vec<(SessionDate, Price, CloseBasis, bool)>,
-    /// Splits by ex-date.
-    pub splits: Vec<(SessionDate, f64)>,
-    /// Share counts by session.
-    pub shares: Vec<(SessionDate, f64)>,
-    /// Desk reference for every session.
-    pub desk: Option<Desk>,
-    /// Desk references by session.
-    pub desk_by_session: Vec<(SessionDate, Desk)>,
 }
 
 /// Puts `value` at its place by session; false when it was there already.
@@ -157,7 +177,17 @@ fn upsert<T: PartialEq + Copy>(list: &mut Vec<(SessionDate, T)>, session: Sessio
     }
 }
 
+/// The value of `session` in a list by session.
+fn value_of<T: Copy>(list: &[(SessionDate, T)], session: SessionDate) -> Option<T> {
+    list.binary_search_by_key(&session, |(s, _)| *s).ok().map(|at| list[at].1)
+}
+
 impl History {
+    /// A history without records.
+    pub fn new(mode: ReturnMode) -> Self {
+        Self { actions: Actions { mode, ..Actions::default() }, ..Self::default() }
+    }
+
     /// Closes kept, oldest first.
     pub fn closes(&self) -> &[Close] {
         &self.closes
@@ -195,14 +225,17 @@ impl History {
             Err(0) if self.closes.len() >= CLOSES_KEPT => return false,
             Err(at) => {
                 self.closes.insert(at, fresh);
-                if self.closes.len() > CLOSES_KEPT {
-                    self.closes.remove(0);
-                    // What it was measured from is gone: a restored history could not know it either.
-                    self.closes[0].log_return = None;
-                }
             }
         }
         self.refresh_returns(calendar, session);
+        if self.closes.len() > CLOSES_KEPT {
+            self.closes.remove(0);
+            // What it was measured from is gone: its return is no longer a question, but a fact.
+            self.older.extend(self.closes[0].log_return.take());
+            if self.older.len() > LONG_WINDOW {
+                self.older.pop_front();
+            }
+        }
         true
     }
 
@@ -220,11 +253,55 @@ impl History {
 
     /// Records a split; false when nothing changes.
     pub fn set_split(&mut self, calendar: Option<&Calendar>, ex_date: SessionDate, ratio: f64) -> bool {
-        let changed = upsert(&mut self.splits, ex_date, ratio);
+        let changed = upsert(&mut self.actions.splits, ex_date, ratio);
         if changed {
             self.refresh_returns(calendar, ex_date);
         }
         changed
+    }
+
+    /// Records a dividend; false when nothing changes. Amount 0 takes an earlier one back.
+    pub fn set_dividend(
+        &mut self,
+        calendar: Option<&Calendar>,
+        ex_date: SessionDate,
+        kind: DividendKind,
+        amount: f64,
+    ) -> bool {
+        let changed = self.actions.set_dividend(ex_date, kind, amount);
+        if changed {
+            self.refresh_returns(calendar, ex_date);
+        }
+        changed
+    }
+
+    /// Shares for one old one from after `from` up to and including `to`.
+    pub fn split_ratio(&self, from: SessionDate, to: SessionDate) -> f64 {
+        self.actions.split_ratio(from, to)
+    }
+
+    /// Takes the first price of a session back: the print may never have been.
+    pub fn forget_first(&mut self, calendar: Option<&Calendar>, session: SessionDate) {
+        let known = self.firsts.len();
+        self.firsts.retain(|(s, _)| *s != session);
+        if self.firsts.len() < known {
+            self.refresh_returns(calendar, session);
+        }
+    }
+
+    /// The first price of a session that could decide something.
+    pub fn first(&self, session: SessionDate) -> Option<f64> {
+        value_of(&self.firsts, session)
+    }
+
+    /// Remembers the first price of a session that could decide something; false when one is known.
+    pub fn set_first(&mut self, calendar: Option<&Calendar>, session: SessionDate, price: f64) -> bool {
+        if value_of(&self.firsts, session).is_some() {
+            return false;
+        }
+        upsert(&mut self.firsts, session, price);
+        self.refresh_returns(calendar, session);
+        true
     }
 
     /// Records a share count; false when nothing changes.
@@ -242,13 +319,7 @@ impl History {
 
     /// The desk reference that holds for `session`.
     pub fn desk(&self, session: Option<SessionDate>) -> Option<Desk> {
-        let dated = session.and_then(|s| self.desk_by_session.binary_search_by_key(&s, |(d, _)| *d).ok());
-        dated.map(|at| self.desk_by_session[at].1).or(self.desk)
-    }
-
-    /// Shares for one old one from after `from` up to and including `to`.
-    pub fn split_ratio(&self, from: SessionDate, to: SessionDate) -> f64 {
-        self.splits.iter().filter(|(ex, _)| *ex > from && *ex <= to).map(|(_, ratio)| ratio).product()
+        session.and_then(|s| value_of(&self.desk_by_session, s)).or(self.desk)
     }
 
     /// What a move of `session` is measured from.
@@ -257,7 +328,7 @@ impl History {
     /// When the session, or the close before it, is not known.
     pub fn reference(&self, calendar: Option<&Calendar>, session: Option<SessionDate>) -> Result<Reference, Unknown> {
         if let Some(desk) = self.desk(session) {
-            return Ok(Reference { price: desk.price.get(), session: None, basis: "desk" });
+            return Ok(Reference { price: desk.price.get(), session: None, basis: "desk", flags: Flags::default() });
         }
         let (Some(calendar), Some(session)) = (calendar, session) else {
             return Err(Unknown::NoReference);
@@ -267,8 +338,27 @@ impl History {
             let older = self.closes.first().is_some_and(|c| c.session < session);
             return Err(if older { Unknown::MissingSession } else { Unknown::NoReference });
         };
-        let price = close.price.get() / self.split_ratio(previous, session);
-        Ok(Reference { price, session: Some(previous), basis: close.basis.name() })
+        let (price, flags) = self.actions.carry(close.price.get(), previous, session);
+        Ok(Reference { price, session: Some(previous), basis: close.basis.name(), flags })
+    }
+
+    /// The split, as new shares for one old, that `session` looks like without a record saying so.
+    ///
+    /// The session's first price decides, or its close where no price came before that; a split record with an
+    /// ex-date after the session before settles it, whatever its ratio: 1 says that the move is genuine. A
+    /// desk's own reference is taken at its word.
+    pub fn suspicion(&self, calendar: Option<&Calendar>, session: SessionDate) -> Option<f64> {
+        if self.desk(Some(session)).is_some() { None } else { self.unannounced_split(calendar, session) }
+    }
+
+    fn unannounced_split(&self, calendar: Option<&Calendar>, session: SessionDate) -> Option<f64> {
+        let before = self.close(calendar?.previous(session)?.date)?;
+        if self.actions.says_split(before.session, session) {
+            return None;
+        }
+        let price = value_of(&self.firsts, session).or_else(|| Some(self.close(session)?.price.get()))?;
+        let (reference, _) = self.actions.carry(before.price.get(), before.session, session);
+        split_like(price, reference)
     }
 
     /// Sessions and returns of the window before `session`, oldest first.
@@ -295,6 +385,28 @@ impl History {
         if sigma < SIGMA_MIN.max(step) { Sigma::Insufficient(sigma) } else { Sigma::Known(sigma) }
     }
 
+    /// Whether prices before `session`, whose ruler is `sigma`, were unusually calm: `LOW_SIGMA` and `PINNED`.
+    ///
+    /// Needs 252 known returns before the session. A desk's own sigma is taken at its word.
+    pub fn calm(&self, session: SessionDate, sigma: Sigma) -> Flags {
+        let mut flags = Flags::default();
+        let Some(sigma) = sigma.number().filter(|_| self.desk(Some(session)).is_none()) else { return flags };
+        let before = &self.closes[..self.closes.partition_point(|c| c.session < session)];
+        let known = self.older.iter().copied().chain(before.iter().filter_map(|c| c.log_return));
+        let returns: Vec<f64> = known.collect();
+        let Some(start) = returns.len().checked_sub(LONG_WINDOW) else { return flags };
+        if sample_sigma(&returns[start..]).is_some_and(|long| sigma < LOW_SIGMA * long) {
+            flags.set(Flag::LowSigma);
+            let Some(start) = before.len().checked_sub(PINNED_CLOSES) else { return flags };
+            let level = before[start..].iter().map(|c| c.price.get() / self.actions.split_ratio(c.session, session));
+            let (low, high) = level.fold((f64::INFINITY, 0.0_f64), |(l, h), p| (l.min(p), h.max(p)));
+            if high / low <= PINNED_RANGE {
+                flags.set(Flag::Pinned);
+            }
+        }
+        flags
+    }
+
     /// The measures of a session that has closed.
     pub fn measure(&self, calendar: Option<&Calendar>, session: SessionDate) -> Option<Measure> {
         let close = self.close(session)?;
@@ -303,25 +415,31 @@ impl History {
             (_, Ok(Reference { price, basis: "desk", .. })) => Ok((close.price.get() / price).ln()),
             (Some(r), _) => Ok(r),
             (None, Err(gap)) => Err(*gap),
+            (None, Ok(_)) if self.suspicion(calendar, session).is_some() => Err(Unknown::SuspectedSplit),
             (None, Ok(_)) => Err(Unknown::MissingSession),
         };
+        let mut flags = reference.map(|r| r.flags).unwrap_or_default();
+        if log_return == Err(Unknown::SuspectedSplit) {
+            flags.set(Flag::SuspectedSplit);
+        }
         let sigma = self.sigma(calendar, Some(session));
+        flags.add(self.calm(session, sigma));
         let z = log_return.ok().zip(sigma.usable()).map(|(r, s)| r / s);
         let n = match sigma {
             Sigma::Warming(n) => n,
             Sigma::Known(_) | Sigma::Insufficient(_) => WINDOW,
         };
-        Some(Measure { session, close: close.price.get(), log_return, sigma, z, n })
+        Some(Measure { session, close: close.price.get(), log_return, sigma, z, n, flags })
     }
 
     /// Shares outstanding that weigh `session`: the newest count before it, net of splits up to it.
     pub fn shares_before(&self, session: SessionDate) -> Option<f64> {
         let at = self.shares.partition_point(|(s, _)| *s < session).checked_sub(1)?;
         let (counted, shares) = self.shares[at];
-        Some(shares * self.split_ratio(counted, session))
+        Some(shares * self.actions.split_ratio(counted, session))
     }
 
-    /// Market value before `session`: shares times reference price, both net of splits.
+    /// Market value before `session`: shares times reference price, both net of corporate actions.
     pub fn market_value_before(&self, calendar: Option<&Calendar>, session: SessionDate) -> Option<f64> {
         let reference = self.reference(calendar, Some(session)).ok()?;
         Some(self.shares_before(session)? * reference.price)
@@ -333,43 +451,12 @@ impl History {
         for at in start..self.closes.len().min(start + 2) {
             let close = self.closes[at];
             let previous = calendar.and_then(|c| c.previous(close.session));
-            self.closes[at].log_return = previous.and_then(|p| self.close(p.date)).map(|before| {
-                let ratio = self.split_ratio(before.session, close.session);
-                (close.price.get() * ratio / before.price.get()).ln()
+            let before = previous.and_then(|p| self.close(p.date));
+            let before = before.filter(|_| self.unannounced_split(calendar, close.session).is_none());
+            self.closes[at].log_return = before.map(|before| {
+                let (reference, _) = self.actions.carry(before.price.get(), before.session, close.session);
+                (close.price.get() / reference).ln()
             });
-        }
-    }
-
-    /// The plain content.
-    pub fn image(&self) -> HistoryImage {
-        HistoryImage {
-            closes: self.closes.iter().map(|c| (c.session, c.price, c.basis, c.is_measured)).collect(),
-            splits: self.splits.clone(),
-            shares: self.shares.clone(),
-            desk: self.desk,
-            desk_by_session: self.desk_by_session.clone(),
-        }
-    }
-
-    /// Adds the records of `image`; those it knows change nothing.
-    pub fn absorb(&mut self, calendar: Option<&Calendar>, image: &HistoryImage) {
-        for (session, ratio) in &image.splits {
-            self.set_split(calendar, *session, *ratio);
-        }
-        for (session, price, basis, is_measured) in &image.closes {
-            self.set_close(calendar, *session, *price, *basis);
-            if *is_measured {
-                self.set_measured(*session);
-            }
-        }
-        for (session, shares) in &image.shares {
-            self.set_shares(*session, *shares);
-        }
-        for (session, desk) in &image.desk_by_session {
-            self.set_desk(Some(*session), *desk);
-        }
-        if let Some(desk) = image.desk {
-            self.set_desk(None, desk);
         }
     }
 }

@@ -1,0 +1,149 @@
+//! A history as plain lists: for snapshots, and to put two histories of one security together.
+
+use super::{CLOSES_KEPT, Desk, History, value_of};
+use crate::domain::{CloseBasis, DividendKind, Price, SessionDate};
+use crate::market::Calendar;
+
+/// The plain content of a [`History`], for snapshots.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct HistoryImage {
+    /// Closes by session, and whether the session has been measured.
+    pub closes: Vec<(SessionDate, Price, CloseBasis, bool)>,
+    /// Known returns of sessions before, oldest first.
+    pub older: Vec<f64>,
+    /// Splits by ex-date.
+    pub splits: Vec<(SessionDate, f64)>,
+    /// Cash dividends by ex-date.
+    pub cash: Vec<(SessionDate, f64)>,
+    /// Spin-offs by ex-date.
+    pub spin_offs: Vec<(SessionDate, f64)>,
+    /// First prices by session.
+    pub firsts: Vec<(SessionDate, f64)>,
+    /// Share counts by session.
+    pub shares: Vec<(SessionDate, f64)>,
+    /// Desk reference for every session.
+    pub desk: Option<Desk>,
+    /// Desk references by session.
+    pub desk_by_session: Vec<(SessionDate, Desk)>,
+}
+
+impl HistoryImage {
+    /// What it says up to `from`, exclusive, and from there on. What names no session is of before.
+    pub fn split_at(&self, from: SessionDate) -> (Self, Self) {
+        type Numbers = Vec<(SessionDate, f64)>;
+        let numbers = |list: &Numbers| -> (Numbers, Numbers) { list.iter().partition(|(s, _)| *s < from) };
+        let (closes, splits) = (self.closes.iter().partition(|(s, ..)| *s < from), numbers(&self.splits));
+        let (cash, spin_offs, firsts) = (numbers(&self.cash), numbers(&self.spin_offs), numbers(&self.firsts));
+        let (shares, desks) = (numbers(&self.shares), self.desk_by_session.iter().partition(|(s, _)| *s < from));
+        let before = Self {
+            closes: closes.0,
+            older: self.older.clone(),
+            splits: splits.0,
+            cash: cash.0,
+            spin_offs: spin_offs.0,
+            firsts: firsts.0,
+            shares: shares.0,
+            desk: self.desk,
+            desk_by_session: desks.0,
+        };
+        let after = Self {
+            closes: closes.1,
+            older: Vec::new(),
+            splits: splits.1,
+            cash: cash.1,
+            spin_offs: spin_offs.1,
+            firsts: firsts.1,
+            shares: shares.1,
+            desk: None,
+            desk_by_session: desks.1,
+        };
+        (before, after)
+    }
+
+    /// What it says about one session.
+    #[must_use]
+    pub fn of(&self, session: SessionDate) -> Self {
+        let of = |list: &[(SessionDate, f64)]| list.iter().filter(|(s, _)| *s == session).copied().collect();
+        Self {
+            closes: self.closes.iter().filter(|(s, ..)| *s == session).copied().collect(),
+            splits: of(&self.splits),
+            cash: of(&self.cash),
+            spin_offs: of(&self.spin_offs),
+            firsts: of(&self.firsts),
+            shares: of(&self.shares),
+            ..Self::default()
+        }
+    }
+}
+
+impl History {
+    /// The plain content.
+    pub fn image(&self) -> HistoryImage {
+        HistoryImage {
+            closes: self.closes.iter().map(|c| (c.session, c.price, c.basis, c.is_measured)).collect(),
+            older: self.older.iter().copied().collect(),
+            splits: self.actions.splits.clone(),
+            cash: self.actions.cash.clone(),
+            spin_offs: self.actions.spin_offs.clone(),
+            firsts: self.firsts.clone(),
+            shares: self.shares.clone(),
+            desk: self.desk,
+            desk_by_session: self.desk_by_session.clone(),
+        }
+    }
+
+    /// What `image` knows and this history does not; where both know something, this has the last word.
+    pub fn news(&self, image: &HistoryImage) -> HistoryImage {
+        let unknown = |list: &[(SessionDate, f64)], known: &[(SessionDate, f64)]| {
+            list.iter().filter(|(s, _)| value_of(known, *s).is_none()).copied().collect()
+        };
+        let is_news = |(s, _, basis, _): &&(SessionDate, Price, CloseBasis, bool)| {
+            self.close(*s).is_none_or(|c| c.basis < *basis)
+        };
+        let desks = image.desk_by_session.iter().filter(|(s, _)| value_of(&self.desk_by_session, *s).is_none());
+        HistoryImage {
+            closes: image.closes.iter().filter(is_news).copied().collect(),
+            older: if self.older.len() < image.older.len() { image.older.clone() } else { Vec::new() },
+            splits: unknown(&image.splits, &self.actions.splits),
+            cash: unknown(&image.cash, &self.actions.cash),
+            spin_offs: unknown(&image.spin_offs, &self.actions.spin_offs),
+            firsts: unknown(&image.firsts, &self.firsts),
+            shares: unknown(&image.shares, &self.shares),
+            desk: image.desk.filter(|_| self.desk.is_none()),
+            desk_by_session: desks.copied().collect(),
+        }
+    }
+
+    /// Adds the records of `image`; those it knows change nothing.
+    pub fn absorb(&mut self, calendar: Option<&Calendar>, image: &HistoryImage) {
+        for (session, ratio) in &image.splits {
+            self.set_split(calendar, *session, *ratio);
+        }
+        for (kind, list) in [(DividendKind::Cash, &image.cash), (DividendKind::SpinOff, &image.spin_offs)] {
+            for (session, amount) in list {
+                self.set_dividend(calendar, *session, kind, *amount);
+            }
+        }
+        for (session, price) in &image.firsts {
+            self.set_first(calendar, *session, *price);
+        }
+        if self.closes.len() < CLOSES_KEPT && self.older.len() < image.older.len() {
+            self.older = image.older.iter().copied().collect();
+        }
+        for (session, price, basis, is_measured) in &image.closes {
+            self.set_close(calendar, *session, *price, *basis);
+            if *is_measured {
+                self.set_measured(*session);
+            }
+        }
+        for (session, shares) in &image.shares {
+            self.set_shares(*session, *shares);
+        }
+        for (session, desk) in &image.desk_by_session {
+            self.set_desk(Some(*session), *desk);
+        }
+        if let Some(desk) = image.desk {
+            self.set_desk(None, desk);
+        }
+    }
+}
