@@ -104,6 +104,21 @@ def late_split():
     return s
 
 
+def late_split_in_mid_session():
+    s = Story("late_split_in_mid_session")
+    s.warm(A, DAY)
+    s.auction(A, DAY, "09:30:00.5", 25.05)
+    s.say("open", A, DAY, "09:30:00.5", 25.05, flags=["SUSPECTED_SPLIT"])
+    s.tick(A, DAY, "10:00:00", 25.10, venue="N")
+    s.split(A, DAY, 4.0)
+    s.say("retract", A, DAY, "10:00:00", 25.10, state="RETRACTED")
+    s.trio(A, DAY, "11:00:00", (23.95, 23.94, 23.95))
+    s.say("open", A, DAY, "11:00:00", 23.95, number=2)
+    s.close(A, DAY, 23.97)
+    s.say("confirm", A, DAY, "close", 23.97, state="CONFIRMED", number=2)
+    return s
+
+
 def halt_and_reopening():
     s = Story("halt_and_reopening")
     s.warm(A, DAY)
@@ -118,6 +133,57 @@ def halt_and_reopening():
     s.tick(A, DAY, "10:10:05", 92.20, venue="Q")
     s.close(A, DAY, 92.50)
     s.say("confirm", A, DAY, "close", 92.50, state="CONFIRMED")
+    return s
+
+
+def fade_and_return():
+    s = Story("fade_and_return")
+    s.warm(A, DAY)
+    s.auction(A, DAY, "09:30:00.5", 95.80)
+    s.say("open", A, DAY, "09:30:00.5", 95.80)
+    s.trio(A, DAY, "10:00:00", (97.30, 97.35, 97.30))
+    s.tick(A, DAY, "10:09:00", 97.40, venue="N")
+    s.tick(A, DAY, "10:11:00", 97.30, venue="N")
+    s.say("close", A, DAY, "10:11:00", 97.30)
+    s.trio(A, DAY, "10:30:00", (95.80, 95.75, 95.80))
+    s.trio(A, DAY, "10:35:00", (94.50, 94.55, 94.50))
+    s.say("open", A, DAY, "10:35:00", 94.50, number=2)
+    s.close(A, DAY, 96.50)
+    s.say("fade", A, DAY, "close", 96.50, state="FADED")
+    s.say("fade", A, DAY, "close", 96.50, state="FADED", number=2)
+    return s
+
+
+def late_close():
+    s, after = Story("late_close"), "2025-02-13"
+    s.warm(A, DAY)
+    s.auction(A, DAY, "09:30:00.5", 100.00)
+    s.tick(A, DAY, "15:59:58", 99.60, venue="N")
+    s.infer(A, DAY, 99.60)
+    s.auction(A, after, "09:30:00.5", 95.40)
+    s.say("open", A, after, "09:30:00.5", 95.40, flags=["REF_PROVISIONAL"])
+    s.close(A, DAY, 100.20)
+    s.say("correct", A, after, "09:30:00.5", 95.40, believed=(95.40,))
+    s.close(A, after, 95.60)
+    s.say("confirm", A, after, "close", 95.60, state="CONFIRMED")
+    return s
+
+
+def late_close_after_a_stale_print():
+    s, after = Story("late_close_after_a_stale_print"), "2025-02-13"
+    s.warm(A, DAY)
+    s.auction(A, DAY, "09:30:00.5", 100.00)
+    s.tick(A, DAY, "15:59:58", 99.60, venue="N")
+    s.infer(A, DAY, 99.60)
+    s.auction(A, after, "09:30:00.5", 95.40)
+    s.say("open", A, after, "09:30:00.5", 95.40, flags=["REF_PROVISIONAL"])
+    # Sold out of sequence: it may widen the day's range, and is of an earlier moment.
+    s.tick(A, after, "09:31:00", 90.00, size=500, tape="A", venue="N", cond=["Z"])
+    s.tick(A, after, "09:32:00", 95.50, venue="N")
+    s.close(A, DAY, 100.20)
+    s.say("correct", A, after, "09:32:00", 95.50, believed=(95.40, 95.50))
+    s.close(A, after, 95.60)
+    s.say("confirm", A, after, "close", 95.60, state="CONFIRMED")
     return s
 
 
@@ -235,6 +301,20 @@ def wild_print_at_the_close():
     s.auction(A, DAY, "09:30:00.5", 100.00)
     s.tick(A, DAY, "15:59:00", 99.90, venue="N")
     s.tick(A, DAY, "15:59:59.5", 60.00, venue="Q")
+    s.close(A, DAY, 99.80)
+    return s
+
+
+def wild_print_before_a_halt():
+    s = Story("wild_print_before_a_halt")
+    s.warm(A, DAY)
+    s.auction(A, DAY, "09:30:00.5", 100.00)
+    s.tick(A, DAY, "10:00:00", 99.90, venue="N")
+    s.tick(A, DAY, "10:04:59", 80.00, venue="Q")
+    s.status("halt", A, DAY, "10:05:00", reason="T1")
+    s.status("resume", A, DAY, "10:35:00")
+    s.auction(A, DAY, "10:35:00.2", 99.50, cond="5")
+    s.tick(A, DAY, "10:35:05", 99.60, venue="N")
     s.close(A, DAY, 99.80)
     return s
 
@@ -388,8 +468,8 @@ def correction():
 
 
 STORIES = (
-    open_auction, half_day, clock_change_us, clock_change_eu, split_morning, late_split, halt_and_reopening,
-    feed_gap, duplicate_line, duplicate_trade_id, out_of_order, held_out_of_order, cancel_of_the_trigger,
-    wild_print, wild_print_at_the_close, real_gap, ipo, rename, ex_dividend_price_return,
+    open_auction, half_day, clock_change_us, clock_change_eu, split_morning, late_split, late_split_in_mid_session, halt_and_reopening,
+    fade_and_return, late_close, late_close_after_a_stale_print, feed_gap, duplicate_line, duplicate_trade_id, out_of_order, held_out_of_order, cancel_of_the_trigger,
+    wild_print, wild_print_at_the_close, wild_print_before_a_halt, real_gap, ipo, rename, ex_dividend_price_return,
     ex_dividend_total_return, index_change, day_of_mourning, premarket, limit_state, correction,
 )  # fmt: skip
