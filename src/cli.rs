@@ -23,6 +23,8 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Run the engine over files, standard input or a range of the market topic
     Replay(Box<ReplayArgs>),
+    /// Run known situations of a market day and compare the alerts with those expected
+    Scenarios(ScenariosArgs),
     /// Check a configuration without connecting
     Check(CheckArgs),
     /// Print the sessions of a span of days
@@ -101,6 +103,26 @@ pub(crate) struct ReplayArgs {
     /// Exit with 3 when a record was refused
     #[arg(long)]
     pub(crate) strict: bool,
+}
+
+/// Options of `scenarios`.
+#[derive(Debug, Args)]
+pub(crate) struct ScenariosArgs {
+    /// Your own rules, under what a scenario sets for itself; without it the defaults
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Override one key, the scenarios' own included; repeatable
+    #[arg(long, value_name = "SECTION.KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Scenarios of your own, DIR/NAME/{input.ndjson,config.toml,alerts.ndjson}; without it those built in
+    #[arg(long, value_name = "DIR")]
+    pub(crate) suite: Option<PathBuf>,
+    /// Write what was said to DIR/NAME/alerts.ndjson, in the form of an expectation
+    #[arg(long, value_name = "DIR")]
+    pub(crate) write: Option<PathBuf>,
+    /// These scenarios alone
+    #[arg(value_name = "NAME")]
+    pub(crate) names: Vec<String>,
 }
 
 /// Options of `check`.

@@ -43,6 +43,23 @@ fn run(cli: Cli) -> Result<ExitCode, AppError> {
             let replayed = app::replay(&loaded.config, &options)?;
             Ok(if args.strict && replayed.refused_any() { ExitCode::from(3) } else { ExitCode::SUCCESS })
         }
+        Command::Scenarios(args) => {
+            init_log(config::LogFormat::Pretty, "warn");
+            let environment = environment();
+            let below = match &args.config {
+                Some(file) => {
+                    // Its own problems are told at its own lines.
+                    config::load(file, &environment, &args.set)?;
+                    config::read(file)?
+                }
+                None => String::new(),
+            };
+            let rules =
+                |name: &str, text: &str| Ok(config::load_over(&below, name, text, &environment, &args.set)?.config);
+            let options = app::ScenarioOptions { suite: args.suite, write: args.write, names: args.names };
+            let all_as_expected = app::scenarios(rules, &options, &mut io::stdout().lock())?;
+            Ok(if all_as_expected { ExitCode::SUCCESS } else { ExitCode::from(1) })
+        }
         Command::Check(args) => {
             let loaded = load(&args.config)?;
             for (key, why) in &loaded.config.notes {

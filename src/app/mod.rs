@@ -8,6 +8,7 @@ mod history;
 mod output;
 mod replay;
 mod run;
+mod scenarios;
 mod schema;
 
 pub use calendar::calendar;
@@ -16,6 +17,7 @@ pub use demo::{DemoOptions, demo};
 pub use history::{load_history, take_reference};
 pub use replay::{ReplayOptions, Replayed, replay};
 pub use run::{Service, run, start};
+pub use scenarios::{ScenarioOptions, scenarios};
 pub use schema::schema;
 
 use crate::config::ConfigErrors;

@@ -53,15 +53,19 @@ pub struct Loaded {
 /// # Errors
 /// Every problem at once.
 pub fn load(file: &Path, environment: &[(String, String)], sets: &[String]) -> Result<Loaded, ConfigErrors> {
-    let name = file.display().to_string();
-    match std::fs::read_to_string(file) {
-        Ok(text) => load_text(&name, &text, environment, sets),
-        Err(error) => {
-            let message = format!("cannot be read: {error}");
-            let problem = Problem { key: String::new(), message, origin: "file".into(), span: None };
-            Err(ConfigErrors::new(&name, "", vec![problem]))
-        }
-    }
+    load_text(&file.display().to_string(), &read(file)?, environment, sets)
+}
+
+/// The text of a configuration file.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn read(file: &Path) -> Result<String, ConfigErrors> {
+    std::fs::read_to_string(file).map_err(|error| {
+        let message = format!("cannot be read: {error}");
+        let problem = Problem { key: String::new(), message, origin: "file".into(), span: None };
+        ConfigErrors::new(&file.display().to_string(), "", vec![problem])
+    })
 }
 
 /// Loads the text of a file named `name`, as [`load`] does.
@@ -69,6 +73,21 @@ pub fn load(file: &Path, environment: &[(String, String)], sets: &[String]) -> R
 /// # Errors
 /// Every problem at once.
 pub fn load_text(
+    name: &str,
+    text: &str,
+    environment: &[(String, String)],
+    sets: &[String],
+) -> Result<Loaded, ConfigErrors> {
+    load_over("", name, text, environment, sets)
+}
+
+/// Loads the text of a file named `name` over that of another, which has been loaded by itself before: of a
+/// problem with both, the place is looked for in the upper one.
+///
+/// # Errors
+/// Every problem at once.
+pub fn load_over(
+    below: &str,
     name: &str,
     text: &str,
     environment: &[(String, String)],
@@ -86,6 +105,7 @@ pub fn load_text(
     let mut merged = Merged::default();
     let mut problems = Vec::new();
     merged.lay(&defaults, &Origin::Defaults);
+    merged.lay(&toml::from_str(below).unwrap_or_default(), &Origin::File);
     merged.lay(&file, &Origin::File);
     let mut variables: Vec<&(String, String)> =
         environment.iter().filter(|(k, _)| k.starts_with("FRAGILITY__")).collect();

@@ -71,7 +71,7 @@ struct Held {
 }
 
 /// What is kept of each close.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Wanted {
     measures: bool,
     modes: bool,
@@ -102,6 +102,13 @@ impl Held {
             }
         }
     }
+
+    /// The alerts taken, in the order in which they are written.
+    fn in_order(&mut self) -> Vec<Vec<u8>> {
+        let mut alerts = std::mem::take(&mut self.alerts);
+        alerts.sort_by(|a, b| (a.0, &a.1, a.2).cmp(&(b.0, &b.1, b.2)));
+        alerts.into_iter().map(|(.., bytes)| bytes).collect()
+    }
 }
 
 /// A record as it stands in an input.
@@ -129,6 +136,22 @@ struct Run {
 }
 
 impl Run {
+    /// Before the first record; `names` are the inputs by partition.
+    fn new(config: &Config, names: Vec<String>) -> Self {
+        Self {
+            engine: Engine::new(config.params.clone()),
+            format: config.alert_format,
+            wanted: Wanted::default(),
+            dead_letters: None,
+            effects: Effects::default(),
+            held: Held::default(),
+            accounts: Accounts::default(),
+            decoder: config.decoder.clone(),
+            curves: None,
+            names,
+        }
+    }
+
     fn take(&mut self, record: &Record<'_>, batch: Batch<'_>) -> Result<(), AppError> {
         let Self { engine, effects, curves, .. } = self;
         let mut waited = 0;
@@ -218,6 +241,29 @@ impl Run {
         }
         Ok(())
     }
+
+    fn read_text(&mut self, text: &str) -> Result<(), AppError> {
+        let decoder = self.decoder.clone();
+        for (offset, line) in (0_i64..).zip(text.lines()) {
+            let origin = Origin { partition: 0, offset, timestamp: None };
+            let record = Record { name: "", origin, key: None, raw: line.as_bytes() };
+            self.take(&record, decoder.decode(line.as_bytes()))?;
+            if self.is_advance_due() {
+                self.advance(Watermark::Members, &[])?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The alerts of records at hand, one a line, in the order and form in which [`replay`] writes them. No history
+/// is loaded.
+pub(super) fn replay_text(config: &Config, text: &str) -> Result<Vec<Vec<u8>>, AppError> {
+    let mut run = Run::new(config, Vec::new());
+    run.engine.history_loaded();
+    run.read_text(text)?;
+    run.advance(Watermark::End, &[])?;
+    Ok(run.held.in_order())
 }
 
 /// Replays inputs in the order given and writes what was asked for.
@@ -232,20 +278,15 @@ pub fn replay(config: &Config, options: &ReplayOptions) -> Result<Replayed, AppE
     let modes_out = open(&options.modes)?;
     let summary_out = open(&options.summary)?;
     let accounting_out = open(&options.accounting)?;
+    let names = match &options.range {
+        Some(_) => vec![config.kafka.topics.market.clone()],
+        None => options.inputs.iter().map(|path| path.display().to_string()).collect(),
+    };
     let mut run = Run {
-        engine: Engine::new(config.params.clone()),
-        format: config.alert_format,
         wanted: Wanted { measures: measures_out.is_some(), modes: modes_out.is_some() },
         dead_letters: open(&options.dead_letters)?,
-        effects: Effects::default(),
-        held: Held::default(),
-        accounts: Accounts::default(),
-        decoder: config.decoder.clone(),
         curves,
-        names: match &options.range {
-            Some(_) => vec![config.kafka.topics.market.clone()],
-            None => options.inputs.iter().map(|path| path.display().to_string()).collect(),
-        },
+        ..Run::new(config, names)
     };
     load_history(&mut run.engine, &config.history_files)?;
     if let Some(range) = &options.range {
@@ -259,10 +300,10 @@ pub fn replay(config: &Config, options: &ReplayOptions) -> Result<Replayed, AppE
     if let Some(curves) = curves {
         curves.write(&engine)?;
     }
-    held.alerts.sort_by(|a, b| (a.0, &a.1, a.2).cmp(&(b.0, &b.1, b.2)));
-    let replayed = Replayed { accounts, alerts: held.alerts.len() };
+    let alerts = held.in_order();
+    let replayed = Replayed { accounts, alerts: alerts.len() };
     if let Some(mut out) = alerts_out {
-        for (.., bytes) in &held.alerts {
+        for bytes in &alerts {
             out.line(bytes)?;
         }
         out.finish()?;
