@@ -114,11 +114,16 @@ impl Engine {
         // Those that agree came within the holding time: their distance has next to no time to grow.
         let tolerance = rules.limit(sigma, 0.0);
         if let Some(agreeing) = state.cold.quarantine.confirmed_by(rules, entry.price, venue, tolerance) {
-            for held in agreeing {
-                self.accept(id, held, entry.ts, effects);
+            let known_at = agreeing.last().map_or(entry.ts, |h| h.ts.max(entry.ts));
+            let mut agreeing = agreeing.into_iter().peekable();
+            while let Some(held) = agreeing.next_if(|h| h.ts <= entry.ts) {
+                self.accept(id, held, known_at, effects);
             }
-            self.take(id, origin, &entry, entry.ts, effects);
-            self.free_near(id, rules, entry.ts, effects);
+            self.take(id, origin, &entry, known_at, effects);
+            for held in agreeing {
+                self.accept(id, held, known_at, effects);
+            }
+            self.free_near(id, rules, known_at, effects);
             return Some(Disposition::APPLIED);
         }
         // The session begins with its first record whether that is believed or not: what a close or another

@@ -52,7 +52,7 @@ pub struct Held<T> {
     pub record: T,
 }
 
-/// The prints of one symbol that wait, in order of arrival, which is that of event time.
+/// The prints of one symbol that wait, in order of event time, and of arrival where that is the same.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Quarantine<T> {
     held: Vec<Held<T>>,
@@ -83,9 +83,9 @@ impl<T> Quarantine<T> {
     /// Holds a print; gives back the oldest when there is no room for both.
     pub fn hold(&mut self, rules: &QuarantineRules, print: Held<T>) -> Option<Held<T>> {
         let is_full = self.held.len() >= rules.held_max.max(1);
-        let oldest = is_full.then(|| self.held.remove(0));
-        self.held.push(print);
-        oldest
+        let at = self.held.partition_point(|p| p.ts <= print.ts);
+        self.held.insert(at, print);
+        is_full.then(|| self.held.remove(0))
     }
 
     /// An ordinary print speaks against all that wait.
@@ -95,8 +95,8 @@ impl<T> Quarantine<T> {
         }
     }
 
-    /// Takes out the prints that agree with a new one, when with it they are enough; `tolerance` is an
-    /// absolute log return.
+    /// Takes out the prints that agree with a new one, when with it they are enough, in order; `tolerance` is
+    /// an absolute log return.
     pub fn confirmed_by(
         &mut self,
         rules: &QuarantineRules,
@@ -187,6 +187,17 @@ mod tests {
         q.contradict();
         assert_eq!(q.expired(&rules(), up.plus(1)).map(|p| (p.record, p.is_contradicted)), Some((1, true)));
         assert!(q.is_empty());
+    }
+
+    #[test]
+    fn what_comes_out_of_order_waits_in_order() {
+        let mut q = Quarantine::default();
+        for at in [3, 1, 2] {
+            assert_eq!(q.hold(&rules(), held(at, 90.0, None)), None);
+        }
+        assert_eq!(q.expired(&rules(), UnixNanos(rules().hold + 1)).map(|p| p.record), Some(1));
+        let freed = q.confirmed_by(&rules(), 90.0, None, 0.01).unwrap();
+        assert_eq!(freed.iter().map(|p| p.record).collect::<Vec<_>>(), [2, 3]);
     }
 
     #[test]
