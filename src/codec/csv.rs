@@ -253,13 +253,6 @@ fn set(wire: &mut Wire, name: &str, value: &str) -> Result<(), DecodeError> {
             wire.sessions = Some(value.parse().map_err(wrong)?);
         }
         "upper" => wire.upper = real()?,
-        "shares" => wire.shares = Some(value.split_whitespace().map(|v| number(name, v)).collect::<Result<_, _>>()?),
-        "overnight" => wire.overnight = real()?,
-        "sessions" => {
-            let sessions =
-                value.parse().map_err(|_| DecodeError::malformed("wrong_type", "sessions is not a whole number"))?;
-            wire.sessions = Some(sessions);
-        }
         _ => {}
     }
     Ok(())
