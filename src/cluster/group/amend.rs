@@ -73,6 +73,7 @@ impl Group {
         for told in &mut self.told {
             let before = told.members.clone();
             put_right(&mut told.members, told.at);
+            told.members = told.members.iter().map(|m| m.as_of(told.at)).collect();
             if told.members != before {
                 told.level = reading::read(&self.params, &told.members, sigma).level;
                 numbers.push(told.number);
