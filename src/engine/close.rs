@@ -1,6 +1,7 @@
 //! Closes, splits, and what they settle or correct.
 
 use super::alerts::{Moment, What};
+use super::print::{Entry, EntryKind};
 use super::state::NO_PARTITION;
 use super::{Breadth, Channel, Disposition, Effects, Engine, Origin};
 use crate::cluster::MemberClose;
@@ -79,12 +80,7 @@ impl Engine {
             Channel::Market | Channel::Reference | Channel::Initial => {}
         }
         self.enter_session(id, session, effects);
-        let state = &mut self.states[id as usize];
-        if at >= state.last_ts {
-            state.last_ts = at;
-            state.last_price = price.get();
-        }
-        self.settle(id, session, at, origin.map(|o| (o.partition, o.offset)), effects);
+        self.settle(id, session, at, Some(price), origin.map(|o| (o.partition, o.offset)), effects);
         Disposition::APPLIED
     }
 
@@ -103,6 +99,8 @@ impl Engine {
         let state = &mut self.states[id as usize];
         state.cold.day.opens.set(date, bar.open, OpenBasis::Day);
         if ts >= state.last_ts && !(state.cold.closed && state.cold.session.is_some_and(|s| s.date >= date)) {
+            // What still waits is a price before the close.
+            self.release(id, UnixNanos::MAX, effects);
             let path =
                 if bar.close >= bar.open { [bar.low, bar.high, bar.close] } else { [bar.high, bar.low, bar.close] };
             self.bar_path(id, origin, feed, ts, path, bar.volume.unwrap_or(0.0), effects);
@@ -127,12 +125,14 @@ impl Engine {
         self.revise(id, ex_date, at, effects, |history, calendar| history.set_split(calendar, ex_date, ratio))
     }
 
-    /// Settles the session at hand by the close that its history holds.
+    /// Settles the session at hand by the close that its history holds; `last` is its price where it becomes the
+    /// last one.
     pub(super) fn settle(
         &mut self,
         id: u32,
         session: Session,
         at: UnixNanos,
+        last: Option<Price>,
         source: Option<(i32, i64)>,
         effects: &mut Effects,
     ) {
@@ -141,6 +141,11 @@ impl Engine {
         self.flush_bucket(id);
         let calendar = self.params.calendar.clone();
         let state = &mut self.states[id as usize];
+        let last = last.map(Price::get);
+        state.keep(&self.params, &Entry::plain(EntryKind::Close, at, last.unwrap_or(0.0), 0));
+        if let Some(price) = last {
+            state.stand_at_close(at, price);
+        }
         state.mark_closed();
         let Some(measure) = state.cold.history.measure(calendar.as_deref(), session.date) else { return };
         state.set_ruler(&self.params);

@@ -65,17 +65,28 @@ impl SymbolState {
     pub(super) fn mark_closed(&mut self) {
         self.cold.closed = true;
         self.cold.awaits_close = false;
-        if let Some(journal) = &mut self.journal {
-            journal.closed_after.get_or_insert(journal.entries.len());
+    }
+
+    /// The close becomes the last price, unless a newer one is known.
+    pub(super) fn stand_at_close(&mut self, ts: UnixNanos, price: f64) {
+        if ts >= self.last_ts {
+            (self.last_ts, self.last_price) = (ts, price);
         }
+    }
+
+    /// The newest price, where it is one of the regular session at hand.
+    pub(super) fn regular_price(&self) -> Option<f64> {
+        let open = self.cold.session?.open;
+        (self.cold.phase == Phase::Regular && self.last_ts >= open).then_some(self.last_price)
     }
 
     /// Moves to another phase of the session at hand.
     pub(super) fn enter_phase(&mut self, at: &Moment, params: &Params) {
+        let regular_last = self.regular_price();
         let cold = &mut self.cold;
-        if cold.phase == Phase::Regular && at.phase == Phase::Post && cold.live {
+        if cold.phase == Phase::Regular && at.phase == Phase::Post {
             // What was the last price before the close.
-            cold.regular_last = Some(self.last_price);
+            cold.regular_last = regular_last;
         }
         cold.phase = at.phase;
         cold.live = true;
@@ -152,7 +163,9 @@ impl SymbolState {
 
     /// Applies an entry of the session at hand, with nobody listening.
     pub(super) fn apply(&mut self, params: &Params, feeds: &[Arc<str>], entry: &Entry) {
-        if entry.inside() >= self.deadline
+        // What is nothing begins no phase, and a close may stand in any.
+        if !matches!(entry.kind, EntryKind::Void | EntryKind::Close)
+            && entry.inside() >= self.deadline
             && let Some(Located::Known(at)) = params.calendar.as_deref().map(|c| c.locate(entry.inside()))
         {
             self.enter_phase(&at, params);
@@ -189,7 +202,14 @@ impl SymbolState {
                 }
             }
             EntryKind::Void => {}
+            EntryKind::Close => self.close_again(params, entry),
         }
+    }
+
+    /// Whether a print of this id has been taken, waits, or was refused.
+    pub(super) fn knows_id(&self, id: u64) -> bool {
+        let waits = || self.cold.quarantine.held().iter().any(|h| h.record.entry.id == id);
+        self.journal.as_ref().is_some_and(|j| j.knows_id(id)) || (self.care.has(Care::HELD) && waits())
     }
 
     /// Whether a sequence number is newer than all before it on its feed; remembers it if so.

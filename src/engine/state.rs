@@ -94,8 +94,10 @@ impl Care {
     pub(super) const AHEAD: Self = Self(16);
     /// In the pre-market, and too little has been traded for a price to decide.
     pub(super) const GATED: Self = Self(32);
+    /// No price has come yet.
+    pub(super) const FIRST: Self = Self(64);
     /// What a print meets before it is taken.
-    const AT_THE_DOOR: Self = Self(31);
+    const AT_THE_DOOR: Self = Self(1 | 2 | 4 | 8 | 64);
 
     /// Whether a print may be taken without a look.
     #[inline]
@@ -206,6 +208,7 @@ impl Intraday {
             }
         }
         state.quiet_until = self.quiet_until;
+        state.care.set(Care::FIRST, self.last_price <= 0.0);
         state.care.set(Care::HALTED, self.halt.is_some());
         state.care.set(Care::GATED, self.is_gated);
     }
@@ -330,7 +333,7 @@ impl SymbolState {
             range: NO_RANGE,
             partition: NO_PARTITION,
             is_tracked: false,
-            care: Care::default(),
+            care: Care::FIRST,
             jump: params.quarantine.as_ref().map_or(f64::INFINITY, |q| q.floor),
             round_lot: 0,
             volume: 0.0,

@@ -5,6 +5,7 @@
 mod harness;
 
 mod closes;
+mod doubts;
 mod episodes;
 mod groups;
 mod inputs;

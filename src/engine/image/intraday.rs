@@ -237,7 +237,6 @@ pub(super) struct JournalImage {
     entries: Vec<EntryImage>,
     middle: Option<(usize, CheckpointImage)>,
     is_cut: bool,
-    closed_after: Option<usize>,
     ahead: Vec<(u16, u64, u64, Option<f64>)>,
 }
 
@@ -248,7 +247,6 @@ impl From<&Journal> for JournalImage {
             entries: j.entries.iter().map(entry_image).collect(),
             middle: j.middle.as_ref().map(|(at, i)| (*at, CheckpointImage::from(i))),
             is_cut: j.is_cut,
-            closed_after: j.closed_after,
             ahead: j.ahead.iter().map(|(k, price)| (k.feed, k.id, k.seq, *price)).collect(),
         }
     }
@@ -262,7 +260,6 @@ impl JournalImage {
             entries: self.entries.iter().filter_map(|e| entry(e, feeds)).collect(),
             middle: self.middle.as_ref().map(|(at, i)| (*at, i.restore(tiers))),
             is_cut: self.is_cut,
-            closed_after: self.closed_after,
             ahead: self.ahead.iter().filter_map(|(f, id, seq, p)| Some((key(*f, *id, *seq)?, *p))).collect(),
         }
     }
