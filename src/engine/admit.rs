@@ -2,8 +2,7 @@
 
 use super::print::{Entry, EntryKind};
 use super::{Disposition, Engine};
-use crate::domain::{Outcome, Phase, Tick};
-use crate::market::Located;
+use crate::domain::{Outcome, Tick};
 use crate::market::eligibility::Context;
 
 impl Disposition {
@@ -12,29 +11,21 @@ impl Disposition {
 }
 
 impl Engine {
-    /// Judges a print that says what it is: whether it comes from an auction, when its price may go on; what
+    /// Judges a print of the session at hand that says what it is: whether it comes from an auction, when its price may go on; what
     /// became of it, when its price may not.
     pub(super) fn admissible(&mut self, id: u32, tick: &Tick<'_>, entry: &mut Entry) -> Result<bool, Disposition> {
         let Some(table) = self.params.eligibility.as_deref() else { return Ok(false) };
         let state = &self.states[id as usize];
-        let phase = if entry.ts < state.deadline {
-            state.cold.phase
-        } else {
-            match self.params.calendar.as_deref().map(|c| c.locate(entry.ts)) {
-                Some(Located::Known(at)) => at.phase,
-                Some(Located::Unknown { .. }) => Phase::Overnight,
-                None => Phase::Regular,
-            }
-        };
         let in_session = state.cold.live && state.cold.session.is_none_or(|s| state.last_ts >= s.begin);
         let context = Context {
             ts: entry.ts,
-            phase,
+            phase: state.cold.phase,
             last_at: (in_session && state.last_price > 0.0).then_some(state.last_ts),
             round_lot: (state.round_lot > 0).then_some(state.round_lot),
         };
         let found = table.judge(tick.tape, &tick.cond, tick.size, &context);
-        if found.is_reopening() && state.cold.halt.is_some() {
+        // A pause may follow on another: its own reopening comes after it.
+        if found.is_reopening() && state.cold.halt.as_ref().is_some_and(|(since, _)| entry.ts >= *since) {
             self.reopen(id, entry.ts);
         }
         if found.last() {

@@ -2,11 +2,12 @@
 //! them is retracted or corrected.
 
 use super::alerts::{Moment, What};
-use super::print::{EntryKind, PrintKey, hash};
+use super::journal::Ahead;
+use super::print::{Entry, EntryKind, PrintKey, hash};
 use super::state::{Care, Intraday, SymbolState};
 use super::{Disposition, Effects, Engine, Origin, Params};
 use crate::domain::{Amendment, Outcome, Price, PrintRef, UnixNanos, Unknown};
-use crate::rules::{Episodes, Told, reconcile};
+use crate::rules::{Episode, Told, reconcile};
 
 impl Disposition {
     const OUT_OF_REACH: Self = Self { outcome: Outcome::Late, reason: "beyond_journal" };
@@ -35,7 +36,9 @@ impl Engine {
             PrintRef::Seq(seq) => PrintKey { feed, id: 0, seq: *seq },
         };
         self.states[id as usize].partition = origin.partition;
-        if self.amend_held(id, |e| key.is(e), amendment.price, effects) {
+        // What the watermark may have decided by now is decided.
+        self.release(id, amendment.ts, effects);
+        if self.amend_held(id, |e| key.is(e), amendment, effects) {
             return Disposition::APPLIED;
         }
         let state = &mut self.states[id as usize];
@@ -54,7 +57,12 @@ impl Engine {
         let from = entry.inside();
         match amendment.price {
             _ if entry.kind == EntryKind::Void => return Disposition::DUPLICATE,
-            Some(price) if entry.price.to_bits() == price.get().to_bits() => return Disposition::DUPLICATE,
+            Some(price)
+                if entry.price.to_bits() == price.get().to_bits()
+                    && amendment.size.is_none_or(|size| size.to_bits() == entry.size.to_bits()) =>
+            {
+                return Disposition::DUPLICATE;
+            }
             Some(price) => {
                 entry.price = price.get();
                 entry.size = amendment.size.unwrap_or(entry.size);
@@ -71,6 +79,23 @@ impl Engine {
         Disposition::APPLIED
     }
 
+    /// Whether the cancel of a print came before it; a correction that did so gives its price.
+    #[cold]
+    pub(super) fn is_cancelled_ahead(&mut self, id: u32, entry: &mut Entry) -> bool {
+        let state = &mut self.states[id as usize];
+        let amended = state.journal.as_mut().and_then(|j| j.amended_ahead(entry));
+        state.care.set(Care::AHEAD, state.journal.as_ref().is_some_and(|j| !j.ahead.is_empty()));
+        match amended {
+            Some(Ahead::Cancelled) => {
+                state.keep(&self.params, &Entry { kind: EntryKind::Void, ..*entry });
+                return true;
+            }
+            Some(Ahead::Corrected(price)) => entry.price = price,
+            None => {}
+        }
+        false
+    }
+
     /// Makes a symbol's session anew from its journal and says what differs.
     fn go_through_again(&mut self, id: u32, ts: UnixNanos, from: UnixNanos, origin: &Origin, effects: &mut Effects) {
         let (params, feeds) = (&self.params, &self.feeds);
@@ -78,55 +103,61 @@ impl Engine {
         let Some(mut journal) = state.journal.take() else { return };
         let reason = state.cold.halt.as_ref().map(|(_, reason)| reason.clone());
         let (reported, mut count) = reported(state);
-        let settles = state.cold.closed && journal.closed_after.is_some();
+        let session = state.cold.session.map(|s| s.date);
         let was_closed = state.cold.closed;
+        let measure = session.filter(|_| was_closed);
+        let measure = measure.and_then(|s| state.cold.history.measure(params.calendar.as_deref(), s));
+        let first_tier = params.rules.at(0);
+        let score_before = measure.as_ref().map(|m| state.score(m, first_tier));
+        let settles = was_closed && journal.has_close();
         journal.base.put_back(state, params.calendar.as_deref());
         if settles {
             state.cold.closed = false;
+            state.cold.judged.retain(|j| Some(j.session) != session);
         }
         state.set_ruler(params);
-        let mut settled = Vec::new();
         let middle = params.journal_max / 2;
         for (at, entry) in journal.entries.iter().enumerate() {
-            if settles && journal.closed_after == Some(at) {
-                settled = settle_again(state, params);
-            }
             if journal.middle.is_none() && at == middle && at > 0 {
                 journal.middle = Some((at, Intraday::of(state)));
             }
             state.apply(params, feeds, entry);
-        }
-        if settles && journal.closed_after == Some(journal.entries.len()) {
-            settled = settle_again(state, params);
         }
         state.cold.closed = was_closed;
         if let (Some(halt), Some(reason)) = (&mut state.cold.halt, reason) {
             halt.1 = reason;
         }
         state.journal = Some(journal);
-        let session = state.cold.session.map(|s| s.date);
-        let mut truth: Vec<Told> = if settles { settled } else { state.cold.episodes.told() };
+        let settled = state.cold.judged.iter().find(|j| settles && Some(j.session) == session);
+        let is_settled = settled.is_some();
+        let mut truth: Vec<Told> = settled.map_or_else(|| state.cold.episodes.told(), |j| told(&j.episodes));
         let said = if settles || !was_closed { reconcile(&reported, &mut truth, &mut count) } else { Vec::new() };
-        if settles {
+        if is_settled {
             let episodes = truth.iter().map(|t| t.episode).collect();
             if let Some(judged) = state.cold.judged.iter_mut().find(|j| Some(j.session) == session) {
                 (judged.episodes, judged.count) = (episodes, count);
             }
-        } else if !was_closed {
+        } else if settles || !was_closed {
             state.cold.episodes.retell(&truth, count);
         }
         state.set_band(params);
-        let measure = session.filter(|_| was_closed);
-        let measure = measure.and_then(|s| state.cold.history.measure(params.calendar.as_deref(), s));
         let last = if state.last_price > 0.0 { Ok(state.last_price) } else { Err(Unknown::NoPrice) };
-        let (price, z) = measure.map_or((last, state.z_now()), |m| (Ok(m.close), m.multiple()));
+        let score = measure.as_ref().map(|m| state.score(m, first_tier));
+        let is_tracked = state.is_tracked;
+        let (price, z) = measure.as_ref().map_or((last, state.z_now()), |m| (Ok(m.close), m.multiple()));
         let source = Some((origin.partition, origin.offset));
         let moment = Moment { ts, price, z, is_close: was_closed, source };
         for (what, episode) in said {
             let alert = self.symbol_alert(id, What::Amend(what), &episode, &moment);
             effects.alerts.push(alert);
         }
+        if let (Some(measure), Some(before), Some(after)) = (&measure, score_before, score) {
+            self.replace_score(measure.session, &before, &after);
+        }
         self.amend_groups(id, from, ts, effects);
+        if let Some(session) = session.filter(|_| settles && is_tracked) {
+            self.close_for_groups(id, session, false);
+        }
     }
 }
 
@@ -135,24 +166,26 @@ fn reported(state: &SymbolState) -> (Vec<Told>, u32) {
     let cold = &state.cold;
     let at_hand = cold.session.filter(|_| cold.closed).map(|s| s.date);
     match cold.judged.iter().find(|j| Some(j.session) == at_hand) {
-        Some(judged) => {
-            let told = judged.episodes.iter().map(|e| Told { episode: *e, is_over: true });
-            (told.collect(), judged.count)
-        }
+        Some(judged) => (told(&judged.episodes), judged.count),
         None => (cold.episodes.told(), cold.episodes.count),
     }
 }
 
-/// The session's verdicts, with nobody listening.
-fn settle_again(state: &mut SymbolState, params: &Params) -> Vec<Told> {
-    let Some(session) = state.cold.session else { return Vec::new() };
-    let mut episodes: Episodes = std::mem::take(&mut state.cold.episodes);
-    let measure = state.cold.history.measure(params.calendar.as_deref(), session.date);
-    let settled = match measure.and_then(|m| m.z) {
-        Some(z) => episodes.settle(&params.rules, session.close, z, &mut |_, _| {}),
-        None => episodes.expire(session.close, &mut |_, _| {}),
-    };
-    state.cold.closed = true;
-    state.set_band(params);
-    settled.into_iter().map(|episode| Told { episode, is_over: true }).collect()
+fn told(settled: &[Episode]) -> Vec<Told> {
+    settled.iter().map(|e| Told { episode: *e, is_over: true }).collect()
+}
+
+impl SymbolState {
+    /// The session's close, with nobody listening.
+    pub(super) fn close_again(&mut self, params: &Params, close: &Entry) {
+        if close.price > 0.0 {
+            self.stand_at_close(close.ts, close.price);
+        }
+        self.mark_closed();
+        let session = self.cold.session.map(|s| s.date);
+        let measure = session.and_then(|s| self.cold.history.measure(params.calendar.as_deref(), s));
+        let Some(measure) = measure else { return };
+        self.judge_close(&params.rules, close.ts, &measure, &mut |_, _| {});
+        self.set_band(params);
+    }
 }

@@ -1,13 +1,14 @@
 //! Closes, and what they settle.
 
 use super::alerts::{Moment, What};
+use super::print::{Entry, EntryKind};
 use super::revise::Judged;
-use super::state::NO_PARTITION;
+use super::state::{NO_PARTITION, SymbolState};
 use super::{Breadth, Channel, Disposition, Effects, Engine, Origin};
 use crate::cluster::MemberClose;
-use crate::domain::{Bar, CloseBasis, Price, SessionDate, Symbol, UnixNanos};
+use crate::domain::{Bar, CloseBasis, Price, Reading, SessionDate, Symbol, UnixNanos};
 use crate::market::{Flag, Measure, OpenBasis, Session};
-use crate::rules::Episode;
+use crate::rules::{Episode, EpisodeRules};
 
 /// Sessions whose breadth is kept.
 const BREADTH_KEPT: usize = 16_384;
@@ -80,12 +81,7 @@ impl Engine {
             Channel::Market | Channel::Reference | Channel::Initial => {}
         }
         self.enter_session(id, session, effects);
-        let state = &mut self.states[id as usize];
-        if at >= state.last_ts {
-            state.last_ts = at;
-            state.last_price = price.get();
-        }
-        self.settle(id, session, at, origin.map(|o| (o.partition, o.offset)), effects);
+        self.settle(id, session, at, Some(price), origin.map(|o| (o.partition, o.offset)), effects);
         Disposition::APPLIED
     }
 
@@ -105,6 +101,8 @@ impl Engine {
         state.cold.day.opens.set(date, bar.open, OpenBasis::Day);
         state.cold.history.set_range(date, [bar.open, bar.high, bar.low]);
         if ts >= state.last_ts && !(state.cold.closed && state.cold.session.is_some_and(|s| s.date >= date)) {
+            // What still waits is a price before the close.
+            self.release_all(id, Some(bar.close.get()), effects);
             // The day's own path is not known: it is judged by its close, as a close alone would be.
             self.walk_bar(id, origin, feed, ts, (bar, bar.close), effects);
         }
@@ -112,41 +110,35 @@ impl Engine {
         self.close_record(Channel::Market, Some(origin), &symbol, (date, bar.close, CloseBasis::Last, None), effects)
     }
 
-    /// Settles the session at hand by the close that its history holds.
+    /// Settles the session at hand by the close that its history holds; `last` is its price where it becomes the
+    /// last one.
     pub(super) fn settle(
         &mut self,
         id: u32,
         session: Session,
         at: UnixNanos,
+        last: Option<Price>,
         source: Option<(i32, i64)>,
         effects: &mut Effects,
     ) {
         // The close speaks last.
-        self.release(id, UnixNanos::MAX, effects);
+        self.release_all(id, None, effects);
         self.flush_bucket(id);
         let calendar = self.params.calendar.clone();
         let state = &mut self.states[id as usize];
+        let last = last.map(Price::get);
+        state.keep(&self.params, &Entry::plain(EntryKind::Close, at, last.unwrap_or(0.0), 0));
+        if let Some(price) = last {
+            state.stand_at_close(at, price);
+        }
         state.mark_closed();
         let Some(measure) = state.cold.history.measure(calendar.as_deref(), session.date) else { return };
         state.set_ruler(&self.params);
         let mut ended: Vec<(What, Episode)> = Vec::new();
         let state = &mut self.states[id as usize];
-        let mut episodes = std::mem::take(&mut state.cold.episodes);
-        // What it would be if it is a move at all.
-        let doubtful = state.cold.ruler.z(measure.close).ok().filter(|_| measure.flags.has(Flag::SuspectedSplit));
-        let rules = &self.params.rules;
-        let mut end = |what, episode: &Episode| ended.push((what, *episode));
-        let settled = match (measure.z, doubtful) {
-            (Some(z), _) => episodes.settle(rules, at, z, &mut |verdict, e| end(verdict.into(), e)),
-            (None, Some(z)) => episodes.hold(rules, at, z, &mut |step, e| end(step.into(), e)),
-            (None, None) => episodes.expire(at, &mut |verdict, e| end(verdict.into(), e)),
-        };
-        if measure.z.is_some_and(|z| z.abs() >= self.params.rules.at(0)) {
-            state.cold.breached_at.get_or_insert(at);
-        }
+        let z = state.close_multiple(&measure);
+        state.judge_close(&self.params.rules, at, &measure, &mut |what, episode| ended.push((what, *episode)));
         state.close_forecasts(session.date);
-        state.cold.keep_judged(Judged { session: session.date, episodes: settled, count: episodes.count });
-        let z = doubtful.map_or(measure.multiple(), Ok);
         for (what, episode) in ended {
             let moment = Moment { ts: at, price: Ok(measure.close), z, is_close: z.is_ok(), source };
             let alert = self.symbol_alert(id, what, &episode, &moment);
@@ -196,5 +188,35 @@ impl Engine {
             source: state.cold.source,
             is_history,
         });
+    }
+}
+
+impl SymbolState {
+    /// The multiple of a close of the session at hand; of one in doubt, what it would be if it is a move at all.
+    fn close_multiple(&self, measure: &Measure) -> Reading {
+        let doubtful = Some(&self.cold.ruler).filter(|_| measure.flags.has(Flag::SuspectedSplit));
+        doubtful.and_then(|ruler| ruler.z(measure.close).ok()).map_or(measure.multiple(), Ok)
+    }
+
+    /// The verdicts of the session at hand by its close.
+    pub(super) fn judge_close(
+        &mut self,
+        rules: &EpisodeRules,
+        at: UnixNanos,
+        measure: &Measure,
+        end: &mut impl FnMut(What, &Episode),
+    ) {
+        let z = self.close_multiple(measure);
+        let cold = &mut self.cold;
+        let mut episodes = std::mem::take(&mut cold.episodes);
+        let settled = match (measure.z, z) {
+            (Some(z), _) => episodes.settle(rules, at, z, &mut |verdict, e| end(verdict.into(), e)),
+            (None, Ok(z)) => episodes.hold(rules, at, z, &mut |step, e| end(step.into(), e)),
+            (None, Err(_)) => episodes.expire(at, &mut |verdict, e| end(verdict.into(), e)),
+        };
+        if measure.z.is_some_and(|z| z.abs() >= rules.at(0)) {
+            cold.breached_at.get_or_insert(at);
+        }
+        cold.keep_judged(Judged { session: measure.session, episodes: settled, count: episodes.count });
     }
 }

@@ -1,12 +1,11 @@
 //! Prints that have to be looked at before they are taken: after a jump, during a halt, near price limits,
 //! or while others wait.
 
-use super::journal::Ahead;
 use super::print::{Entry, EntryKind};
-use super::state::Care;
+use super::state::{Care, Cold};
 use super::{Disposition, Effects, Engine, Origin, Resolved};
-use crate::domain::{Outcome, Phase, Price, Tick, UnixNanos};
-use crate::market::{Held, Located, QuarantineRules, Session};
+use crate::domain::{Amendment, Outcome, Phase, Tick, UnixNanos};
+use crate::market::{Held, QuarantineRules};
 
 /// A record in quarantine.
 #[derive(Clone, PartialEq, Debug)]
@@ -40,36 +39,27 @@ impl Engine {
         id: u32,
         origin: &Origin,
         tick: &Tick<'_>,
-        mut entry: Entry,
+        entry: Entry,
         is_auction: bool,
         effects: &mut Effects,
     ) -> Option<Disposition> {
         self.release(id, entry.ts, effects);
+        let is_first = self.enter_if_due(id, entry.ts, effects);
         let state = &mut self.states[id as usize];
-        if state.care.has(Care::AHEAD)
-            && let Some(journal) = &mut state.journal
-        {
-            let amended = journal.amended_ahead(&entry);
-            state.care.set(Care::AHEAD, !journal.ahead.is_empty());
-            match amended {
-                Some(Ahead::Cancelled) => {
-                    state.keep(&self.params, &Entry { kind: EntryKind::Void, ..entry });
-                    return Some(Disposition::CANCELLED);
-                }
-                Some(Ahead::Corrected(price)) => entry.price = price,
-                None => {}
-            }
-        }
+        state.care.set(Care::NEW, state.last_price <= 0.0);
         if state.care.has(Care::HALTED) {
             self.aside(id, &Entry { kind: EntryKind::Volume, ..entry });
             return Some(Disposition::HALTED);
         }
-        let place = self.params.calendar.as_deref().map(|c| c.locate(entry.ts));
-        if let (Some((lower, upper)), Some(Located::Known(at))) = (state.cold.limits, &place) {
+        if let (Some((lower, upper)), Some(_), Phase::Regular) =
+            (state.cold.limits, state.cold.session, state.cold.phase)
+        {
             let slack = 1.0 + self.params.limits_tolerance;
-            let is_outside = entry.price < lower / slack || entry.price > upper * slack;
-            if is_outside && at.phase == Phase::Regular && state.cold.session.is_some_and(|s| s.date == at.session.date)
-            {
+            if entry.price < lower / slack || entry.price > upper * slack {
+                if is_first {
+                    self.keep_beginning(id, entry.ts);
+                }
+                self.states[id as usize].keep(&self.params, &Entry { kind: EntryKind::Void, ..entry });
                 return Some(Disposition::OUTSIDE_LIMITS);
             }
         }
@@ -80,22 +70,20 @@ impl Engine {
             self.take(id, origin, &entry, entry.ts, effects);
             return Some(Disposition::APPLIED);
         };
-        let session = match &place {
-            Some(Located::Known(at)) => Some(at.session),
-            _ => None,
-        };
-        match self.distance(id, session, entry.ts) {
-            // Without a ruler nothing can fire, and nothing is too far.
-            Some(far) if (entry.price / far.base).ln().abs() > rules.limit(far.sigma, far.share) => {
-                self.doubt(id, origin, tick, entry, &rules, effects)
+        // No limit is under the floor: the distance need not be worked out.
+        let is_near = !state.care.has(Care::NEW) && state.tick_return(entry.price).abs() < state.jump;
+        // Without a ruler nothing can fire, and nothing is too far.
+        let is_too_far = |far: Distance| (entry.price / far.base).ln().abs() > rules.limit(far.sigma, far.share);
+        if !is_near && self.distance(id, entry.ts).is_some_and(is_too_far) {
+            if is_first {
+                self.keep_beginning(id, entry.ts);
             }
-            _ => {
-                self.states[id as usize].cold.quarantine.contradict();
-                self.take(id, origin, &entry, entry.ts, effects);
-                self.free_near(id, &rules, entry.ts, effects);
-                Some(Disposition::APPLIED)
-            }
+            return self.doubt(id, origin, tick, entry, &rules, effects);
         }
+        self.states[id as usize].cold.quarantine.contradict();
+        self.take(id, origin, &entry, entry.ts, effects);
+        self.free_near(id, &rules, entry.ts, effects);
+        Some(Disposition::APPLIED)
     }
 
     /// A print beyond the limit: enough others agree, or it waits.
@@ -126,12 +114,6 @@ impl Engine {
             self.free_near(id, rules, known_at, effects);
             return Some(Disposition::APPLIED);
         }
-        // The session begins with its first record whether that is believed or not: what a close or another
-        // record finds must not depend on when the print is decided.
-        if entry.ts >= state.deadline {
-            self.enter(id, entry.ts, effects);
-        }
-        let state = &mut self.states[id as usize];
         let record = HeldPrint { entry, origin: *origin, tick: tick.to_static(), is_part: self.is_part };
         let held = Held { ts: entry.ts, price: entry.price, venue, is_contradicted: false, record };
         let pushed_out = state.cold.quarantine.hold(rules, held);
@@ -140,12 +122,15 @@ impl Engine {
             self.quarantined.push(id);
         }
         if let Some(oldest) = pushed_out {
-            Self::refuse(oldest, Disposition::BAD_PRINT, effects);
+            self.refuse(id, oldest, Disposition::BAD_PRINT, effects);
         }
         None
     }
 
     /// Decides on prints whose time is up at `now`, the symbol's own clock or the partition's watermark.
+    ///
+    /// Time alone frees no print of the last moments before a close: the close itself speaks for or against it,
+    /// and what is said must not depend on how soon it comes.
     pub(super) fn release(&mut self, id: u32, now: UnixNanos, effects: &mut Effects) {
         if !self.states[id as usize].care.has(Care::HELD) {
             return;
@@ -158,9 +143,9 @@ impl Engine {
             }
             return self.after_release(id);
         };
-        while let Some(held) = self.states[id as usize].cold.quarantine.expired(&rules, now) {
+        while let Some(held) = self.states[id as usize].cold.expired(&rules, now) {
             if held.is_contradicted {
-                Self::refuse(held, Disposition::BAD_PRINT, effects);
+                self.refuse(id, held, Disposition::BAD_PRINT, effects);
             } else {
                 let known_at = held.ts.plus(rules.hold);
                 self.accept(id, held, known_at, effects);
@@ -168,6 +153,25 @@ impl Engine {
             }
         }
         self.after_release(id);
+    }
+
+    /// Decides on all prints of the session at hand that wait: its close, given or known, speaks against those
+    /// that are far from it.
+    pub(super) fn release_all(&mut self, id: u32, close: Option<f64>, effects: &mut Effects) {
+        if !self.states[id as usize].care.has(Care::HELD) {
+            return;
+        }
+        // What was due before the close is decided without it, as it was where a watermark came by.
+        if let Some(session) = self.states[id as usize].cold.session {
+            self.release(id, session.close, effects);
+        }
+        let cold = &mut self.states[id as usize].cold;
+        let known = || Some(cold.history.close(cold.session?.date)?.price.get());
+        if let (Some(close), Some(rules)) = (close.or_else(known), &self.params.quarantine) {
+            let tolerance = rules.limit(cold.ruler.sigma.usable().unwrap_or(0.0), 0.0);
+            cold.quarantine.contradict_if(|print| (print.price / close).ln().abs() > tolerance);
+        }
+        self.release(id, UnixNanos::MAX, effects);
     }
 
     fn after_release(&mut self, id: u32) {
@@ -207,8 +211,11 @@ impl Engine {
         effects.resolved.push(Resolved { origin, disposition, tick, is_part });
     }
 
-    pub(super) fn refuse(held: Held<HeldPrint>, disposition: Disposition, effects: &mut Effects) {
-        let HeldPrint { origin, tick, is_part, .. } = held.record;
+    /// Leaves a print out for good. Its entry stays as one that is nothing, so that a repeat or its cancel finds
+    /// it.
+    fn refuse(&mut self, id: u32, held: Held<HeldPrint>, disposition: Disposition, effects: &mut Effects) {
+        let HeldPrint { entry, origin, tick, is_part } = held.record;
+        self.states[id as usize].keep(&self.params, &Entry { kind: EntryKind::Void, ..entry });
         effects.resolved.push(Resolved { origin, disposition, tick, is_part });
     }
 
@@ -217,26 +224,19 @@ impl Engine {
         self.price(id, origin, entry, x, known_at, effects);
     }
 
-    /// What a print of `ts` is measured from: the last price of its session, else the session's reference.
+    /// What a print of the session at hand is measured from: the session's last price, else its reference.
     /// `None` when there is no ruler.
-    fn distance(&self, id: u32, session: Option<Session>, ts: UnixNanos) -> Option<Distance> {
+    fn distance(&self, id: u32, ts: UnixNanos) -> Option<Distance> {
         let state = &self.states[id as usize];
-        let calendar = self.params.calendar.as_deref();
-        let Some(session) = session else {
-            let sigma = state.cold.ruler.sigma.usable()?;
+        let sigma = state.cold.ruler.sigma.usable()?;
+        let Some(session) = state.cold.session else {
             return (state.last_price > 0.0).then_some(Distance { base: state.last_price, share: 1.0, sigma });
         };
-        let is_same = state.cold.session.is_some_and(|s| s.date == session.date) && state.cold.live;
-        if is_same && state.last_ts >= session.begin {
-            let sigma = state.cold.ruler.sigma.usable()?;
-            let clock = self.clock(id, Some(session.date)).ok()?;
-            let share = clock.share(ts) - clock.share(state.last_ts);
-            return Some(Distance { base: state.last_price, share, sigma });
-        }
-        let sigma = state.cold.history.sigma(calendar, Some(session.date)).usable()?;
-        let reference = state.cold.history.reference(calendar, Some(session.date)).ok()?;
-        let share = self.clock(id, Some(session.date)).ok()?.share(ts);
-        Some(Distance { base: reference.price, share, sigma })
+        let has_price = state.last_price > 0.0 && state.last_ts >= session.begin;
+        let base = if has_price { state.last_price } else { state.cold.ruler.reference.ok()?.price };
+        let clock = self.clock(id, Some(session.date)).ok()?;
+        let before = if has_price { clock.share(state.last_ts) } else { 0.0 };
+        Some(Distance { base, share: clock.share(ts) - before, sigma })
     }
 
     /// The print that a cancel or correction means, if it waits: taken back, or offered again at its price.
@@ -244,16 +244,17 @@ impl Engine {
         &mut self,
         id: u32,
         is_meant: impl Fn(&Entry) -> bool,
-        price: Option<Price>,
+        amendment: &Amendment<'_>,
         effects: &mut Effects,
     ) -> bool {
         let state = &mut self.states[id as usize];
         let Some(mut held) = state.cold.quarantine.remove(|r| is_meant(&r.entry)) else { return false };
-        match price {
-            None => Self::refuse(held, Disposition::CANCELLED, effects),
+        match amendment.price {
+            None => self.refuse(id, held, Disposition::CANCELLED, effects),
             Some(price) => {
                 let record = &mut held.record;
                 record.entry.price = price.get();
+                record.entry.size = amendment.size.unwrap_or(record.entry.size);
                 record.tick.price = price;
                 let HeldPrint { entry, origin, tick, is_part } = record.clone();
                 self.is_part = is_part;
@@ -269,5 +270,14 @@ impl Engine {
         }
         self.after_release(id);
         true
+    }
+}
+
+impl Cold {
+    /// Takes out the first print whose time is up.
+    fn expired(&mut self, rules: &QuarantineRules, now: UnixNanos) -> Option<Held<HeldPrint>> {
+        let first = self.quarantine.held().first()?.ts;
+        let awaited = self.session.filter(|s| !self.closed && first < s.close && now < UnixNanos::MAX);
+        self.quarantine.expired(rules, awaited.map_or(now, |s| now.min(s.close)))
     }
 }

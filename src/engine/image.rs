@@ -58,6 +58,8 @@ struct SymbolImage {
     awaits_close: bool,
     sequence: u64,
     regular_last: Option<f64>,
+    decided: Option<(f64, f64)>,
+    undecided: (f64, f64),
     range: (f64, f64),
     breached_at: Option<i64>,
     flags: Vec<String>,
@@ -191,6 +193,8 @@ impl From<&SymbolState> for SymbolImage {
             awaits_close: cold.awaits_close,
             sequence: cold.sequence,
             regular_last: cold.regular_last,
+            decided: cold.decided,
+            undecided: cold.undecided,
             range: state.range,
             breached_at: cold.breached_at.map(|t| t.0),
             flags: cold.flags.iter().map(ToString::to_string).collect(),
@@ -339,6 +343,8 @@ impl Engine {
         cold.sequence = image.sequence;
         cold.former = image.former.as_ref().and_then(|(s, n)| Some((Symbol::new(s).ok()?, *n)));
         cold.regular_last = image.regular_last;
+        cold.decided = image.decided;
+        cold.undecided = image.undecided;
         cold.breached_at = image.breached_at.map(UnixNanos);
         cold.flags = image.flags.iter().map(|f| f.as_str().into()).collect();
         cold.feeds = image.feeds.iter().filter_map(|(f, n)| Some((renumbered(feeds, *f)?, *n))).collect();

@@ -2,7 +2,7 @@
 
 use super::params::Params;
 use super::print::{Entry, EntryKind};
-use super::state::{Care, Intraday, SymbolState};
+use super::state::{Care, Intraday, NO_RANGE, SymbolState, widest};
 use crate::domain::{Interval, NANOS_PER_SEC, Phase, Price, UnixNanos};
 use crate::market::{Located, Moment};
 use crate::rules::{Episode, Step};
@@ -65,17 +65,29 @@ impl SymbolState {
     pub(super) fn mark_closed(&mut self) {
         self.cold.closed = true;
         self.cold.awaits_close = false;
-        if let Some(journal) = &mut self.journal {
-            journal.closed_after.get_or_insert(journal.entries.len());
+    }
+
+    /// The close becomes the last price, unless a newer one is known.
+    pub(super) fn stand_at_close(&mut self, ts: UnixNanos, price: f64) {
+        if ts >= self.last_ts {
+            (self.last_ts, self.last_price) = (ts, price);
         }
+    }
+
+    /// The newest price, where it is one of the regular session at hand.
+    pub(super) fn regular_price(&self) -> Option<f64> {
+        let open = self.cold.session?.open;
+        (self.cold.phase == Phase::Regular && self.last_ts >= open).then_some(self.last_price)
     }
 
     /// Moves to another phase of the session at hand.
     pub(super) fn enter_phase(&mut self, at: &Moment, params: &Params) {
+        let regular_last = self.regular_price();
         let cold = &mut self.cold;
-        if cold.phase == Phase::Regular && at.phase == Phase::Post && cold.live {
+        if cold.phase == Phase::Regular && at.phase == Phase::Post {
             // What was the last price before the close.
-            cold.regular_last = Some(self.last_price);
+            cold.regular_last = regular_last;
+            cold.decided = Some(self.range);
         }
         cold.phase = at.phase;
         cold.live = true;
@@ -109,6 +121,8 @@ impl SymbolState {
             return;
         }
         self.care.set(Care::FIRST, false);
+        // What came before it decided nothing.
+        self.cold.undecided = widest(self.cold.undecided, std::mem::replace(&mut self.range, NO_RANGE));
         let Some(session) = self.cold.session else { return };
         if self.cold.history.set_first(params.calendar.as_deref(), session.date, price) {
             self.set_ruler(params);
@@ -168,7 +182,9 @@ impl SymbolState {
 
     /// Applies an entry of the session at hand, with nobody listening.
     pub(super) fn apply(&mut self, params: &Params, feeds: &[Arc<str>], entry: &Entry) {
-        if entry.inside() >= self.deadline
+        // What is nothing begins no phase, and a close may stand in any.
+        if !matches!(entry.kind, EntryKind::Void | EntryKind::Close)
+            && entry.inside() >= self.deadline
             && let Some(Located::Known(at)) = params.calendar.as_deref().map(|c| c.locate(entry.inside()))
         {
             self.enter_phase(&at, params);
@@ -187,14 +203,14 @@ impl SymbolState {
                 }
             }
             EntryKind::Extreme => {
-                self.widen(price, price);
+                self.widen(price);
                 if self.is_outside(price) {
                     self.observe(params, feeds, entry, &mut |_, _| {});
                 }
             }
             EntryKind::Range => {
                 self.volume += entry.size;
-                self.widen(price, price);
+                self.widen_aside(price);
             }
             EntryKind::Volume => self.volume += entry.size,
             EntryKind::Halt => self.stop_trading(params, entry.ts, "".into()),
@@ -206,7 +222,14 @@ impl SymbolState {
                 }
             }
             EntryKind::Void => {}
+            EntryKind::Close => self.close_again(params, entry),
         }
+    }
+
+    /// Whether a print of this id has been taken, waits, or was refused.
+    pub(super) fn knows_id(&self, id: u64) -> bool {
+        let waits = || self.cold.quarantine.held().iter().any(|h| h.record.entry.id == id);
+        self.journal.as_ref().is_some_and(|j| j.knows_id(id)) || (self.care.has(Care::HELD) && waits())
     }
 
     /// Whether a sequence number is newer than all before it on its feed; remembers it if so.

@@ -18,8 +18,6 @@ pub(super) struct Journal {
     pub(super) middle: Option<(usize, Intraday)>,
     /// Whether entries of this session have been given up.
     pub(super) is_cut: bool,
-    /// Entries before the session's close, once it has had one and while the close is within reach.
-    pub(super) closed_after: Option<usize>,
     /// Cancels and corrections of prints that have not come yet, with the right price.
     pub(super) ahead: Vec<(PrintKey, Option<f64>)>,
 }
@@ -39,14 +37,7 @@ const AHEAD_MAX: usize = 16;
 impl Journal {
     /// An empty journal that begins with `state`.
     pub(super) fn from_here(state: &SymbolState) -> Self {
-        Self {
-            base: Intraday::of(state),
-            entries: Vec::new(),
-            middle: None,
-            is_cut: false,
-            closed_after: None,
-            ahead: Vec::new(),
-        }
+        Self { base: Intraday::of(state), entries: Vec::new(), middle: None, is_cut: false, ahead: Vec::new() }
     }
 
     /// Whether a checkpoint is due before the next entry; `max` is the number of entries kept at most.
@@ -65,7 +56,6 @@ impl Journal {
             self.entries.drain(..at);
             self.base = middle;
             self.is_cut = true;
-            self.closed_after = self.closed_after.and_then(|n| n.checked_sub(at));
         }
         self.middle = Some((self.entries.len(), now));
     }
@@ -79,6 +69,11 @@ impl Journal {
     /// The entry of a print, the newest first.
     pub(super) fn find(&self, key: &PrintKey) -> Option<usize> {
         self.entries.iter().rposition(|e| key.is(e))
+    }
+
+    /// Whether the session's close is within reach.
+    pub(super) fn has_close(&self) -> bool {
+        self.entries.iter().any(|e| e.kind == EntryKind::Close)
     }
 
     /// Whether a print of this id has been taken.
@@ -101,10 +96,12 @@ impl Journal {
         Some(self.ahead.remove(at).1.map_or(Ahead::Cancelled, Ahead::Corrected))
     }
 
-    /// The last price before `end`, of the entries that set one; the base's where there is none.
-    pub(super) fn price_before(&self, end: UnixNanos) -> f64 {
+    /// The last price of a session before `end`, of the entries that set one, else the base's; `None` where
+    /// there was none since `begin`.
+    pub(super) fn price_before(&self, end: UnixNanos, begin: UnixNanos) -> Option<f64> {
         let sets =
             |e: &&Entry| matches!(e.kind, EntryKind::Price | EntryKind::Mark | EntryKind::BarClose) && e.inside() < end;
-        self.entries.iter().rev().find(sets).map_or(self.base.last_price, |e| e.price)
+        let base = (self.base.last_ts >= begin).then_some(self.base.last_price);
+        self.entries.iter().rev().find(sets).map(|e| e.price).or(base)
     }
 }

@@ -34,11 +34,16 @@ impl Engine {
             return Some(Disposition::DUPLICATE);
         }
         let mut entry = Entry::of_tick(tick, feed);
-        if tick.seq.is_none() && entry.id != 0 && state.journal.as_ref().is_some_and(|j| j.knows_id(entry.id)) {
+        if tick.seq.is_none() && entry.id != 0 && state.knows_id(entry.id) {
             return Some(Disposition::DUPLICATE);
+        }
+        if state.care.has(Care::AHEAD) && self.is_cancelled_ahead(id, &mut entry) {
+            return Some(Disposition::CANCELLED);
         }
         let mut is_auction = false;
         if (tick.tape.is_some() || !tick.cond.is_empty()) && self.params.eligibility.is_some() {
+            self.release(id, tick.ts, effects);
+            self.enter_if_due(id, tick.ts, effects);
             match self.admissible(id, tick, &mut entry) {
                 Ok(found) => is_auction = found,
                 Err(aside) => return Some(aside),
@@ -130,7 +135,7 @@ impl Engine {
         state.keep(&self.params, entry);
         state.volume += entry.size;
         if entry.kind == EntryKind::Range {
-            state.widen(entry.price, entry.price);
+            state.widen_aside(entry.price);
         }
     }
 
@@ -171,7 +176,9 @@ impl Engine {
         if let Some(session) = day {
             return self.day_bar(id, origin, feed, session, ts, bar, effects);
         }
-        if ts < state.last_ts {
+        // What waits for confirmation is older than the bar.
+        self.release(id, ts, effects);
+        if ts < self.states[id as usize].last_ts {
             let extreme = |price: Price, size| Entry { size, ..Entry::plain(EntryKind::Range, ts, price.get(), feed) };
             let outcome = self.behind(id, &extreme(bar.low, volume));
             if outcome.outcome == Outcome::Applied {
@@ -196,14 +203,8 @@ impl Engine {
     ) {
         let (close, volume) = (bar.close.get(), bar.volume.unwrap_or(0.0));
         let last = Entry { size: volume, ..Entry::plain(EntryKind::BarClose, ts, close, feed) };
-        // What waits for confirmation is older than the bar.
-        if self.states[id as usize].care.has(Care::HELD) {
-            self.release(id, ts, effects);
-        }
         let inside = last.inside();
-        if inside >= self.states[id as usize].deadline {
-            self.enter(id, inside, effects);
-        }
+        self.enter_if_due(id, inside, effects);
         let state = &mut self.states[id as usize];
         state.keep(&self.params, &Entry::of_bar(bar.ts, ts, bar.open.get(), first.get()));
         state.note_bar(bar.ts, ts, bar.open);
@@ -214,7 +215,7 @@ impl Engine {
             let entry = Entry::plain(EntryKind::Extreme, ts, extreme, feed);
             let state = &mut self.states[id as usize];
             state.keep(&self.params, &entry);
-            state.widen(extreme, extreme);
+            state.widen(extreme);
             if state.is_outside(extreme) {
                 self.decide(id, origin, &entry, effects);
             }

@@ -464,7 +464,9 @@ impl Engine {
             state.jump = self.params.quarantine.as_ref().map_or(f64::INFINITY, |q| q.floor);
             state.set_ruler(&self.params);
             // What was decided by the old rules is not gone through again by the new ones.
-            state.begin_journal(&self.params);
+            if state.cold.session.is_some() {
+                state.begin_journal(&self.params);
+            }
         }
     }
 

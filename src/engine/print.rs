@@ -24,13 +24,15 @@ pub(super) enum EntryKind {
     Halt,
     /// Trading goes on.
     Resume,
-    /// Taken back: nothing.
+    /// Taken back, or refused: nothing.
     Void,
+    /// The session's close, with its price where it becomes the last one, else 0: verdicts.
+    Close,
 }
 
 impl EntryKind {
     /// In a stable order, for snapshots.
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::Price,
         Self::Mark,
         Self::Range,
@@ -41,6 +43,7 @@ impl EntryKind {
         Self::Halt,
         Self::Resume,
         Self::Void,
+        Self::Close,
     ];
 }
 
@@ -117,7 +120,10 @@ impl PrintKey {
         if entry.kind == EntryKind::BarStart {
             return false;
         }
-        if self.id != 0 { entry.id == self.id } else { entry.feed == self.feed && entry.seq == self.seq }
+        if self.id != 0 {
+            return entry.id == self.id;
+        }
+        entry.feed == self.feed && entry.seq == self.seq && self.seq != NO_SEQ
     }
 }
 

@@ -194,12 +194,13 @@ impl Engine {
         if old == cold.ruler || cold.closed || !cold.live || has_none {
             return;
         }
-        let price = match (cold.phase, cold.regular_last) {
-            (Phase::Post, Some(last)) => last,
-            _ => state.last_price,
+        // Prices after the regular session decide nothing.
+        let (price, (low, high)) = match (cold.phase, cold.regular_last, cold.decided) {
+            (Phase::Post, Some(last), Some(range)) => (last, range),
+            _ => (state.last_price, state.range),
         };
         let ruler = cold.ruler;
-        let (Ok(z), (low, high)) = (ruler.z(price), state.range) else { return };
+        let Ok(z) = ruler.z(price) else { return };
         let extreme = |direction: Direction| {
             let price = if direction == Direction::Up { high } else { low };
             ruler.z(price).map_or(f64::NEG_INFINITY, |z| z * direction.sign())

@@ -1,6 +1,7 @@
 //! From one session, or phase, to the next.
 
 use super::alerts::Moment;
+use super::print::{Entry, EntryKind};
 use super::revise::Judged;
 use super::state::{Care, NO_RANGE};
 use super::{Effects, Engine};
@@ -23,6 +24,7 @@ impl Engine {
                 self.finish_session(id, effects);
                 let state = &mut self.states[id as usize];
                 state.cold.session = None;
+                state.journal = None;
                 state.cold.phase = Phase::Overnight;
                 state.begin_phase(Phase::Overnight);
                 state.deadline = until;
@@ -31,13 +33,25 @@ impl Engine {
         }
     }
 
+    /// A record begins its session and phase, whatever becomes of it: whether it did.
+    pub(super) fn enter_if_due(&mut self, id: u32, ts: UnixNanos, effects: &mut Effects) -> bool {
+        let is_due = ts >= self.states[id as usize].deadline;
+        if is_due {
+            self.enter(id, ts, effects);
+        }
+        is_due
+    }
+
+    /// Keeps that a record began its phase, of one that leaves no entry of its own.
+    pub(super) fn keep_beginning(&mut self, id: u32, ts: UnixNanos) {
+        self.states[id as usize].keep(&self.params, &Entry::plain(EntryKind::Volume, ts, 0.0, 0));
+    }
+
     /// Makes `session` the one at hand; what the one before left open is settled first.
     pub(super) fn enter_session(&mut self, id: u32, session: Session, effects: &mut Effects) {
         if self.states[id as usize].cold.session.is_some_and(|s| s.date >= session.date) {
             return;
         }
-        // What still waits belongs to the session that ends.
-        self.release(id, UnixNanos::MAX, effects);
         self.settle_passed_over(id, session, effects);
         self.finish_session(id, effects);
         self.take_name(id, session.date);
@@ -62,7 +76,10 @@ impl Engine {
         state.care.set(Care::LIMITS, false);
         state.care.set(Care::GATED, false);
         state.care.set(Care::FIRST, true);
+        state.care.set(Care::REOPENING, false);
         state.range = NO_RANGE;
+        state.cold.decided = None;
+        state.cold.undecided = NO_RANGE;
         state.volume = 0.0;
         state.begin_phase(Phase::Overnight);
         state.deadline = UnixNanos::MIN;
@@ -84,13 +101,15 @@ impl Engine {
         let session = self.params.calendar.as_deref().and_then(|c| c.session(awaited)).copied();
         if let Some(session) = session {
             self.enter_session(id, session, effects);
-            self.settle(id, session, session.close, None, effects);
+            self.settle(id, session, session.close, None, None, effects);
         }
     }
 
     /// Ends the session at hand: by its close if one is known, else its episodes expire and the last
     /// regular price stands in as a provisional reference.
     fn finish_session(&mut self, id: u32, effects: &mut Effects) {
+        // What still waits belongs to the session that ends.
+        self.release_all(id, None, effects);
         self.flush_bucket(id);
         let state = &self.states[id as usize];
         let Some(session) = state.cold.session else { return };
@@ -98,12 +117,12 @@ impl Engine {
             return;
         }
         if state.cold.history.close(session.date).is_some() {
-            self.settle(id, session, session.close, None, effects);
+            self.settle(id, session, session.close, None, None, effects);
             return;
         }
         let calendar = self.params.calendar.clone();
         let state = &mut self.states[id as usize];
-        let last = if state.cold.phase == Phase::Regular { Some(state.last_price) } else { state.cold.regular_last };
+        let last = state.regular_price().or(state.cold.regular_last);
         let mut ended = Vec::new();
         let mut episodes = std::mem::take(&mut state.cold.episodes);
         let settled = episodes.expire(session.end, &mut |verdict, episode| ended.push((verdict, *episode)));

@@ -84,6 +84,10 @@ pub(super) struct Cold {
     pub(super) awaits_close: bool,
     pub(super) sequence: u64,
     pub(super) regular_last: Option<f64>,
+    /// Low and high of the prices that decided, once the regular session is over.
+    pub(super) decided: Option<(f64, f64)>,
+    /// Low and high of prices that decided nothing: behind the newest, or in thin trading before the open.
+    pub(super) undecided: (f64, f64),
     /// First breach of the session, for the group's initiator.
     pub(super) breached_at: Option<UnixNanos>,
     /// Flags of the feeds that decided something in this session, sorted.
@@ -130,8 +134,10 @@ impl Care {
     pub(super) const FIRST: Self = Self(64);
     /// What a price meets when it is taken.
     pub(super) const AT_ARRIVAL: Self = Self(32 | 64);
+    /// No price has come yet.
+    pub(super) const NEW: Self = Self(128);
     /// What a print meets before it is taken.
-    const AT_THE_DOOR: Self = Self(31);
+    const AT_THE_DOOR: Self = Self(1 | 2 | 4 | 8 | 128);
 
     /// Whether a print may be taken without a look.
     #[inline]
@@ -175,6 +181,8 @@ pub(super) struct Intraday {
     pub(super) live: bool,
     pub(super) episodes: Episodes,
     pub(super) regular_last: Option<f64>,
+    pub(super) decided: Option<(f64, f64)>,
+    pub(super) undecided: (f64, f64),
     pub(super) breached_at: Option<UnixNanos>,
     pub(super) flags: Vec<Arc<str>>,
     pub(super) halt: Option<(UnixNanos, Arc<str>)>,
@@ -205,6 +213,8 @@ impl Intraday {
             live: cold.live,
             episodes: cold.episodes.clone(),
             regular_last: cold.regular_last,
+            decided: cold.decided,
+            undecided: cold.undecided,
             breached_at: cold.breached_at,
             flags: cold.flags.clone(),
             halt: cold.halt.clone(),
@@ -232,6 +242,8 @@ impl Intraday {
         cold.live = self.live;
         cold.episodes = self.episodes.clone();
         cold.regular_last = self.regular_last;
+        cold.decided = self.decided;
+        cold.undecided = self.undecided;
         cold.breached_at = self.breached_at;
         cold.flags.clone_from(&self.flags);
         cold.halt.clone_from(&self.halt);
@@ -249,6 +261,7 @@ impl Intraday {
             }
         }
         state.quiet_until = self.quiet_until;
+        state.care.set(Care::NEW, self.last_price <= 0.0);
         state.care.set(Care::HALTED, self.halt.is_some());
         state.care.set(Care::GATED, self.is_gated);
         state.care.set(Care::FIRST, self.first.is_none());
@@ -349,6 +362,11 @@ pub struct SymbolView {
 /// No price in the session yet.
 pub(super) const NO_RANGE: (f64, f64) = (f64::INFINITY, f64::NEG_INFINITY);
 
+/// The range of two ranges.
+pub(super) fn widest(one: (f64, f64), other: (f64, f64)) -> (f64, f64) {
+    (one.0.min(other.0), one.1.max(other.1))
+}
+
 /// No partition yet.
 pub(super) const NO_PARTITION: i32 = -1;
 
@@ -374,7 +392,7 @@ impl SymbolState {
             range: NO_RANGE,
             partition: NO_PARTITION,
             is_tracked: false,
-            care: Care::default(),
+            care: Care::NEW,
             jump: params.quarantine.as_ref().map_or(f64::INFINITY, |q| q.floor),
             round_lot: 0,
             volume: 0.0,
@@ -395,6 +413,8 @@ impl SymbolState {
                 awaits_close: false,
                 sequence: 0,
                 regular_last: None,
+                decided: None,
+                undecided: NO_RANGE,
                 breached_at: None,
                 flags: Vec::new(),
                 feeds: Vec::new(),
@@ -477,9 +497,14 @@ impl SymbolState {
         if self.last_price > 0.0 { self.cold.ruler.z(self.last_price) } else { Err(Unknown::NoPrice) }
     }
 
-    /// Widens the session's range by a price.
-    pub(super) fn widen(&mut self, low: f64, high: f64) {
-        self.range = (self.range.0.min(low), self.range.1.max(high));
+    /// Widens the session's range by a price that may decide.
+    pub(super) fn widen(&mut self, price: f64) {
+        self.range = widest(self.range, (price, price));
+    }
+
+    /// Widens the session's range by a price that decides nothing.
+    pub(super) fn widen_aside(&mut self, price: f64) {
+        self.cold.undecided = widest(self.cold.undecided, (price, price));
     }
 
     /// Seconds without a price after which the last one says nothing: several of its mean gaps, and never
@@ -519,7 +544,7 @@ impl SymbolState {
             tier: current.map_or(0.0, |e| params.rules.at(e.tier)),
             direction: current.map(|e| e.direction),
             closed: cold.closed,
-            extremes: (self.range.0 <= self.range.1).then_some(self.range),
+            extremes: Some(widest(self.range, cold.undecided)).filter(|(low, high)| low <= high),
             tiers,
             sequence: cold.sequence,
             partition: (self.partition != NO_PARTITION).then_some(self.partition),

@@ -24,7 +24,19 @@ impl Engine {
             return Disposition::LATE;
         }
         let is_halted = state.care.has(Care::HALTED);
+        match status.status {
+            TradingStatus::Halted if is_halted => return Disposition::DUPLICATE,
+            TradingStatus::Resumed if !is_halted => return Disposition::DUPLICATE,
+            _ => {}
+        }
+        self.release(id, status.ts, effects);
+        if self.enter_if_due(id, status.ts, effects) {
+            self.keep_beginning(id, status.ts);
+        }
+        let state = &mut self.states[id as usize];
         let kind = match status.status {
+            TradingStatus::Halted => EntryKind::Halt,
+            TradingStatus::Resumed => EntryKind::Resume,
             TradingStatus::Limits { lower, upper } => {
                 let limits = Some((lower.get(), upper.get()));
                 let is_news = state.cold.limits != limits;
@@ -32,16 +44,7 @@ impl Engine {
                 state.care.set(Care::LIMITS, true);
                 return if is_news { Disposition::APPLIED } else { Disposition::DUPLICATE };
             }
-            TradingStatus::Halted if is_halted => return Disposition::DUPLICATE,
-            TradingStatus::Resumed if !is_halted => return Disposition::DUPLICATE,
-            TradingStatus::Halted => EntryKind::Halt,
-            TradingStatus::Resumed => EntryKind::Resume,
         };
-        self.release(id, status.ts, effects);
-        if status.ts >= self.states[id as usize].deadline {
-            self.enter(id, status.ts, effects);
-        }
-        let state = &mut self.states[id as usize];
         state.keep(&self.params, &Entry::plain(kind, status.ts, 0.0, 0));
         if kind == EntryKind::Halt {
             let reason = status.reason.as_deref().unwrap_or_default();

@@ -98,7 +98,7 @@ impl SymbolState {
     }
 
     /// The forecasts of the last settled session against a measure of it.
-    fn score(&self, measure: &Measure, first_tier: f64) -> SurvivalScore {
+    pub(super) fn score(&self, measure: &Measure, first_tier: f64) -> SurvivalScore {
         let mut score = SurvivalScore::default();
         let judged = self.cold.judged.iter().find(|j| j.session == measure.session);
         let forecasts = self.cold.forecasts.settled.as_ref().filter(|(session, _)| *session == measure.session);
@@ -120,10 +120,15 @@ impl Engine {
         let first_tier = self.params.rules.at(0);
         let state = &self.states[id as usize];
         let (old, score) = (old.map(|m| state.score(m, first_tier)).unwrap_or_default(), state.score(new, first_tier));
-        if (old, score) == Default::default() {
+        self.replace_score(new.session, &old, &score);
+    }
+
+    /// Takes a symbol's old score out of a session's and puts the new one in.
+    pub(super) fn replace_score(&mut self, session: SessionDate, old: &SurvivalScore, new: &SurvivalScore) {
+        if old == new {
             return;
         }
-        self.survival.entry(new.session).or_default().replace(&old, &score);
+        self.survival.entry(session).or_default().replace(old, new);
         if self.survival.len() > SCORES_KEPT {
             self.survival.pop_first();
         }

@@ -158,7 +158,7 @@ impl Engine {
                 continue;
             }
             self.enter_session(id, session, effects);
-            self.settle(id, session, session.close, None, effects);
+            self.settle(id, session, session.close, None, None, effects);
         }
     }
 
@@ -186,6 +186,10 @@ impl Engine {
         let calendar = self.params.calendar.as_deref();
         let state = &self.states[id as usize];
         let Some(session) = state.cold.session else { return };
+        // The one price there was may have been cancelled.
+        if state.last_ts < session.begin {
+            return;
+        }
         // Groups decide when their members do: in the pre-market and the regular session.
         if state.cold.closed || state.bucket_end <= session.pre || state.bucket_end > session.close {
             return;
@@ -215,7 +219,10 @@ impl Engine {
         let (true, Some(session), Some(journal)) = (state.is_tracked, state.cold.session, &state.journal) else {
             return;
         };
-        let amended = |end: UnixNanos| readings(&state.cold.ruler, journal.price_before(end));
+        let amended = |end: UnixNanos| {
+            let price = journal.price_before(end, session.begin);
+            price.map_or((Err(Unknown::NotYet), Err(Unknown::NotYet)), |price| readings(&state.cold.ruler, price))
+        };
         let breached_at = state.cold.breached_at;
         let change = Amends { symbol: &state.cold.symbol, session: session.date, from, at, breached_at };
         let topic = &self.params.topic;

@@ -90,8 +90,13 @@ impl<T> Quarantine<T> {
 
     /// An ordinary print speaks against all that wait.
     pub fn contradict(&mut self) {
+        self.contradict_if(|_| true);
+    }
+
+    /// Something speaks against some that wait.
+    pub fn contradict_if(&mut self, is_contradicted: impl Fn(&Held<T>) -> bool) {
         for print in &mut self.held {
-            print.is_contradicted = true;
+            print.is_contradicted |= is_contradicted(print);
         }
     }
 

@@ -27,17 +27,15 @@ pub struct Told {
 /// Gives the episodes of `truth` the numbers and revisions under which they were reported, and says what
 /// differs. `count` is the number of the last episode reported; it is raised for those found.
 ///
-/// An episode of `truth` is the reported one of the same direction that began no later and comes first in
-/// order. Numbers are never given again: a retracted episode keeps its own.
+/// An episode of `truth` is the reported one of the same direction that began with it; failing that, the first
+/// that began earlier and stands between those. Numbers are never given again: a retracted episode keeps its
+/// own.
 pub fn reconcile(reported: &[Told], truth: &mut [Told], count: &mut u32) -> Vec<(Amended, Episode)> {
     let mut said = Vec::new();
-    let mut open: Vec<&Told> = reported.iter().collect();
-    for told in truth.iter_mut() {
-        let (direction, opened_at) = (told.episode.direction, told.episode.opened_at);
-        let fits = |r: &&Told| r.episode.direction == direction && r.episode.opened_at <= opened_at;
+    let matches = matches(reported, truth);
+    for (told, known) in truth.iter_mut().zip(&matches) {
         let episode = &mut told.episode;
-        if let Some(at) = open.iter().position(fits) {
-            let known = open.remove(at);
+        if let Some(known) = known.and_then(|at| reported.get(at)) {
             episode.number = known.episode.number;
             episode.revision = known.episode.revision;
             let same = |a: &Episode, b: &Episode| {
@@ -56,13 +54,32 @@ pub fn reconcile(reported: &[Told], truth: &mut [Told], count: &mut u32) -> Vec<
             episode.revision = 1;
         }
     }
-    let retracted = open.into_iter().filter(|r| r.episode.state != AlertState::Retracted).map(|r| {
+    let open = (0..).zip(reported).filter(|(at, _)| !matches.contains(&Some(*at))).map(|(_, r)| r);
+    let retracted = open.filter(|r| r.episode.state != AlertState::Retracted).map(|r| {
         let episode = Episode { state: AlertState::Retracted, ..r.episode };
         (Amended::Retracted, episode)
     });
     said.extend(retracted);
     said.sort_by_key(|(_, e)| e.number);
     said
+}
+
+/// For each episode of `truth` its place in `reported`.
+fn matches(reported: &[Told], truth: &[Told]) -> Vec<Option<usize>> {
+    let key = |t: &Told| (t.episode.direction, t.episode.opened_at);
+    let mut matches: Vec<Option<usize>> =
+        truth.iter().map(|t| reported.iter().position(|r| key(r) == key(t))).collect();
+    let mut from = 0;
+    for at in 0..truth.len() {
+        if matches[at].is_none() {
+            let upto = matches[at..].iter().flatten().next().copied().unwrap_or(reported.len());
+            let (direction, opened_at) = key(&truth[at]);
+            let fits = |r: &Told| r.episode.direction == direction && r.episode.opened_at <= opened_at;
+            matches[at] = (from..upto).find(|place| fits(&reported[*place]));
+        }
+        from = matches[at].map_or(from, |place| place + 1);
+    }
+    matches
 }
 
 #[cfg(test)]
@@ -107,6 +124,17 @@ mod tests {
         assert_eq!((said[0].0, said[0].1.number, said[0].1.revision), (Amended::Corrected, 1, 2));
         assert_eq!((truth[0].episode.number, truth[0].episode.revision), (1, 3));
         assert_eq!((truth[1].episode.number, truth[1].episode.revision, count), (2, 1, 2));
+    }
+
+    #[test]
+    fn what_began_as_reported_is_left_alone_when_what_came_before_it_is_retracted() {
+        let reported = [told(1, Direction::Down, 10, 1, 3), told(2, Direction::Down, 30, 1, 1)];
+        let mut truth = [told(1, Direction::Down, 30, 1, 1), told(2, Direction::Down, 50, 1, 1)];
+        let mut count = 2;
+        let said = reconcile(&reported, &mut truth, &mut count);
+        let shape: Vec<_> = said.iter().map(|(a, e)| (*a, e.number, e.revision)).collect();
+        assert_eq!(shape, [(Amended::Retracted, 1, 3), (Amended::Found, 3, 0)]);
+        assert_eq!(truth.map(|t| t.episode.number), [2, 3]);
     }
 
     #[test]

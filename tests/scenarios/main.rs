@@ -6,6 +6,7 @@ mod harness;
 
 mod actions;
 mod closes;
+mod doubts;
 mod episodes;
 mod groups;
 mod inputs;

@@ -75,6 +75,7 @@ impl Group {
         for told in &mut all {
             let before = told.members.clone();
             put_right(&mut told.members, told.at);
+            told.members = told.members.iter().map(|m| m.as_of(told.at)).collect();
             if told.members != before {
                 let (members, _) = self.merge(change.session, &told.members);
                 told.level = reading::read(&self.params, &members, sigma).level;

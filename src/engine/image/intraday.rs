@@ -163,6 +163,8 @@ struct CheckpointImage {
     live: bool,
     episodes: EpisodesImage,
     regular_last: Option<f64>,
+    decided: Option<(f64, f64)>,
+    undecided: (f64, f64),
     breached_at: Option<i64>,
     flags: Vec<String>,
     halt: HaltImage,
@@ -190,6 +192,8 @@ impl From<&Intraday> for CheckpointImage {
             live: i.live,
             episodes: EpisodesImage::from(&i.episodes),
             regular_last: i.regular_last,
+            decided: i.decided,
+            undecided: i.undecided,
             breached_at: i.breached_at.map(|t| t.0),
             flags: i.flags.iter().map(ToString::to_string).collect(),
             halt: halt_image(i.halt.as_ref()),
@@ -219,6 +223,8 @@ impl CheckpointImage {
             live: self.live,
             episodes: self.episodes.restore(tiers),
             regular_last: self.regular_last,
+            decided: self.decided,
+            undecided: self.undecided,
             breached_at: self.breached_at.map(UnixNanos),
             flags: self.flags.iter().map(|f| f.as_str().into()).collect(),
             halt: self.halt.as_ref().map(|(t, reason)| (UnixNanos(*t), reason.as_str().into())),
@@ -240,7 +246,6 @@ pub(super) struct JournalImage {
     entries: Vec<EntryImage>,
     middle: Option<(usize, CheckpointImage)>,
     is_cut: bool,
-    closed_after: Option<usize>,
     ahead: Vec<(u16, u64, u64, Option<f64>)>,
 }
 
@@ -251,7 +256,6 @@ impl From<&Journal> for JournalImage {
             entries: j.entries.iter().map(entry_image).collect(),
             middle: j.middle.as_ref().map(|(at, i)| (*at, CheckpointImage::from(i))),
             is_cut: j.is_cut,
-            closed_after: j.closed_after,
             ahead: j.ahead.iter().map(|(k, price)| (k.feed, k.id, k.seq, *price)).collect(),
         }
     }
@@ -265,7 +269,6 @@ impl JournalImage {
             entries: self.entries.iter().filter_map(|e| entry(e, feeds)).collect(),
             middle: self.middle.as_ref().map(|(at, i)| (*at, i.restore(tiers))),
             is_cut: self.is_cut,
-            closed_after: self.closed_after,
             ahead: self.ahead.iter().filter_map(|(f, id, seq, p)| Some((key(*f, *id, *seq)?, *p))).collect(),
         }
     }
