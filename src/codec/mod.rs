@@ -32,7 +32,7 @@ pub use decoder::Decoder;
 pub use error::DecodeError;
 pub use json::{VALUE_LEN_MAX, decode};
 pub use reports::{
-    encode_accounting, encode_curve, encode_dead_letter, encode_heartbeat, encode_measure, encode_modes,
+    breadth_json, encode_accounting, encode_curve, encode_dead_letter, encode_heartbeat, encode_measure, encode_modes,
     encode_summary, encode_tick,
 };
 pub use snapshot::{SNAPSHOT_VERSION, SnapshotError, decode_snapshot, encode_snapshot};

@@ -70,6 +70,18 @@ pub fn encode_modes(
     let _ = serde_json::to_writer(out, &line);
 }
 
+/// Breadth as reports and the API show it.
+pub fn breadth_json(b: &Breadth) -> Value {
+    json!({
+        "count": b.count,
+        "halted": b.halted,
+        "valid": b.valid,
+        "up": b.up,
+        "down": b.down,
+        "ratio": b.ratio(),
+    })
+}
+
 /// One line of `--summary`: breadth over every symbol with a close, how the survival forecasts of its
 /// episodes did, and the groups.
 pub fn encode_summary(
@@ -83,8 +95,7 @@ pub fn encode_summary(
     line.insert("session".into(), session.to_string().into());
     let mut universes = Map::new();
     if let Some(b) = breadth {
-        let all = json!({"count": b.count, "valid": b.valid, "up": b.up, "down": b.down, "ratio": b.ratio()});
-        universes.insert("all".into(), all);
+        universes.insert("all".into(), breadth_json(b));
     }
     line.insert("breadth".into(), universes.into());
     let survival = json!({

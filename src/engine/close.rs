@@ -7,7 +7,7 @@ use super::state::{NO_PARTITION, SymbolState};
 use super::{Breadth, Channel, Disposition, Effects, Engine, Origin};
 use crate::cluster::MemberClose;
 use crate::domain::{Bar, CloseBasis, Price, Reading, SessionDate, Symbol, UnixNanos};
-use crate::market::{Flag, Measure, OpenBasis, Session};
+use crate::market::{Flag, Measure, OpenBasis, Published, Session};
 use crate::rules::{Episode, EpisodeRules};
 
 /// Sessions whose breadth is kept.
@@ -132,6 +132,8 @@ impl Engine {
             state.stand_at_close(at, price);
         }
         state.mark_closed();
+        let published = if state.cold.halt.is_some() { Published::Halted } else { Published::Yes };
+        state.cold.history.set_published(session.date, published);
         let Some(measure) = state.cold.history.measure(calendar.as_deref(), session.date) else { return };
         state.set_ruler(&self.params);
         let mut ended: Vec<(What, Episode)> = Vec::new();
@@ -147,9 +149,7 @@ impl Engine {
         self.count_breadth(None, &measure);
         self.count_survival(id, None, &measure);
         effects.measures.push((self.name_on(id, Some(session.date)), measure));
-        let state = &mut self.states[id as usize];
-        state.cold.history.set_measured(session.date);
-        if state.is_tracked {
+        if self.states[id as usize].is_tracked {
             self.close_for_groups(id, session.date, false);
         }
     }
@@ -157,12 +157,15 @@ impl Engine {
     pub(super) fn count_breadth(&mut self, old: Option<&Measure>, new: &Measure) {
         let first = self.params.rules.at(0);
         let tally = |m: &Measure| {
-            let beyond = |side: f64| u32::from(m.z.is_some_and(|z| z * side >= first));
-            Breadth { count: 1, valid: u32::from(m.z.is_some()), up: beyond(1.0), down: beyond(-1.0) }
+            let z = m.z.filter(|_| !m.is_halted);
+            let beyond = |side: f64| u32::from(z.is_some_and(|z| z * side >= first));
+            let halted = u32::from(m.is_halted);
+            Breadth { count: 1, halted, valid: u32::from(z.is_some()), up: beyond(1.0), down: beyond(-1.0) }
         };
         let sum = self.breadth.entry(new.session).or_default();
         let (old, new) = (old.map(tally).unwrap_or_default(), tally(new));
         sum.count = sum.count + new.count - old.count;
+        sum.halted = sum.halted + new.halted - old.halted;
         sum.valid = sum.valid + new.valid - old.valid;
         sum.up = sum.up + new.up - old.up;
         sum.down = sum.down + new.down - old.down;

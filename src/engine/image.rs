@@ -8,7 +8,7 @@ use super::{Breadth, Engine, PartitionClock, SurvivalScore};
 use crate::cluster::GroupImage;
 use crate::domain::{CloseBasis, Interval, Phase, Price, SessionDate, Symbol, UnixNanos};
 use crate::estimators::DecayedSquares;
-use crate::market::{Desk, HistoryImage, Quarantine};
+use crate::market::{Desk, HistoryImage, Published, Quarantine};
 use serde::{Deserialize, Serialize};
 
 mod day;
@@ -26,7 +26,7 @@ use modes::RecursiveImage;
 
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 struct HistoryRecords {
-    closes: Vec<(i32, f64, u8, bool)>,
+    closes: Vec<(i32, f64, u8, u8)>,
     older: Vec<f64>,
     recursive: RecursiveImage,
     ranges: Vec<(i32, [f64; 3])>,
@@ -100,7 +100,7 @@ pub struct PartitionImage {
 pub struct GroupsImage {
     watermark: i64,
     groups: Vec<(String, GroupImage)>,
-    breadth: Vec<(i32, [u32; 4])>,
+    breadth: Vec<(i32, [u32; 5])>,
     /// Forecasts, confirmed, and the sums of squared errors, by session.
     survival: Vec<(i32, [u32; 2], [u64; 2])>,
     curves: Vec<CurveImage>,
@@ -126,7 +126,7 @@ impl From<HistoryImage> for HistoryRecords {
     fn from(h: HistoryImage) -> Self {
         let numbers = |list: &[(SessionDate, f64)]| list.iter().map(|(s, v)| (s.days(), *v)).collect();
         Self {
-            closes: h.closes.iter().map(|(s, p, b, m)| (s.days(), p.get(), b.number(), *m)).collect(),
+            closes: h.closes.iter().map(|(s, p, b, m)| (s.days(), p.get(), b.number(), m.number())).collect(),
             older: h.older,
             recursive: RecursiveImage::from(&h.recursive),
             ranges: h.ranges.iter().map(|(s, range)| (s.days(), range.map(Price::get))).collect(),
@@ -144,8 +144,8 @@ impl From<HistoryImage> for HistoryRecords {
 impl HistoryRecords {
     fn restore(&self) -> HistoryImage {
         let desk = |price: f64, sigma: f64| Some(Desk { price: Price::new(price).ok()?, sigma });
-        let close = |(s, p, b, m): &(i32, f64, u8, bool)| {
-            Some((date(*s), Price::new(*p).ok()?, CloseBasis::from_number(*b)?, *m))
+        let close = |(s, p, b, m): &(i32, f64, u8, u8)| {
+            Some((date(*s), Price::new(*p).ok()?, CloseBasis::from_number(*b)?, Published::from_number(*m)?))
         };
         let numbers = |list: &[(i32, f64)]| list.iter().map(|(s, v)| (date(*s), *v)).collect();
         let range = |(s, [open, high, low]): &(i32, [f64; 3])| {
@@ -246,7 +246,7 @@ impl Engine {
                     .iter()
                     .rev()
                     .take(8)
-                    .map(|(s, b)| (s.days(), [b.count, b.valid, b.up, b.down]))
+                    .map(|(s, b)| (s.days(), [b.count, b.halted, b.valid, b.up, b.down]))
                     .collect(),
                 survival: self
                     .survival
@@ -268,8 +268,8 @@ impl Engine {
         for id in (0_u32..).take(self.states.len()) {
             self.track_if_followed(id);
         }
-        for (session, [count, valid, up, down]) in image.breadth {
-            self.breadth.insert(date(session), Breadth { count, valid, up, down });
+        for (session, [count, halted, valid, up, down]) in image.breadth {
+            self.breadth.insert(date(session), Breadth { count, halted, valid, up, down });
         }
         // A curve that the reference records say by now stays as they say it.
         for (target, learned) in image.curves.into_iter().filter_map(CurveImage::restore) {

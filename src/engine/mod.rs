@@ -135,7 +135,9 @@ impl Effects {
 pub struct Breadth {
     /// Symbols with a close.
     pub count: u32,
-    /// Of those, with a known multiple.
+    /// Of those, halted at the close: their price is an old one, and they are in none of the counts below.
+    pub halted: u32,
+    /// Of the others, with a known multiple.
     pub valid: u32,
     /// Of those, at or beyond the first tier upwards.
     pub up: u32,

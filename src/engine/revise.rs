@@ -9,7 +9,7 @@ use super::journal::Journal;
 use super::state::{Cold, Ruler};
 use super::{Disposition, Effects, Engine};
 use crate::domain::{AlertState, CloseBasis, Direction, Phase, SessionDate, UnixNanos};
-use crate::market::{Calendar, Close, Flag, History, Measure};
+use crate::market::{Calendar, Close, Flag, History, Measure, Published};
 use crate::rules::{Episode, EpisodeRules, Episodes};
 
 /// Sessions kept that may be judged again; beyond, the oldest stays as it is.
@@ -77,7 +77,8 @@ impl Engine {
         let first_close = history.close(from).is_none_or(|c| !is_close(c));
         let measured = |history: &History| -> Vec<Measure> {
             let past = history.closes().iter().filter(|c| c.session >= from && Some(c.session) <= settled_until);
-            let ours = past.filter(|c| c.is_measured || (first_close && c.session == from && is_close(c)));
+            let ours =
+                past.filter(|c| c.published != Published::No || (first_close && c.session == from && is_close(c)));
             // Once the start of its window has been given up, a session stays as it was measured.
             ours.filter(|c| history.is_whole(c.session)).filter_map(|c| history.measure(calendar, c.session)).collect()
         };
@@ -97,7 +98,7 @@ impl Engine {
             self.count_survival(id, old, &measure);
             effects.measures.push((self.name_on(id, Some(measure.session)), measure.clone()));
             let state = &mut self.states[id as usize];
-            state.cold.history.set_measured(measure.session);
+            state.cold.history.set_published(measure.session, Published::Yes);
             if state.is_tracked {
                 self.close_for_groups(id, measure.session, false);
             }

@@ -49,6 +49,9 @@ impl Engine {
         if kind == EntryKind::Halt {
             let reason = status.reason.as_deref().unwrap_or_default();
             state.stop_trading(&self.params, status.ts, reason.into());
+            // The band is drawn anew around the price at which trading reopens.
+            state.cold.limits = None;
+            state.care.set(Care::LIMITS, false);
         } else {
             state.resume_trading(&self.params, status.ts);
             state.care.set(Care::REOPENING, true);

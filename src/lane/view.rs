@@ -2,7 +2,7 @@
 
 use super::ReadyState;
 use crate::cluster::GroupView;
-use crate::codec::{ruler_json, window_json};
+use crate::codec::{breadth_json, ruler_json, window_json};
 use crate::domain::{Direction, Outcome, Reading};
 use crate::engine::{Engine, SymbolView};
 use crate::market::Located;
@@ -47,7 +47,9 @@ pub(super) fn state_json(
     let outcomes: Map<String, Value> =
         Outcome::ALL.iter().zip(metrics.outcomes()).map(|(o, n)| (o.name().to_owned(), n.into())).collect();
     let breadth = engine.breadth().last_key_value().map(|(session, b)| {
-        json!({"session": session.to_string(), "count": b.count, "valid": b.valid, "up": b.up, "down": b.down, "ratio": b.ratio()})
+        let mut breadth = breadth_json(b);
+        breadth["session"] = session.to_string().into();
+        breadth
     });
     let survival = engine.survival().last_key_value().map(|(session, s)| {
         json!({"session": session.to_string(), "forecasts": s.forecasts, "confirmed": s.confirmed, "brier": s.brier(), "base_brier": s.base_brier()})

@@ -14,7 +14,9 @@ pub mod eligibility;
 pub use calendar::{Calendar, CalendarError, CalendarOverlay, Located, Moment, Session};
 pub use curve_learner::{CurveLearner, GroupCurve, NoCurve};
 pub use curves::Curves;
-pub use history::{Close, Desk, Flag, Flags, History, HistoryImage, Measure, Reference, ReturnMode, SIGMA_MIN, Sigma};
+pub use history::{
+    Close, Desk, Flag, Flags, History, HistoryImage, Measure, Published, Reference, ReturnMode, SIGMA_MIN, Sigma,
+};
 pub use opens::{OpenBasis, Opens};
 pub use quarantine::{Held, Quarantine, QuarantineRules};
 pub use ruler::{Curve, LearnedCurve, RulerParams, VarianceClock, overnight_share};

@@ -218,6 +218,33 @@ fn limits_refuse_what_lies_outside_and_flag_what_lies_on_them() {
     assert!(said[0].quality.iter().any(|f| &**f == "LIMIT_STATE"), "{said:?}");
 }
 
+/// A pause ends with an auction, and the band after it lies around that price.
+#[test]
+fn a_halt_lifts_the_limits_before_it() {
+    let mut scene = guarded();
+    let (lower, upper) = (scene.at_z(-4.0), scene.at_z(4.0));
+    scene.status("limits", 1.0, &format!(r#","lower":{lower},"upper":{upper}"#));
+    scene.status("halt", 10.0, "");
+    scene.status("resume", 310.0, "");
+    assert_eq!(scene.print(&Print { secs: 311.0, z: -6.0, seq: 1, ..PLAIN }), Some(Outcome::Applied));
+    assert_eq!(scene.states(), [(Open, AlertState::Provisional, 0, 311)]);
+}
+
+/// The close of a name that is halted is an old price: it is counted apart, also when its close is corrected.
+#[test]
+fn a_name_that_is_halted_at_the_close_is_none_of_the_breadth() {
+    let mut scene = guarded();
+    scene.status("halt", 10.0, "");
+    let day = scene.run.session(DAY).date;
+    for z in [-5.0, -4.0, 0.1] {
+        let price = scene.at_z(z);
+        scene.run.applied(&format!(r#"{{"type":"close","symbol":"ACME","session":"{DAY}","price":{price}}}"#));
+        let breadth = scene.run.engine.breadth()[&day];
+        let counts = (breadth.count, breadth.halted, breadth.valid, breadth.down, breadth.ratio());
+        assert_eq!(counts, (1, 1, 0, 0, None), "{z}");
+    }
+}
+
 /// Berkshire Hathaway's class A on 3 June 2024 in outline: a stock near 627,400 printed at 185.10 for a while
 /// through one venue and nothing spoke against it; hours later all those trades were cancelled.
 #[test]

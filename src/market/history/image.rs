@@ -1,6 +1,6 @@
 //! A history as plain lists: for snapshots, and to put two histories of one security together.
 
-use super::{CLOSES_KEPT, Desk, History, value_of};
+use super::{CLOSES_KEPT, Desk, History, Published, value_of};
 use crate::domain::{CloseBasis, DividendKind, Price, SessionDate};
 use crate::estimators::RecursiveModes;
 use crate::market::Calendar;
@@ -9,7 +9,7 @@ use crate::market::Calendar;
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct HistoryImage {
     /// Closes by session, and whether the session has been measured.
-    pub closes: Vec<(SessionDate, Price, CloseBasis, bool)>,
+    pub closes: Vec<(SessionDate, Price, CloseBasis, Published)>,
     /// Known returns of sessions before, oldest first.
     pub older: Vec<f64>,
     /// What the modes without a window keep of the returns before those.
@@ -91,7 +91,7 @@ impl History {
     /// The plain content.
     pub fn image(&self) -> HistoryImage {
         HistoryImage {
-            closes: self.closes.iter().map(|c| (c.session, c.price, c.basis, c.is_measured)).collect(),
+            closes: self.closes.iter().map(|c| (c.session, c.price, c.basis, c.published)).collect(),
             older: self.older.iter().copied().collect(),
             recursive: self.recursive,
             ranges: self.ranges.clone(),
@@ -116,7 +116,7 @@ impl History {
         let unknown = |list: &[(SessionDate, f64)], known: &[(SessionDate, f64)]| {
             list.iter().filter(|(s, _)| value_of(known, *s).is_none()).copied().collect()
         };
-        let is_news = |(s, _, basis, _): &&(SessionDate, Price, CloseBasis, bool)| {
+        let is_news = |(s, _, basis, _): &&(SessionDate, Price, CloseBasis, Published)| {
             self.close(*s).is_none_or(|c| c.basis < *basis)
         };
         let goes_back = self.goes_back_less(image);
@@ -156,11 +156,9 @@ impl History {
         for (session, range) in &image.ranges {
             self.set_range(*session, *range);
         }
-        for (session, price, basis, is_measured) in &image.closes {
+        for (session, price, basis, published) in &image.closes {
             self.set_close(calendar, *session, *price, *basis);
-            if *is_measured {
-                self.set_measured(*session);
-            }
+            self.set_published(*session, *published);
         }
         for (session, shares) in &image.shares {
             self.set_shares(*session, *shares);

@@ -50,6 +50,17 @@ const PINNED_RANGE: f64 = 1.03 / 0.97;
 /// Splits, dividends, share counts, dated desk references and first prices kept, the newest of each.
 const RECORDS_KEPT: usize = 64;
 
+/// What has become of a session's measure.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Published {
+    /// None has been published: history that was only loaded.
+    No,
+    /// One has been.
+    Yes,
+    /// One has been, of a symbol whose trading stood still at the close: the close is an old price.
+    Halted,
+}
+
 /// The close of one session.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Close {
@@ -62,8 +73,8 @@ pub struct Close {
     /// Log return from the previous session's close, net of corporate actions; `None` when that is missing, or
     /// when it looks like a split nobody announced.
     pub log_return: Option<f64>,
-    /// Whether a measure of the session has been published: history that was only loaded has none.
-    pub is_measured: bool,
+    /// Whether a measure of the session has been published.
+    pub published: Published,
 }
 
 /// A desk's own reference.
@@ -131,6 +142,24 @@ pub struct Measure {
     pub n: usize,
     /// What to know of it.
     pub flags: Flags,
+    /// Whether trading stood still at the close.
+    pub is_halted: bool,
+}
+
+impl Published {
+    /// The stable form for snapshots.
+    pub fn number(self) -> u8 {
+        match self {
+            Self::No => 0,
+            Self::Yes => 1,
+            Self::Halted => 2,
+        }
+    }
+
+    /// The inverse of [`Published::number`].
+    pub fn from_number(number: u8) -> Option<Self> {
+        [Self::No, Self::Yes, Self::Halted].get(usize::from(number)).copied()
+    }
 }
 
 impl Measure {
@@ -219,14 +248,14 @@ impl History {
         price: Price,
         basis: CloseBasis,
     ) -> bool {
-        let mut fresh = Close { session, price, basis, log_return: None, is_measured: false };
+        let mut fresh = Close { session, price, basis, log_return: None, published: Published::No };
         match self.closes.binary_search_by_key(&session, |c| c.session) {
             Ok(at) => {
                 let known = &self.closes[at];
                 if basis < known.basis || (basis == known.basis && price == known.price) {
                     return false;
                 }
-                fresh.is_measured = known.is_measured;
+                fresh.published = known.published;
                 self.closes[at] = fresh;
             }
             // Older than all that is kept: it can move no window any more.
@@ -245,10 +274,11 @@ impl History {
         true
     }
 
-    /// Remembers that the measure of `session` has been published.
-    pub fn set_measured(&mut self, session: SessionDate) {
+    /// Remembers how the measure of `session` has been published; what was halted once stays so.
+    pub fn set_published(&mut self, session: SessionDate, published: Published) {
         if let Ok(at) = self.closes.binary_search_by_key(&session, |c| c.session) {
-            self.closes[at].is_measured = true;
+            let close = &mut self.closes[at];
+            close.published = close.published.max(published);
         }
     }
 
@@ -435,7 +465,16 @@ impl History {
             Sigma::Warming(n) => n,
             Sigma::Known(_) | Sigma::Insufficient(_) => WINDOW,
         };
-        Some(Measure { session, close: close.price.get(), log_return, sigma, z, n, flags })
+        Some(Measure {
+            session,
+            close: close.price.get(),
+            log_return,
+            sigma,
+            z,
+            n,
+            flags,
+            is_halted: close.published == Published::Halted,
+        })
     }
 
     /// Shares outstanding that weigh `session`: the newest count before it, net of splits up to it.
