@@ -323,6 +323,37 @@ proptest! {
         same(&as_file(&repeated, 13), &as_file(&records, 13))?;
     }
 
+    /// A twentieth of the records late by less than the bound, each symbol's own in order, and a tenth of them
+    /// twice, in any placement: every alert is the same, byte for byte, the confirmed ones among them.
+    #[test]
+    fn delays_below_the_bound_and_repeats_change_no_alert(seed in any::<u64>()) {
+        let params = Params { lateness: 600 * SEC, ..grouped() };
+        let records = market(seed);
+        let expected = file_of(&params, &records, 7);
+        prop_assert!(expected.values().flatten().any(|a| a.contains(r#""state":"CONFIRMED""#)));
+        let mut random = Random(seed ^ 6);
+        let mut newest = [UnixNanos(0); SYMBOLS.len()];
+        let (mut arrivals, mut delayed) = (Vec::new(), 0);
+        for record in &records {
+            let late = if random.below(20) == 0 { random.below(600) as i64 * SEC } else { 0 };
+            delayed += usize::from(late > 0);
+            let at = record.at.plus(late).max(newest[record.symbol]);
+            newest[record.symbol] = at;
+            arrivals.push((at, record.clone()));
+            if record.json.contains("\"seq\"") && random.below(10) == 0 {
+                arrivals.push((at.plus(random.below(600) as i64 * SEC), record.clone()));
+            }
+        }
+        arrivals.sort_by_key(|(at, _)| *at);
+        let arrived: Vec<Record> = arrivals.into_iter().map(|(_, record)| record).collect();
+        prop_assert!(delayed > records.len() / 50 && arrived.len() > records.len() + records.len() / 20);
+        prop_assert!(arrived.windows(2).any(|pair| pair[1].at < pair[0].at), "nothing is out of order");
+        let placement = std::array::from_fn(|_| random.below(3));
+        same(&partitions_of(&params, &arrived, &placement, &mut random), &expected)?;
+        same(&partitions_of(&params, &arrived, &[0; 5], &mut random), &expected)?;
+        same(&file_of(&params, &arrived, 11), &expected)?;
+    }
+
     /// A print that is cancelled later in its session leaves nothing behind: the symbol stands as if it had
     /// never come, and every verdict is the same.
     #[test]
