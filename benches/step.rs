@@ -1,5 +1,6 @@
-//! One step of the engine on populated state: many quiet symbols, one hot symbol, members of a group, and the
-//! slow case where every tick opens or closes an episode.
+//! One step of the engine on populated state: many quiet symbols, with and without the guards of the shipped
+//! configuration, one hot symbol, members of a group, and the slow case where every tick opens or closes an
+//! episode.
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use fragility::config::load_text;
@@ -7,11 +8,19 @@ use fragility::domain::{Observation, Price, Reference, Symbol, Tick, UnixNanos};
 use fragility::engine::{Channel, Effects, Engine, Origin};
 
 const BENCH: &str = include_str!("../config/bench.toml");
+/// What `bench.toml` turns off.
+const GUARDS: [&str; 4] = [
+    "market.calendar=XNYS",
+    "market.eligibility=",
+    "market.quarantine.enabled=true",
+    "market.corrections.prints_max=256",
+];
 const TICKS: usize = 100_000;
 const START: i64 = 1_737_988_200_000_000_000;
 
-fn engine(symbols: usize, members: &str) -> Engine {
-    let set = [format!("groups.mag7.members={members}")];
+fn engine(symbols: usize, members: &str, guards: &[&str]) -> Engine {
+    let mut set = vec![format!("groups.mag7.members={members}")];
+    set.extend(guards.iter().map(|guard| (*guard).to_owned()));
     let loaded = load_text("bench", BENCH, &[], &set);
     let Ok(loaded) = loaded else { unreachable!("the shipped bench.toml loads") };
     let mut engine = Engine::new(loaded.config.params);
@@ -38,20 +47,22 @@ fn ticks(symbols: usize, price: impl Fn(usize) -> f64) -> Vec<Observation<'stati
 fn bench(c: &mut Criterion) {
     let quiet = |n: usize| 100.0 + (n % 97) as f64 * 0.01;
     let wild = |n: usize| if (n / 1_000).is_multiple_of(2) { 107.0 } else { 100.0 };
-    let cases: [(&str, usize, &str, Vec<Observation<'static>>); 5] = [
-        ("1,000 quiet symbols", 1_000, "[]", ticks(1_000, quiet)),
-        ("10,000 quiet symbols", 10_000, "[]", ticks(10_000, quiet)),
-        ("100,000 quiet symbols", 100_000, "[]", ticks(100_000, quiet)),
-        ("one hot symbol in a group", 1, r#"["S00000"]"#, ticks(1, quiet)),
-        ("1,000 symbols, every thousandth tick turns all", 1_000, "[]", ticks(1_000, wild)),
+    let none: &[&str] = &[];
+    let cases = [
+        ("1,000 quiet symbols", 1_000, "[]", none, ticks(1_000, quiet)),
+        ("10,000 quiet symbols", 10_000, "[]", none, ticks(10_000, quiet)),
+        ("100,000 quiet symbols", 100_000, "[]", none, ticks(100_000, quiet)),
+        ("1,000 quiet symbols, guarded", 1_000, "[]", &GUARDS, ticks(1_000, quiet)),
+        ("one hot symbol in a group", 1, r#"["S00000"]"#, none, ticks(1, quiet)),
+        ("1,000 symbols, every thousandth tick turns all", 1_000, "[]", none, ticks(1_000, wild)),
     ];
     let mut group = c.benchmark_group("step");
     group.sample_size(20);
     group.throughput(Throughput::Elements(TICKS as u64));
-    for (name, symbols, members, ticks) in &cases {
+    for (name, symbols, members, guards, ticks) in &cases {
         group.bench_function(*name, |b| {
             b.iter_batched_ref(
-                || (engine(*symbols, members), Effects::default()),
+                || (engine(*symbols, members, guards), Effects::default()),
                 |(engine, effects)| {
                     for (offset, tick) in (0..).zip(ticks) {
                         let origin = Origin { partition: 0, offset, timestamp: None };
