@@ -13,6 +13,10 @@ fn tick(price: &str, ts: i64, seq: u32) -> String {
     format!(r#"{{"type":"tick","symbol":"GOOD","ts":{ts},"price":{price},"seq":{seq}}}"#)
 }
 
+fn bar(ts: i64) -> String {
+    format!(r#"{{"type":"bar","symbol":"GOOD","ts":{ts},"interval":"1m","open":100,"high":101,"low":99,"close":100}}"#)
+}
+
 pub(crate) fn refused(world: &World) {
     world.create(&["refused-market:1", "refused-alerts:1", "refused-dead:2"]);
     let long = format!(r#"{{"type":"tick","symbol":"GOOD","text":"{}"}}"#, "x".repeat(900_000));
@@ -40,7 +44,7 @@ pub(crate) fn refused(world: &World) {
         (tick("104", TS + SECOND, 2), "duplicate", ""),
         (tick("110", TS + 20 * SECOND, 3), "applied", ""),
         (tick("111", TS, 4), "late", "late"),
-        (format!(r#"{{"type":"halt","symbol":"GOOD","ts":{TS}}}"#), "ignored", ""),
+        (bar(TS + 20 * SECOND).replace("}", r#","final":false}"#), "ignored", ""),
         (tick("100", TS + 21 * SECOND, 5), "applied", ""),
     ];
     let mut lines = String::new();
