@@ -7,6 +7,7 @@ use super::print::{Entry, EntryKind, PrintKey, hash};
 use super::state::{Care, Intraday, SymbolState};
 use super::{Disposition, Effects, Engine, Origin, Params};
 use crate::domain::{Amendment, Outcome, Price, PrintRef, UnixNanos, Unknown};
+use crate::market::Measure;
 use crate::rules::{Episode, Told, reconcile};
 
 impl Disposition {
@@ -105,10 +106,14 @@ impl Engine {
         let (reported, mut count) = reported(state);
         let session = state.cold.session.map(|s| s.date);
         let was_closed = state.cold.closed;
-        let measure = session.filter(|_| was_closed);
-        let measure = measure.and_then(|s| state.cold.history.measure(params.calendar.as_deref(), s));
+        let measured = |state: &SymbolState| {
+            let session = session.filter(|_| was_closed)?;
+            state.cold.history.measure(params.calendar.as_deref(), session)
+        };
         let first_tier = params.rules.at(0);
-        let score_before = measure.as_ref().map(|m| state.score(m, first_tier));
+        let scored = |state: &SymbolState, m: &Option<Measure>| m.as_ref().map(|m| state.score(m, first_tier));
+        let measure_before = measured(state);
+        let score_before = scored(state, &measure_before).unwrap_or_default();
         let settles = was_closed && journal.has_close();
         journal.base.put_back(state, params.calendar.as_deref());
         if settles {
@@ -142,7 +147,9 @@ impl Engine {
         }
         state.set_band(params);
         let last = if state.last_price > 0.0 { Ok(state.last_price) } else { Err(Unknown::NoPrice) };
-        let score = measure.as_ref().map(|m| state.score(m, first_tier));
+        // The first price of a session may have put it in doubt.
+        let measure = measured(state);
+        let score = scored(state, &measure).unwrap_or_default();
         let is_tracked = state.is_tracked;
         let (price, z) = measure.as_ref().map_or((last, state.z_now()), |m| (Ok(m.close), m.multiple()));
         let source = Some((origin.partition, origin.offset));
@@ -151,8 +158,12 @@ impl Engine {
             let alert = self.symbol_alert(id, What::Amend(what), &episode, &moment);
             effects.alerts.push(alert);
         }
-        if let (Some(measure), Some(before), Some(after)) = (&measure, score_before, score) {
-            self.replace_score(measure.session, &before, &after);
+        if let Some(measure) = measure {
+            self.replace_score(measure.session, &score_before, &score);
+            if measure_before.as_ref() != Some(&measure) {
+                self.count_breadth(measure_before.as_ref(), &measure);
+                effects.measures.push((self.name_on(id, Some(measure.session)), measure));
+            }
         }
         self.amend_groups(id, from, ts, effects);
         if let Some(session) = session.filter(|_| settles && is_tracked) {

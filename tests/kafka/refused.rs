@@ -44,7 +44,7 @@ pub(crate) fn refused(world: &World) {
         (tick("104", TS + SECOND, 2), "duplicate", ""),
         (tick("110", TS + 20 * SECOND, 3), "applied", ""),
         (tick("111", TS, 4), "late", "late"),
-        (bar(TS + 20 * SECOND).replace("}", r#","final":false}"#), "ignored", ""),
+        (bar(TS + 20 * SECOND).replace('}', r#","final":false}"#), "ignored", ""),
         (tick("100", TS + 21 * SECOND, 5), "applied", ""),
     ];
     let mut lines = String::new();

@@ -1,6 +1,6 @@
 //! Dividends, spin-offs and splits, announced or not, in time or late.
 
-use crate::harness::{Run, date, params_without_groups};
+use crate::harness::{Run, SEC, date, params_without_groups};
 use crate::scene::{DAY, SYMBOL, Scene, check_identity, warm};
 use fragility::codec::{decode, decode_snapshot, encode_snapshot};
 use fragility::domain::AlertKind::{Confirm, Correct, Fade, Open, Retract, Update};
@@ -257,6 +257,27 @@ fn the_first_price_decides_what_looks_like_a_split() {
     run.tick(SYMBOL, open.plus(1), 60.0);
     run.close(SYMBOL, DAY, 60.0);
     assert_eq!(run.said().last().unwrap().state, Provisional);
+}
+
+/// The print that put a session in doubt is cancelled after the close: the session is measured after all.
+#[test]
+fn the_cancel_of_the_first_price_takes_the_doubt_away() {
+    let mut run = morning(params_without_groups());
+    let open = run.session(DAY).open;
+    let print = |secs: i64, price: f64, seq: u64| {
+        let ts = open.plus(secs * SEC).0;
+        format!(r#"{{"type":"tick","symbol":"{SYMBOL}","ts":{ts},"price":{price},"seq":{seq}}}"#)
+    };
+    run.applied(&print(0, 50.1, 1));
+    run.applied(&print(1, 100.2, 2));
+    run.close(SYMBOL, DAY, 100.3);
+    assert_eq!(measure(&run).log_return, Err(Unknown::SuspectedSplit));
+    let ts = open.plus(7 * 3_600 * SEC).0;
+    run.applied(&format!(r#"{{"type":"cancel","symbol":"{SYMBOL}","ts":{ts},"seq":1}}"#));
+    let measured = measure(&run);
+    assert!(measured.log_return.is_ok() && measured.z.is_some_and(|z| z.abs() < 3.0), "{measured:?}");
+    assert_eq!(run.engine.breadth()[&date(DAY)].valid, 1);
+    assert!(run.said().iter().rev().take(1).all(|a| a.state == Retracted));
 }
 
 #[test]
