@@ -206,6 +206,13 @@ fn a_close_after_a_held_print_of_the_next_session_settles_alike() {
     any_order_gives_the_same(13_061_475_751_730_649_014).unwrap();
 }
 
+/// No member had a close in a session: looked at once at the end of the input, the group's session was passed
+/// over without a word.
+#[test]
+fn a_session_without_any_close_ends_alike_however_late_it_is_looked_at() {
+    any_order_gives_the_same(17_691_591_511_542_438_911).unwrap();
+}
+
 /// Members that joined by a record among the ticks are followed after a restart too.
 #[test]
 fn a_snapshot_keeps_members_that_joined_by_record() {

@@ -234,9 +234,18 @@ impl Group {
         }
         let closes = self.pending.get(&session);
         let is_complete = closes.is_some_and(|c| self.members(session).iter().all(|m| c.contains_key(m)));
-        let is_past = calendar.next_after(session).is_some_and(|next| moment.watermark >= next.pre);
-        let is_over = if moment.is_end { closes.is_some() } else { is_complete || is_past };
+        // At the end of the input, what there is of later sessions says how far time has come.
+        let reached = if moment.is_end { self.newest_waiting(calendar) } else { moment.watermark };
+        let is_past = calendar.next_after(session).is_some_and(|next| reached >= next.pre);
+        let is_over = is_complete || is_past || (moment.is_end && closes.is_some());
         is_over.then_some((session, close))
+    }
+
+    /// The newest instant of which something waits.
+    fn newest_waiting(&self, calendar: &Calendar) -> UnixNanos {
+        let close = self.pending.last_key_value().and_then(|(s, _)| Some(calendar.session(*s)?.close));
+        let price = self.scheduled.last_key_value().map(|(at, _)| *at);
+        close.max(price).unwrap_or(UnixNanos::MIN)
     }
 
     fn place(&mut self, update: MemberUpdate) {

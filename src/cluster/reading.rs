@@ -97,7 +97,9 @@ pub struct GroupView {
 /// `basket_sigma` is the sample standard deviation of the 21 basket returns before the session.
 pub(super) fn read(params: &GroupParams, members: &[MemberReading], basket_sigma: domain::Reading) -> Reading {
     let total: Option<f64> = members.iter().map(|m| m.market_value).sum();
-    let known: f64 = members.iter().filter(|m| m.log_return.is_ok()).filter_map(|m| m.market_value).sum();
+    let told = members.iter().filter(|m| m.log_return.is_ok()).filter_map(|m| m.market_value);
+    // A sum of nothing is -0.
+    let known = told.sum::<f64>() + 0.0;
     let coverage = match total {
         None => Err(Unknown::NoWeights),
         Some(total) if total > 0.0 => Ok(known / total),
