@@ -1,5 +1,6 @@
 //! Alerts to JSON: `fragility.alert.v1`, and the short form of the benchmark.
 
+use super::realized::realized_json;
 use crate::domain::{Alert, EchoView, ModeView, Reading, RulerView, Symbol, Unknown, WindowMove};
 use crate::estimators::SURVIVAL_MODEL;
 use serde::Serialize;
@@ -270,6 +271,7 @@ impl Serialize for AlertJson<'_> {
         map.serialize_entry("window", &window)?;
         let modes = reasons.any("modes", &a.modes).map(|list| list.iter().map(|m| (m.name, mode_json(m))));
         map.serialize_entry("modes", &modes.map(Iterator::collect::<BTreeMap<_, _>>))?;
+        map.serialize_entry("realized", &reasons.any("realized", &a.realized).map(realized_json))?;
         map.serialize_entry("log_return", &reasons.field("log_return", a.log_return))?;
         map.serialize_entry("simple_return", &reasons.field("simple_return", a.simple_return))?;
         map.serialize_entry("price", &reasons.field("price", a.price))?;

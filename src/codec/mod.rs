@@ -16,6 +16,7 @@ mod json;
 mod number;
 #[cfg(feature = "protobuf")]
 mod protobuf;
+mod realized;
 mod reports;
 mod scan;
 mod snapshot;

@@ -1,8 +1,9 @@
 //! Measures, summary and accounting as JSON lines.
 
 use super::alert::echo_json;
+use super::realized::realized_json;
 use crate::cluster::GroupView;
-use crate::domain::{Accounts, Outcome, Reading, SessionDate, Symbol, Tick, UnixNanos};
+use crate::domain::{Accounts, Outcome, Reading, RealizedView, SessionDate, Symbol, Tick, UnixNanos, Unknown};
 use crate::engine::{Breadth, Origin, SurvivalScore};
 use crate::estimators::{DailyModes, Mode, WindowEcho};
 use crate::market::{GroupCurve, Measure, Sigma};
@@ -49,23 +50,28 @@ pub fn encode_measure(symbol: &Symbol, measure: &Measure, out: &mut Vec<u8>) {
     let _ = serde_json::to_writer(out, &line);
 }
 
-/// One line of `--modes`: the volatilities of a symbol and session beside the canonical one, and the echo in
-/// its window; null is named in `unknown`.
+/// One line of `--modes`: the volatilities of a symbol and session beside the canonical one, the echo in its
+/// window, and what the session's own returns say of it; null is named in `unknown`.
 pub fn encode_modes(
     symbol: &Symbol,
     session: SessionDate,
     (modes, echo): &(DailyModes, Option<WindowEcho>),
+    realized: Result<RealizedView, Unknown>,
     out: &mut Vec<u8>,
 ) {
     let sigma: Map<String, Value> = modes.iter().map(|(m, s)| (m.name().to_owned(), json!(s.ok()))).collect();
     let reason = |(m, s): (Mode, Reading)| Some((m.name().to_owned(), s.err()?.name().into()));
-    let unknown: Map<String, Value> = modes.iter().filter_map(reason).collect();
+    let mut unknown: Map<String, Value> = modes.iter().filter_map(reason).collect();
+    if let Err(gap) = realized {
+        unknown.insert("realized".to_owned(), gap.name().into());
+    }
     let line = json!({
         "symbol": symbol.as_str(),
         "session": session.to_string(),
         "sigma": sigma,
         "unknown": unknown,
         "echo": echo.as_ref().map(|e| echo_json(&e.view())),
+        "realized": realized.as_ref().ok().map(realized_json),
     });
     let _ = serde_json::to_writer(out, &line);
 }

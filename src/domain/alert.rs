@@ -1,6 +1,6 @@
 //! What the product says.
 
-use super::{Event, Phase, SessionDate, Symbol, UnixNanos, Unknown};
+use super::{Event, Phase, RealizedView, SessionDate, Symbol, UnixNanos, Unknown};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -353,6 +353,8 @@ pub struct Alert {
     pub window: Result<WindowView, Unknown>,
     /// Volatilities beside it; never mixed with it.
     pub modes: Result<Vec<ModeView>, Unknown>,
+    /// What the session's own returns say of it; shown beside the rest, never decisive.
+    pub realized: Result<RealizedView, Unknown>,
     /// `ln(price / reference)`.
     pub log_return: Reading,
     /// `price / reference - 1`.

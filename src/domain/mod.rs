@@ -6,6 +6,7 @@ mod alert;
 mod identity;
 mod observation;
 mod print;
+mod realized;
 mod reference;
 mod symbol;
 mod time;
@@ -21,6 +22,7 @@ pub use observation::{
     TradingStatus,
 };
 pub use print::{ConditionCode, Conditions, PrintRef, Tape};
+pub use realized::{JumpView, LargestReturn, RealizedView};
 pub use reference::{CURVE_BUCKETS, CloseBasis, CurveTarget, DividendKind, Event, EventAt, Reference};
 pub use symbol::{Symbol, SymbolError};
 pub use time::{NANOS_PER_SEC, Phase, SessionDate, UnixNanos};

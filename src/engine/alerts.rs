@@ -178,6 +178,7 @@ impl Engine {
             sigma_daily: ruler.sigma.number().ok_or(Unknown::Warming),
             window: window.as_ref().map(|w| view_of(w)).map_err(|e| *e),
             modes: self.modes_of(id, session, moved(|price, reference| (price / reference).ln())),
+            realized: self.realized_of(id, session, moment.ts, moment.price),
             log_return: moved(|price, reference| (price / reference).ln()),
             simple_return: moved(|price, reference| price / reference - 1.0),
             price: moment.price,

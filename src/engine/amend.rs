@@ -189,10 +189,7 @@ fn told(settled: &[Episode]) -> Vec<Told> {
 impl SymbolState {
     /// The session's close, with nobody listening.
     pub(super) fn close_again(&mut self, params: &Params, close: &Entry) {
-        if close.price > 0.0 {
-            self.stand_at_close(close.ts, close.price);
-        }
-        self.mark_closed();
+        self.stand_at_close(close.ts, (close.price > 0.0).then_some(close.price));
         let session = self.cold.session.map(|s| s.date);
         let measure = session.and_then(|s| self.cold.history.measure(params.calendar.as_deref(), s));
         let Some(measure) = measure else { return };

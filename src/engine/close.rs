@@ -128,10 +128,7 @@ impl Engine {
         let state = &mut self.states[id as usize];
         let last = last.map(Price::get);
         state.keep(&self.params, &Entry::plain(EntryKind::Close, at, last.unwrap_or(0.0), 0));
-        if let Some(price) = last {
-            state.stand_at_close(at, price);
-        }
-        state.mark_closed();
+        state.stand_at_close(at, last);
         let published = if state.cold.halt.is_some() { Published::Halted } else { Published::Yes };
         state.cold.history.set_published(session.date, published);
         let Some(measure) = state.cold.history.measure(calendar.as_deref(), session.date) else { return };

@@ -4,6 +4,7 @@
 //! All of it is worked out when it is asked, from the symbol's own records and the reference records; a tick
 //! pays one comparison.
 
+use super::realized::FiveMinutes;
 use super::state::{Ruler, SymbolState};
 use super::{Disposition, Engine};
 use crate::domain::{
@@ -39,6 +40,7 @@ pub(super) struct DayState {
     /// Since the first price of the regular session at hand.
     pub(super) moves: Option<Box<WindowMoves>>,
     pub(super) bar: Option<BarSpan>,
+    pub(super) returns: FiveMinutes,
 }
 
 /// Where prices change nothing for windows and opening price, because none are kept.
@@ -195,6 +197,7 @@ impl SymbolState {
     #[cold]
     pub(super) fn sample(&mut self, ts: UnixNanos, price: f64) {
         self.quiet_until = WindowMoves::quiet_until(ts);
+        self.sample_returns(ts, price);
         let last_price = self.last_price;
         let day = &mut self.cold.day;
         if let Some(moves) = &mut day.moves {

@@ -61,17 +61,16 @@ impl SymbolState {
         }
     }
 
-    /// The session at hand has had its close.
-    pub(super) fn mark_closed(&mut self) {
-        self.cold.closed = true;
-        self.cold.awaits_close = false;
-    }
-
-    /// The close becomes the last price, unless a newer one is known.
-    pub(super) fn stand_at_close(&mut self, ts: UnixNanos, price: f64) {
-        if ts >= self.last_ts {
+    /// The session at hand has had its close at `ts`; its price becomes the last one, unless a newer one is known.
+    pub(super) fn stand_at_close(&mut self, ts: UnixNanos, price: Option<f64>) {
+        self.finish_returns();
+        if let Some(price) = price
+            && ts >= self.last_ts
+        {
             (self.last_ts, self.last_price) = (ts, price);
         }
+        self.cold.closed = true;
+        self.cold.awaits_close = false;
     }
 
     /// The newest price, where it is one of the regular session at hand.
@@ -83,6 +82,7 @@ impl SymbolState {
     /// Moves to another phase of the session at hand.
     pub(super) fn enter_phase(&mut self, at: &Moment, params: &Params) {
         let regular_last = self.regular_price();
+        self.finish_returns();
         let cold = &mut self.cold;
         if cold.phase == Phase::Regular && at.phase == Phase::Post {
             // What was the last price before the close.

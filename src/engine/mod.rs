@@ -20,6 +20,7 @@ mod journal;
 mod market;
 mod params;
 mod print;
+mod realized;
 mod renames;
 mod revise;
 mod session;

@@ -55,9 +55,12 @@ impl Engine {
         self.settle_passed_over(id, session, effects);
         self.finish_session(id, effects);
         self.take_name(id, session.date);
+        let previous = self.params.calendar.as_deref().and_then(|c| c.previous(session.date)).map(|s| s.date);
         let state = &mut self.states[id as usize];
+        state.finish_returns();
         let cold = &mut state.cold;
         let before = cold.session.map(|s| s.date);
+        cold.day.returns.turn(before, previous);
         cold.session = Some(session);
         cold.phase = Phase::Overnight;
         cold.closed = false;

@@ -9,7 +9,7 @@ use super::renames::Origin;
 use super::revise::Judged;
 use super::survival::Forecasts;
 use crate::domain::{Direction, Phase, Price, Reading, RulerView, SessionDate, Symbol, UnixNanos, Unknown, WindowMove};
-use crate::estimators::{DecayedSquares, WindowMoves, log_multiple, threshold_price};
+use crate::estimators::{DecayedSquares, SessionReturns, WindowMoves, log_multiple, threshold_price};
 use crate::market::eligibility::{ExtendedGate, round_lot};
 use crate::market::{Calendar, History, OpenBasis, Quarantine, Reference, Session, Sigma};
 use crate::rules::{Band, Episodes};
@@ -191,6 +191,7 @@ pub(super) struct Intraday {
     pub(super) quiet_until: UnixNanos,
     pub(super) moves: Option<Box<WindowMoves>>,
     pub(super) bar: Option<BarSpan>,
+    pub(super) returns: Option<Box<SessionReturns>>,
     /// The first price of the regular session, where one had been seen.
     pub(super) open: Option<Price>,
     /// The first price that could decide, where one had been seen.
@@ -223,6 +224,7 @@ impl Intraday {
             quiet_until: state.quiet_until,
             moves: cold.day.moves.clone(),
             bar: cold.day.bar,
+            returns: cold.day.returns.today.clone(),
             open: cold.session.and_then(|s| cold.day.opens.first_price(s.date)),
             first: cold.session.and_then(|s| cold.history.first(s.date)),
         }
@@ -250,6 +252,7 @@ impl Intraday {
         cold.gate = self.gate;
         cold.day.moves.clone_from(&self.moves);
         cold.day.bar = self.bar;
+        cold.day.returns.today.clone_from(&self.returns);
         if let Some(session) = cold.session {
             cold.day.opens.forget_first_price(session.date);
             if let Some(open) = self.open {

@@ -25,6 +25,11 @@ impl DiurnalFactor {
     pub fn new(factor: f64) -> Result<Self, ParameterError> {
         if is_positive(factor) { Ok(Self(factor)) } else { Err(ParameterError::DiurnalFactor(factor)) }
     }
+
+    /// A return of that time of day as one of an average bar.
+    pub fn out_of(self, log_return: f64) -> f64 {
+        log_return / self.0
+    }
 }
 
 /// The customary window: the smallest K with `K >= sqrt(252 M)` for M bars a session; 141 for five-minute
@@ -111,7 +116,7 @@ impl LeeMykland {
     /// # Errors
     /// As [`LeeMykland::sigma`]; the bar is taken all the same.
     pub fn update(&mut self, log_return: f64, diurnal: DiurnalFactor) -> Reading {
-        let x = log_return / diurnal.0;
+        let x = diurnal.out_of(log_return);
         let statistic = self.sigma().map(|sigma| x / sigma);
         if let Some(last) = self.last.replace(x.abs()) {
             self.take(last * x.abs());

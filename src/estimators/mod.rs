@@ -20,6 +20,7 @@ mod range_based;
 mod rate;
 mod realized;
 mod robust;
+mod session_returns;
 mod survival;
 mod threshold;
 mod window_moves;
@@ -40,6 +41,7 @@ pub use range_based::{
 pub use rate::{TimeConstant, TimeEwma, VarianceRate};
 pub use realized::{JumpTest, Realized};
 pub use robust::{ShockRule, mad_sigma, trimmed_sigma, winsorized_sigma, zero_centred_mad_sigma};
+pub use session_returns::{RETURNS_PER_SESSION, SessionReturns, SpannedReturn};
 pub use survival::{SURVIVAL_MODEL, normal_cdf, survival};
 pub use threshold::{log_multiple, threshold_price};
 pub use window_moves::{WINDOW_SECS, WindowMoves};

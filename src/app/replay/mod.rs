@@ -92,7 +92,8 @@ impl Held {
         for (symbol, measure) in effects.measures.drain(..) {
             if let Some(modes) = wanted.modes.then(|| engine.modes(&symbol, measure.session)).flatten() {
                 let mut bytes = Vec::with_capacity(512);
-                encode_modes(&symbol, measure.session, &modes, &mut bytes);
+                let realized = engine.realized(&symbol, measure.session);
+                encode_modes(&symbol, measure.session, &modes, realized, &mut bytes);
                 self.modes.insert((measure.session, symbol.clone()), bytes);
             }
             if wanted.measures {

@@ -81,6 +81,7 @@ impl Group {
             sigma_daily: self.sigma(seen.session),
             window: view,
             modes: Err(Unknown::NotASecurity),
+            realized: Err(Unknown::NotASecurity),
             log_return: reading.basket_return,
             simple_return: reading.basket_return.map(f64::exp_m1),
             price: Err(Unknown::NotASecurity),

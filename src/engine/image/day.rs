@@ -3,9 +3,10 @@
 use super::date;
 use crate::domain::{CURVE_BUCKETS, CurveTarget, Price, Symbol, UnixNanos};
 use crate::engine::day::{BarSpan, DayState};
+use crate::engine::realized::FiveMinutes;
 use crate::engine::state::SymbolState;
 use crate::engine::survival::Forecasts;
-use crate::estimators::WindowMoves;
+use crate::estimators::{SessionReturns, WindowMoves};
 use crate::market::{Curve, LearnedCurve, OpenBasis};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -36,7 +37,19 @@ pub(super) fn bar(image: &BarImage) -> Option<BarSpan> {
     Some(BarSpan { start: UnixNanos(start), end: UnixNanos(end), open: Price::new(open).ok()?, is_alone })
 }
 
-/// Opening prices, the last seconds, and forecasts.
+/// First price's time, price in force, end of the return at hand, returns, and whether prices stood too long.
+pub(super) type ReturnsImage = (i64, f64, i64, Vec<f64>, bool);
+
+pub(super) fn returns_image(r: &SessionReturns) -> ReturnsImage {
+    (r.first.0, r.base, r.end.0, r.returns.clone(), r.is_coarse)
+}
+
+pub(super) fn returns((first, base, end, returns, is_coarse): &ReturnsImage) -> SessionReturns {
+    let (first, end) = (UnixNanos(*first), UnixNanos(*end));
+    SessionReturns { first, base: *base, end, returns: returns.clone(), is_coarse: *is_coarse }
+}
+
+/// Opening prices, the last seconds, five-minute returns, and forecasts.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub(super) struct DayImage {
     quiet_until: i64,
@@ -44,6 +57,8 @@ pub(super) struct DayImage {
     opens: Vec<(i32, f64, bool)>,
     moves: MovesImage,
     bar: BarImage,
+    returns_before: Vec<(i32, ReturnsImage)>,
+    returns_today: Option<ReturnsImage>,
     forecasts: Vec<(u32, u32)>,
     settled_forecasts: Option<(i32, Vec<(u32, u32)>)>,
 }
@@ -91,13 +106,15 @@ impl CurveImage {
 
 impl From<&SymbolState> for DayImage {
     fn from(state: &SymbolState) -> Self {
-        let DayState { opens, moves, bar } = &state.cold.day;
+        let DayState { opens, moves, bar, returns: FiveMinutes { before, today } } = &state.cold.day;
         let forecasts = &state.cold.forecasts;
         Self {
             quiet_until: state.quiet_until.0,
             opens: opens.records().iter().map(|(s, p, b)| (s.days(), p.get(), *b == OpenBasis::Day)).collect(),
             moves: moves_image(moves.as_deref()),
             bar: bar_image(bar.as_ref()),
+            returns_before: before.iter().map(|(s, r)| (s.days(), returns_image(r))).collect(),
+            returns_today: today.as_deref().map(returns_image),
             forecasts: forecasts.open.clone(),
             settled_forecasts: forecasts.settled.as_ref().map(|(s, list)| (s.days(), list.clone())),
         }
@@ -117,6 +134,10 @@ impl DayImage {
         }
         day.moves = moves(&self.moves);
         day.bar = bar(&self.bar);
+        day.returns = FiveMinutes {
+            before: self.returns_before.iter().map(|(s, r)| (date(*s), returns(r))).collect(),
+            today: self.returns_today.as_ref().map(|r| Box::new(returns(r))),
+        };
         state.cold.forecasts = Forecasts {
             open: self.forecasts.clone(),
             settled: self.settled_forecasts.as_ref().map(|(s, list)| (date(*s), list.clone())),

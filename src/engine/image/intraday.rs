@@ -1,6 +1,6 @@
 //! Episodes, journal and quarantine of one symbol as plain numbers.
 
-use super::day::{BarImage, MovesImage, bar, bar_image, moves, moves_image};
+use super::day::{BarImage, MovesImage, ReturnsImage, bar, bar_image, moves, moves_image, returns, returns_image};
 use crate::domain::{AlertState, ConditionCode, Conditions, Direction, Phase, Price, Tape, Tick, UnixNanos};
 use crate::engine::Origin;
 use crate::engine::held::HeldPrint;
@@ -173,6 +173,7 @@ struct CheckpointImage {
     quiet_until: i64,
     moves: MovesImage,
     bar: BarImage,
+    returns: Option<ReturnsImage>,
     open: Option<f64>,
     first: Option<f64>,
 }
@@ -202,6 +203,7 @@ impl From<&Intraday> for CheckpointImage {
             quiet_until: i.quiet_until.0,
             moves: moves_image(i.moves.as_deref()),
             bar: bar_image(i.bar.as_ref()),
+            returns: i.returns.as_deref().map(returns_image),
             open: i.open.map(Price::get),
             first: i.first,
         }
@@ -233,6 +235,7 @@ impl CheckpointImage {
             quiet_until: UnixNanos(self.quiet_until),
             moves: moves(&self.moves),
             bar: bar(&self.bar),
+            returns: self.returns.as_ref().map(|r| Box::new(returns(r))),
             open: self.open.and_then(|p| Price::new(p).ok()),
             first: self.first,
         }
