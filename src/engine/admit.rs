@@ -21,7 +21,7 @@ impl Engine {
             ts: entry.ts,
             phase: state.cold.phase,
             last_at: (in_session && state.last_price > 0.0).then_some(state.last_ts),
-            round_lot: (state.round_lot > 0).then_some(state.round_lot),
+            round_lot: (state.cold.round_lot > 0).then_some(state.cold.round_lot),
         };
         let found = table.judge(tick.tape, &tick.cond, tick.size, &context);
         // A pause may follow on another: its own reopening comes after it.

@@ -75,7 +75,7 @@ impl Engine {
 
     /// A symbol's own overnight share before a session, as it is, once enough sessions are known.
     pub fn overnight_share(&self, symbol: &str, session: SessionDate) -> Option<f64> {
-        let cold = &self.states[*self.index.get(symbol)? as usize].cold;
+        let cold = &self.states[self.index.get(symbol)? as usize].cold;
         let parts = cold.day.opens.parts(&cold.history, session, self.params.ruler.sessions);
         if parts.len() == self.params.ruler.sessions { overnight_share(&parts) } else { None }
     }

@@ -51,8 +51,9 @@ impl Engine {
             self.aside(id, &Entry { kind: EntryKind::Volume, ..entry });
             return Some(Disposition::HALTED);
         }
-        if let (Some((lower, upper)), Some(_), Phase::Regular) =
-            (state.cold.limits, state.cold.session, state.cold.phase)
+        if state.care.has(Care::LIMITS)
+            && let (Some((lower, upper)), Some(_), Phase::Regular) =
+                (state.cold.limits, state.cold.session, state.cold.phase)
         {
             let slack = 1.0 + self.params.limits_tolerance;
             if entry.price < lower / slack || entry.price > upper * slack {
@@ -71,7 +72,7 @@ impl Engine {
             return Some(Disposition::APPLIED);
         };
         // No limit is under the floor: the distance need not be worked out.
-        let is_near = !state.care.has(Care::NEW) && state.tick_return(entry.price).abs() < state.jump;
+        let is_near = !state.care.has(Care::NEW) && state.tick_return(entry.price).abs() < rules.floor;
         // Without a ruler nothing can fire, and nothing is too far.
         let is_too_far = |far: Distance| (entry.price / far.base).ln().abs() > rules.limit(far.sigma, far.share);
         if !is_near && self.distance(id, entry.ts).is_some_and(is_too_far) {

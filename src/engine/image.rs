@@ -185,7 +185,7 @@ impl From<&SymbolState> for SymbolImage {
             next_seq: state.next_seq,
             fast: state.fast.value(),
             slow: state.slow.value(),
-            bucket_end: state.bucket_end.0,
+            bucket_end: state.cold.bucket_end.0,
             session: cold.session.map(|s| s.date.days()),
             phase: number_of(&PHASES, &cold.phase),
             closed: cold.closed,
@@ -331,7 +331,7 @@ impl Engine {
         if state.is_tracked {
             // A symbol that no group followed when the image was taken starts at its next price.
             let followed = image.bucket_end != i64::MAX;
-            state.bucket_end = if followed { UnixNanos(image.bucket_end) } else { UnixNanos::MIN };
+            state.cold.bucket_end = if followed { UnixNanos(image.bucket_end) } else { UnixNanos::MIN };
         }
         let cold = &mut state.cold;
         cold.history = history;

@@ -54,7 +54,7 @@ impl Engine {
             return Some(self.behind(id, &entry));
         }
         let x = state.tick_return(entry.price);
-        if !state.care.is_none() || x.abs() >= state.jump {
+        if !state.care.is_none() || x.abs() >= self.params.jump() {
             return self.careful(id, origin, tick, entry, is_auction, effects);
         }
         self.price(id, origin, &entry, x, entry.ts, effects);
@@ -79,7 +79,7 @@ impl Engine {
         }
         let state = &mut self.states[id as usize];
         if state.is_tracked {
-            if known_at >= state.bucket_end {
+            if known_at >= state.cold.bucket_end {
                 self.close_bucket(id, known_at);
             }
             self.states[id as usize].cold.source = Some((origin.partition, origin.offset));
@@ -221,7 +221,7 @@ impl Engine {
             }
         }
         let state = &mut self.states[id as usize];
-        if state.is_tracked && inside >= state.bucket_end {
+        if state.is_tracked && inside >= state.cold.bucket_end {
             self.close_bucket(id, inside);
         }
         let state = &mut self.states[id as usize];

@@ -15,6 +15,7 @@ mod day;
 mod events;
 mod held;
 mod image;
+mod index;
 mod intraday;
 mod journal;
 mod market;
@@ -41,9 +42,10 @@ use crate::domain::{
     Unknown,
 };
 use crate::market::{Calendar, Curves, HistoryImage, Located, Measure};
+use index::Index;
 use renames::Renames;
 use state::SymbolState;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Event times from here on are refused: 2200-01-01T00:00:00Z.
@@ -174,7 +176,7 @@ struct PartitionClock {
 /// The engine of one lane.
 pub struct Engine {
     params: Params,
-    index: HashMap<Symbol, u32, foldhash::fast::FixedState>,
+    index: Index,
     states: Vec<SymbolState>,
     feeds: Vec<Arc<str>>,
     partitions: BTreeMap<i32, PartitionClock>,
@@ -203,7 +205,7 @@ impl Engine {
         let stage = Stage::new(&params.groups, &params.config_hash);
         Self {
             params,
-            index: HashMap::default(),
+            index: Index::default(),
             states: Vec::new(),
             feeds: vec![Arc::from("")],
             partitions: BTreeMap::new(),
@@ -262,8 +264,9 @@ impl Engine {
             None => UnixNanos::MIN,
             Some(_) => return disposition,
         };
-        self.partition_clock(origin.partition, now).heard_at = now;
-        self.reach(origin, reached);
+        let clock = self.partition_clock(origin.partition, now);
+        clock.heard_at = now;
+        clock.event_time = clock.event_time.max(reached);
         if !self.params.feeds.is_empty() {
             self.hear_feed(origin.partition, observation, reached);
         }
@@ -428,7 +431,7 @@ impl Engine {
     /// The symbol's number, given on first sight.
     fn admit(&mut self, symbol: &str) -> Result<u32, Disposition> {
         if let Some(id) = self.index.get(symbol) {
-            return Ok(*id);
+            return Ok(id);
         }
         if let Universe::Listed(listed) = &self.params.universe
             && !listed.contains(symbol)
@@ -441,7 +444,7 @@ impl Engine {
             return Err(Disposition::UNIVERSE_FULL);
         }
         self.states.push(SymbolState::new(name.clone(), &self.params));
-        self.index.insert(name, id);
+        self.index.insert(&name, id);
         if self.stage.follows(symbol) {
             self.track(id);
         }
@@ -464,7 +467,6 @@ impl Engine {
         let old = std::mem::replace(&mut self.params, kept);
         for state in &mut self.states {
             state.cold.retier(&old.rules, &self.params.rules);
-            state.jump = self.params.quarantine.as_ref().map_or(f64::INFINITY, |q| q.floor);
             state.set_ruler(&self.params);
             // What was decided by the old rules is not gone through again by the new ones.
             if state.cold.session.is_some() {
@@ -490,8 +492,7 @@ impl Engine {
 
     /// One symbol as it stands.
     pub fn symbol(&self, symbol: &str) -> Option<SymbolView> {
-        let id = *self.index.get(symbol)?;
-        Some(self.view(id))
+        Some(self.view(self.index.get(symbol)?))
     }
 
     fn view(&self, id: u32) -> SymbolView {

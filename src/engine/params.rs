@@ -82,3 +82,11 @@ pub struct Params {
     /// Hash over the settings that can change an alert.
     pub config_hash: Arc<str>,
 }
+
+impl Params {
+    /// A log return this large, or larger, has to be looked at; infinite where none has.
+    #[inline]
+    pub(super) fn jump(&self) -> f64 {
+        self.quarantine.as_ref().map_or(f64::INFINITY, |q| q.floor)
+    }
+}

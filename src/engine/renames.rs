@@ -124,7 +124,7 @@ impl Engine {
     #[inline]
     pub(super) fn lookup_at(&mut self, symbol: &str, ts: UnixNanos) -> Result<u32, Disposition> {
         match self.index.get(symbol) {
-            Some(id) if self.renames.is_empty() || ts < self.states[*id as usize].deadline => Ok(*id),
+            Some(id) if self.renames.is_empty() || ts < self.states[id as usize].deadline => Ok(id),
             _ => self.locate(symbol, ts),
         }
     }
@@ -156,7 +156,7 @@ impl Engine {
         if self.states.len() >= self.params.symbols_max {
             return Err(Disposition::UNIVERSE_FULL);
         }
-        self.create(name, origin).ok_or(Disposition::UNIVERSE_FULL)
+        self.create(&name, origin).ok_or(Disposition::UNIVERSE_FULL)
     }
 
     /// The security that `symbol` means on `session`, if it is known.
@@ -165,16 +165,18 @@ impl Engine {
             let origin = self.renames.origin(symbol, session.unwrap_or(SessionDate::MAX));
             return self.by_origin.get(&origin).copied();
         }
-        self.index.get(symbol.as_str()).copied()
+        self.index.get(symbol.as_str())
     }
 
-    fn create(&mut self, name: Symbol, origin: Origin) -> Option<u32> {
+    fn create(&mut self, name: &Symbol, origin: Origin) -> Option<u32> {
         let id = u32::try_from(self.states.len()).ok()?;
         let mut state = SymbolState::new(name.clone(), &self.params);
         state.cold.origin = Some(origin.clone());
         self.states.push(state);
         self.by_origin.insert(origin, id);
-        self.index.entry(name).or_insert(id);
+        if self.index.get(name.as_str()).is_none() {
+            self.index.insert(name, id);
+        }
         self.track_if_followed(id);
         Some(id)
     }
@@ -207,8 +209,8 @@ impl Engine {
         let cold = &mut self.states[id as usize].cold;
         if cold.symbol != name {
             let old = std::mem::replace(&mut cold.symbol, name.clone());
-            if self.index.get(old.as_str()) == Some(&id) {
-                self.index.remove(old.as_str());
+            if self.index.get(old.as_str()) == Some(id) {
+                self.index.remove(&old);
             }
             // A name kept only for history has said nothing.
             if cold.session.is_some() {
@@ -216,7 +218,7 @@ impl Engine {
             }
             cold.sequence = 0;
         }
-        self.index.insert(name, id);
+        self.index.insert(&name, id);
     }
 
     /// Takes a rename.
@@ -235,7 +237,7 @@ impl Engine {
         }
         // From now on they are known by origin.
         for name in [old, to] {
-            let id = self.index.get(name.as_str()).copied();
+            let id = self.index.get(name.as_str());
             if let Some(id) = id.filter(|id| self.states[*id as usize].cold.origin.is_none()) {
                 let origin = (name.clone(), SessionDate::MIN);
                 self.states[id as usize].cold.origin = Some(origin.clone());
@@ -275,7 +277,7 @@ impl Engine {
         }
         let successor = (old.clone(), from);
         let known = self.by_origin.get(&successor).copied();
-        let Some(other) = known.or_else(|| self.create(old.clone(), successor)) else { return };
+        let Some(other) = known.or_else(|| self.create(old, successor)) else { return };
         self.put_history(id, &kept);
         let calendar = self.params.calendar.as_deref();
         self.states[other as usize].cold.history.absorb(calendar, &moved);
@@ -301,7 +303,7 @@ impl Engine {
             return;
         }
         let known = self.by_origin.get(security).copied();
-        let Some(id) = known.or_else(|| self.create(security.0.clone(), security.clone())) else { return };
+        let Some(id) = known.or_else(|| self.create(&security.0, security.clone())) else { return };
         let calendar = self.params.calendar.clone();
         let calendar = calendar.as_deref();
         let mut incoming = moved;
@@ -348,12 +350,12 @@ impl Engine {
     fn remove(&mut self, id: u32) {
         let Ok(last) = u32::try_from(self.states.len() - 1) else { return };
         self.by_origin.retain(|_, held| *held != id);
-        self.index.retain(|_, held| *held != id);
+        self.index.forget(id);
         self.tracked.retain(|held| *held != id);
         self.awaiting_close.retain(|held| *held != id);
         self.news.retain(|(held, _)| *held != id);
         self.states.swap_remove(id as usize);
-        let moved = self.by_origin.values_mut().chain(self.index.values_mut()).chain(&mut self.tracked);
+        let moved = self.by_origin.values_mut().chain(self.index.numbers_mut()).chain(&mut self.tracked);
         let moved = moved.chain(&mut self.awaiting_close).chain(self.news.iter_mut().map(|(held, _)| held));
         for held in moved.filter(|held| **held == last) {
             *held = id;
@@ -369,10 +371,10 @@ impl Engine {
             return self.admit(symbol);
         };
         let known = self.by_origin.get(&origin).copied();
-        let id = known.or_else(|| self.create(name.clone(), origin)).ok_or(Disposition::UNIVERSE_FULL)?;
-        self.index.retain(|_, held| *held != id);
+        let id = known.or_else(|| self.create(&name, origin)).ok_or(Disposition::UNIVERSE_FULL)?;
+        self.index.forget(id);
         self.states[id as usize].cold.symbol = name.clone();
-        self.index.insert(name, id);
+        self.index.insert(&name, id);
         Ok(id)
     }
 

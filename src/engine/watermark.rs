@@ -39,7 +39,7 @@ impl Engine {
         };
         for at in 0..self.tracked.len() {
             let id = self.tracked[at];
-            if self.states[id as usize].bucket_end <= watermark {
+            if self.states[id as usize].cold.bucket_end <= watermark {
                 self.flush_bucket(id);
             }
         }
@@ -165,20 +165,20 @@ impl Engine {
     /// A price has left its group interval: hand the interval's last one on, and open the next.
     #[cold]
     pub(super) fn close_bucket(&mut self, id: u32, ts: UnixNanos) {
-        if self.states[id as usize].bucket_end > UnixNanos::MIN {
+        if self.states[id as usize].cold.bucket_end > UnixNanos::MIN {
             self.push_bucket(id);
         }
         let interval = self.params.group_interval;
-        self.states[id as usize].bucket_end = UnixNanos((ts.0.div_euclid(interval) + 1) * interval);
+        self.states[id as usize].cold.bucket_end = UnixNanos((ts.0.div_euclid(interval) + 1) * interval);
     }
 
     /// Hands on what stands in the open group interval before the session, or the price, becomes another:
     /// whether the watermark got there in between must not matter.
     pub(super) fn flush_bucket(&mut self, id: u32) {
         let state = &self.states[id as usize];
-        if state.is_tracked && state.bucket_end > UnixNanos::MIN {
+        if state.is_tracked && state.cold.bucket_end > UnixNanos::MIN {
             self.push_bucket(id);
-            self.states[id as usize].bucket_end = UnixNanos::MIN;
+            self.states[id as usize].cold.bucket_end = UnixNanos::MIN;
         }
     }
 
@@ -191,7 +191,7 @@ impl Engine {
             return;
         }
         // Groups decide when their members do: in the pre-market and the regular session.
-        if state.cold.closed || state.bucket_end <= session.pre || state.bucket_end > session.close {
+        if state.cold.closed || state.cold.bucket_end <= session.pre || state.cold.bucket_end > session.close {
             return;
         }
         let session = session.date;
@@ -202,14 +202,14 @@ impl Engine {
         let stale_after = (state.stale_after(&self.params) * NANOS_PER_SEC as f64) as i64;
         self.stage.update(&MemberUpdate {
             symbol: state.cold.symbol.clone(),
-            at: state.bucket_end,
+            at: state.cold.bucket_end,
             session,
             log_return,
             z,
             market_value: state.cold.history.market_value_before(calendar, session),
             breached_at: state.cold.breached_at,
             source: state.cold.source,
-            fresh_until: if is_halted { UnixNanos::MAX } else { state.bucket_end.plus(stale_after) },
+            fresh_until: if is_halted { UnixNanos::MAX } else { state.cold.bucket_end.plus(stale_after) },
         });
     }
 
