@@ -35,7 +35,7 @@ impl Engine {
             return Ok(found.is_auction());
         }
         if found.high_low() {
-            return Err(match self.behind(id, entry) {
+            return Err(match self.behind(id, &Entry { kind: EntryKind::Range, ..*entry }) {
                 Disposition { outcome: Outcome::Applied, .. } => Disposition::INELIGIBLE,
                 late => late,
             });

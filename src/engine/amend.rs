@@ -122,9 +122,13 @@ impl Engine {
         }
         state.set_ruler(params);
         let middle = params.journal_max / 2;
-        for (at, entry) in journal.entries.iter().enumerate() {
+        for (at, entry) in journal.entries.iter_mut().enumerate() {
             if journal.middle.is_none() && at == middle && at > 0 {
                 journal.middle = Some((at, Intraday::of(state)));
+            }
+            // What it came behind was taken back.
+            if entry.kind == EntryKind::Behind && entry.ts >= state.last_ts {
+                entry.kind = EntryKind::Price;
             }
             state.apply(params, feeds, entry);
         }

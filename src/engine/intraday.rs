@@ -40,6 +40,24 @@ impl SymbolState {
         self.last_ts = ts;
     }
 
+    /// Takes a print that does not become the last price.
+    pub(super) fn stand_aside(&mut self, params: &Params, entry: &Entry) {
+        self.volume += entry.size;
+        let widens = match entry.kind {
+            EntryKind::Behind => self.is_believable(params, entry.price),
+            kind => kind == EntryKind::Range,
+        };
+        if widens {
+            self.widen_aside(entry.price);
+        }
+    }
+
+    /// Whether a price is near enough to the last one to be believed at once.
+    pub(super) fn is_believable(&self, params: &Params, price: f64) -> bool {
+        let limit = params.quarantine.as_ref().zip(self.cold.ruler.sigma.usable());
+        limit.is_none_or(|(q, sigma)| self.tick_return(price).abs() <= q.limit(sigma, 1.0))
+    }
+
     /// Keeps an entry, before it is applied.
     #[inline]
     pub(super) fn keep(&mut self, params: &Params, entry: &Entry) {
@@ -208,11 +226,7 @@ impl SymbolState {
                     self.observe(params, feeds, entry, &mut |_, _| {});
                 }
             }
-            EntryKind::Range => {
-                self.volume += entry.size;
-                self.widen_aside(price);
-            }
-            EntryKind::Volume => self.volume += entry.size,
+            EntryKind::Range | EntryKind::Behind | EntryKind::Volume => self.stand_aside(params, entry),
             EntryKind::Halt => self.stop_trading(params, entry.ts, "".into()),
             EntryKind::Resume => self.resume_trading(params, entry.ts),
             EntryKind::BarStart => {

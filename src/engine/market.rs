@@ -120,10 +120,11 @@ impl Engine {
             return Disposition::LATE;
         }
         if state.cold.session.is_none_or(|s| entry.ts >= s.begin) {
-            let limit = self.params.quarantine.as_ref().zip(state.cold.ruler.sigma.usable());
-            let limit = limit.map_or(f64::INFINITY, |(q, sigma)| q.limit(sigma, 1.0));
-            let is_far = state.tick_return(entry.price).abs() > limit;
-            let kind = if is_far { EntryKind::Volume } else { EntryKind::Range };
+            let kind = match entry.kind {
+                EntryKind::Price => EntryKind::Behind,
+                _ if state.is_believable(&self.params, entry.price) => EntryKind::Range,
+                _ => EntryKind::Volume,
+            };
             self.aside(id, &Entry { kind, ..*entry });
         }
         Disposition::APPLIED
@@ -133,10 +134,7 @@ impl Engine {
     pub(super) fn aside(&mut self, id: u32, entry: &Entry) {
         let state = &mut self.states[id as usize];
         state.keep(&self.params, entry);
-        state.volume += entry.size;
-        if entry.kind == EntryKind::Range {
-            state.widen_aside(entry.price);
-        }
+        state.stand_aside(&self.params, entry);
     }
 
     pub(super) fn bar(&mut self, origin: &Origin, bar: &Bar<'_>, effects: &mut Effects) -> (UnixNanos, Disposition) {

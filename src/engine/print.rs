@@ -10,8 +10,11 @@ pub(super) enum EntryKind {
     Price,
     /// A price of an earlier moment: it becomes the last one, and decides nothing.
     Mark,
-    /// A print behind the newest, or one that may not set the last price: the session's range alone.
+    /// A print that may not set the last price, or a bar behind the newest price: the session's range alone.
     Range,
+    /// A print behind the newest: its range where it can be believed. Once what it came behind is taken back, a
+    /// price.
+    Behind,
     /// Shares traded at a price that counts for nothing else.
     Volume,
     /// A bar begins and ends, and where it opened: its prices follow.
@@ -32,10 +35,11 @@ pub(super) enum EntryKind {
 
 impl EntryKind {
     /// In a stable order, for snapshots.
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 12] = [
         Self::Price,
         Self::Mark,
         Self::Range,
+        Self::Behind,
         Self::Volume,
         Self::BarStart,
         Self::Extreme,

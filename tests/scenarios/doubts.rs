@@ -330,3 +330,31 @@ fn the_initiator_is_not_a_print_that_was_cancelled_after_the_close() {
     assert_eq!(stands(true), (1, 1, None), "a forecast of what never was is not marked");
     assert_eq!(stands(false), (0, 0, None));
 }
+
+/// A print ahead of the tape makes the next ones come behind it; without it they are the prices they would have
+/// been.
+#[test]
+fn prints_behind_one_that_is_cancelled_become_prices() {
+    let calm = |run: &mut Run| {
+        run.sale(DAY, 1, 100.0, r#","seq":1"#);
+        run.said();
+    };
+    let after = |run: &mut Run| {
+        run.sale(DAY, 3, 100.1, r#","seq":3,"size":10"#);
+        run.sale(DAY, 4, 94.0, r#","seq":4"#);
+    };
+    let mut run = warmed(unheld());
+    calm(&mut run);
+    run.sale(DAY, 5, 100.2, r#","seq":2"#);
+    after(&mut run);
+    assert_eq!(run.said(), [], "behind the newest price, nothing is decided");
+    let at = run.session(DAY).open.plus(6 * SEC);
+    assert_eq!(run.cancel(at, r#""seq":2"#).0, Outcome::Applied);
+    let found = run.said();
+    assert_eq!(found.iter().map(|a| (a.kind, a.direction.sign() < 0.0)).collect::<Vec<_>>(), [(Open, true)]);
+    let mut never = warmed(unheld());
+    calm(&mut never);
+    after(&mut never);
+    assert_eq!(never.said().len(), 1);
+    assert_eq!(run.stands(), never.stands());
+}
