@@ -234,6 +234,24 @@ fn a_snapshot_keeps_members_that_joined_by_record() {
     }
 }
 
+/// A print that was cancelled has left nothing behind. One that began its session leaves it begun, as the cancel
+/// itself would have, and empty.
+fn equals_never_seen(view: Option<SymbolView>, clean: Option<SymbolView>, what: &str) -> Result<(), TestCaseError> {
+    let (Some(seen), Some(never)) = (&view, &clean) else {
+        prop_assert_eq!(view, clean, "{}", what);
+        return Ok(());
+    };
+    if seen.session <= never.session {
+        prop_assert_eq!(view, clean, "{}", what);
+        return Ok(());
+    }
+    let empty = (None, 0.0, 0.0, None, 0);
+    prop_assert_eq!((seen.extremes, seen.volume, seen.tier, seen.direction, seen.held), empty, "{}", what);
+    let kept = |v: &SymbolView| (v.price, v.event_time, v.volatility, v.stale_after_secs.to_bits());
+    prop_assert_eq!(kept(seen), kept(never), "{}", what);
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 8, max_shrink_iters: 8, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -431,15 +449,9 @@ proptest! {
                 view.sequence = clean.sequence;
             }
             end.sequence = clean_end.sequence;
-            // A print that began its session leaves it begun, as the cancel itself would have.
-            let session = |v: &Option<SymbolView>| v.as_ref().map(|v| v.session);
-            if session(&view) == session(&clean_view) {
-                prop_assert_eq!(view, clean_view, "{} cancelled by {}", json, cancel);
-            }
             prop_assert_eq!(verdicts, clean_verdicts);
-            if end.session == clean_end.session {
-                prop_assert_eq!(end, clean_end);
-            }
+            equals_never_seen(view, clean_view, &format!("{json} cancelled by {cancel}"))?;
+            equals_never_seen(Some(end), Some(clean_end), "at the end")?;
         }
     }
 

@@ -1,6 +1,6 @@
 //! Realized measures of a session, in records and in `--modes`.
 
-use crate::domain::{JumpView, LargestReturn, Reading, RealizedView, Unknown};
+use crate::domain::{JumpView, LargestReturn, RealizedView};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -45,31 +45,29 @@ pub(super) fn realized_json(view: &RealizedView) -> RealizedJson {
         jump,
         largest,
     } = *view;
-    let mut unknown = BTreeMap::new();
-    let mut known = |name, reading: Reading| match reading {
-        Ok(value) => Some(value),
-        Err(reason) => {
-            unknown.insert(name, reason.name());
-            None
-        }
-    };
-    let mut json = RealizedJson {
+    let gaps = [
+        ("variance", variance.err()),
+        ("bipower_variation", bipower_variation.err()),
+        ("min_variance", min_variance.err()),
+        ("median_variance", median_variance.err()),
+        ("tripower_quarticity", tripower_quarticity.err()),
+        ("ewma_variance", ewma_variance.err()),
+        ("jump", jump.err()),
+        ("largest", largest.err()),
+    ];
+    RealizedJson {
         returns,
-        variance: known("variance", variance),
-        bipower_variation: known("bipower_variation", bipower_variation),
-        min_variance: known("min_variance", min_variance),
-        median_variance: known("median_variance", median_variance),
-        tripower_quarticity: known("tripower_quarticity", tripower_quarticity),
-        ewma_variance: known("ewma_variance", ewma_variance),
+        variance: variance.ok(),
+        bipower_variation: bipower_variation.ok(),
+        min_variance: min_variance.ok(),
+        median_variance: median_variance.ok(),
+        tripower_quarticity: tripower_quarticity.ok(),
+        ewma_variance: ewma_variance.ok(),
         jump: jump.ok().map(|JumpView { z, p_value: p }| JumpJson { z, p }),
         largest: largest.ok().map(|l| {
             let LargestReturn { end, log_return, statistic, p_value } = l;
             LargestJson { end: end.0, log_return, statistic, p: p_value }
         }),
-        unknown: BTreeMap::new(),
-    };
-    let gaps = [("jump", jump.err()), ("largest", largest.err())];
-    unknown.extend(gaps.iter().filter_map(|(name, gap)| Some((*name, gap.map(Unknown::name)?))));
-    json.unknown = unknown;
-    json
+        unknown: gaps.into_iter().filter_map(|(name, gap)| Some((name, gap?.name()))).collect(),
+    }
 }

@@ -128,7 +128,7 @@ impl Engine {
             }
             // What it came behind was taken back.
             if entry.kind == EntryKind::Behind && entry.ts >= state.last_ts {
-                entry.kind = EntryKind::Price;
+                entry.kind = if state.care.has(Care::HALTED) { EntryKind::Volume } else { EntryKind::Price };
             }
             state.apply(params, feeds, entry);
         }

@@ -358,3 +358,28 @@ fn prints_behind_one_that_is_cancelled_become_prices() {
     assert_eq!(never.said().len(), 1);
     assert_eq!(run.stands(), never.stands());
 }
+
+/// The same in a halt, where prints count their shares alone.
+#[test]
+fn prints_of_a_halt_behind_one_that_is_cancelled_stay_volume() {
+    let status = |run: &mut Run, kind: &str, secs: i64| {
+        let ts = run.session(DAY).open.plus(secs * SEC).0;
+        run.applied(&format!(r#"{{"type":"{kind}","symbol":"ACME","ts":{ts}}}"#));
+    };
+    let play = |with: bool| {
+        let mut run = warmed(unheld());
+        run.sale(DAY, 1, 100.0, r#","seq":1"#);
+        if with {
+            run.sale(DAY, 5, 100.2, r#","seq":2"#);
+        }
+        status(&mut run, "halt", 3);
+        run.sale(DAY, 4, 94.0, r#","seq":3,"size":10"#);
+        if with {
+            let at = run.session(DAY).open.plus(6 * SEC);
+            assert_eq!(run.cancel(at, r#""seq":2"#).0, Outcome::Applied);
+        }
+        assert_eq!(run.said(), []);
+        run.stands()
+    };
+    assert_eq!(play(true), play(false));
+}
