@@ -105,7 +105,7 @@ fn every_kind_of_value_has_its_bounds() {
             "kafka.properties.enable.auto.commit",
             "set by the service",
         ),
-        ("[delivery]\nmode = \"exactly_once\"", "delivery.mode", "not part of this build"),
+        ("[delivery]\nmode = \"at_most_once\"", "delivery.mode", "must be one of at_least_once, exactly_once"),
         ("[delivery]\nmode = \"twice\"", "delivery.mode", "at_least_once"),
         ("[ruler]\novernight_share = 1.0", "ruler.overnight_share", "must be from"),
         ("[ruler]\novernight_share_min = 0.7", "ruler.overnight_share_min", "at most overnight_share_max"),

@@ -34,8 +34,9 @@ fn scenarios() {
         return;
     }
     let only = std::env::var_os("FRAGILITY_KAFKA_ONLY").map(|o| o.into_string().expect("names"));
-    let scenarios: [(&str, Scenario); 10] = [
+    let scenarios: [(&str, Scenario); 14] = [
         ("million", load::million),
+        ("million_once", load::million_once),
         ("day", day::day),
         ("range", range::range),
         ("refused", refused::refused),
@@ -43,8 +44,11 @@ fn scenarios() {
         ("absent_setting", absent::setting),
         ("absent_topic", absent::topic),
         ("killed_service", load::killed_service),
+        ("killed_service_once", load::killed_service_once),
         ("two_instances", load::two_instances),
+        ("two_instances_once", load::two_instances_once),
         ("killed_broker", load::killed_broker),
+        ("killed_broker_once", load::killed_broker_once),
     ];
     let world = World::start();
     let mut failed = Vec::new();

@@ -20,26 +20,26 @@ use tracing::{error, info};
 
 /// A service that has not ended by then is ended: what it could not commit is read again.
 const STOP_TIMEOUT: Duration = Duration::from_millis(4_800);
-/// Questions that may wait for the lane.
+/// Questions that may wait for a lane.
 const QUERIES_MAX: usize = 64;
 
 /// A running service.
 pub struct Service {
-    /// What the lane shows.
+    /// What the lanes show.
     pub shared: Arc<Shared>,
     /// Where HTTP listens.
     pub address: SocketAddr,
-    lane: JoinHandle<()>,
-    queries: SyncSender<Query>,
+    lanes: Vec<JoinHandle<()>>,
+    queries: Vec<SyncSender<Query>>,
 }
 
-/// Starts HTTP and the lane.
+/// Starts HTTP and the lanes.
 ///
 /// # Errors
 /// When the address cannot be bound, or the state directory not be written.
 pub async fn start(config: Config) -> Result<Service, AppError> {
     let metrics = Metrics::new().map_err(|e| AppError::Failed(format!("metrics: {e}")))?;
-    let shared = Arc::new(Shared::new(Arc::new(metrics)));
+    let shared = Arc::new(Shared::new(Arc::new(metrics), config.kafka.lanes));
     let instance = match &config.kafka.instance_id {
         Some(id) => id.clone(),
         None => kept_instance_id(&config.state_dir)?,
@@ -55,34 +55,39 @@ pub async fn start(config: Config) -> Result<Service, AppError> {
         .await
         .map_err(|e| AppError::Failed(format!("http.listen {}: {e}", config.listen)))?;
     let address = listener.local_addr().map_err(|e| AppError::Failed(e.to_string()))?;
-    let (ask, queries) = sync_channel(QUERIES_MAX);
-    let router = http::router(shared.clone(), ask.clone());
+    let (asks, queues): (Vec<_>, Vec<_>) = (0..config.kafka.lanes).map(|_| sync_channel(QUERIES_MAX)).unzip();
+    let router = http::router(shared.clone(), asks.clone());
     tokio::spawn(async move {
         if let Err(failure) = axum::serve(listener, router).await {
             error!(%failure, "HTTP server ended");
         }
     });
     info!(%address, "HTTP is up: /metrics /healthz /readyz / (board)");
-    let options = LaneOptions { config, shared: shared.clone(), queries, instance };
-    let lane = std::thread::Builder::new()
-        .name("lane-0".into())
-        .spawn(move || run_lane(&options))
-        .map_err(|e| AppError::Failed(format!("lane thread: {e}")))?;
-    Ok(Service { shared, address, lane, queries: ask })
+    let config = Arc::new(config);
+    let mut lanes = Vec::with_capacity(queues.len());
+    for (number, queries) in queues.into_iter().enumerate() {
+        let (config, shared, instance) = (config.clone(), shared.clone(), instance.clone());
+        let options = LaneOptions { number, config, shared, queries, instance };
+        let thread = std::thread::Builder::new().name(format!("lane-{number}"));
+        let lane = thread.spawn(move || run_lane(&options));
+        lanes.push(lane.map_err(|e| AppError::Failed(format!("lane thread: {e}")))?);
+    }
+    Ok(Service { shared, address, lanes, queries: asks })
 }
 
 impl Service {
-    /// Asks the lane to drain and waits for it; false when it took too long.
+    /// Asks the lanes to drain and waits for them; false when it took too long.
     pub async fn stop(self) -> bool {
         self.shared.stop();
         let until = clock::monotonic() + STOP_TIMEOUT;
-        while !self.lane.is_finished() {
+        while !self.lanes.iter().all(JoinHandle::is_finished) {
             if clock::monotonic() > until {
                 return false;
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        self.lane.join().is_ok() && self.shared.is_clean()
+        let ended = self.lanes.into_iter().map(JoinHandle::join).all(|lane| lane.is_ok());
+        ended && self.shared.is_clean()
     }
 }
 
@@ -94,7 +99,8 @@ impl Service {
             Ok(config) => {
                 let params = config.params;
                 self.shared.keep_reloaded(params.clone());
-                let handed = self.queries.try_send(Query::Reload(Box::new(params))).is_ok();
+                let hand = |ask: &SyncSender<Query>| ask.try_send(Query::Reload(Box::new(params.clone()))).is_ok();
+                let handed = self.queries.iter().filter(|ask| hand(ask)).count() == self.queries.len();
                 ok.set(i64::from(handed));
                 info!("configuration read again: rules, bounds and feeds change now, everything else at a restart");
             }

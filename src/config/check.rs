@@ -28,6 +28,15 @@ pub enum AlertFormat {
     Compact,
 }
 
+/// What a reader of the alerts may rely on after a crash.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DeliveryMode {
+    /// Each alert at once; one may come again, with the same id, revision and bytes.
+    AtLeastOnce,
+    /// Alerts, states, dead letters and offsets in one transaction: readers of committed records see each once.
+    ExactlyOnce,
+}
+
 /// Form of the log on stderr.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LogFormat {
@@ -61,6 +70,8 @@ pub struct Kafka {
     pub group: String,
     /// Name of this instance; `None`: made once and kept.
     pub instance_id: Option<String>,
+    /// Consumers in this process, each on a thread of its own.
+    pub lanes: usize,
     /// Whether the group knows this instance by name.
     pub static_membership: bool,
     /// Topics.
@@ -76,6 +87,8 @@ pub struct Config {
     pub kafka: Kafka,
     /// Which form the market records have.
     pub decoder: Decoder,
+    /// What delivery promises.
+    pub delivery: DeliveryMode,
     /// Spacing of commits.
     pub commit_interval: Duration,
     /// Alerts in flight before the input pauses.
@@ -161,12 +174,8 @@ impl Config {
         let mut c = Checker { problems: Vec::new() };
         let kafka = check_kafka(&mut c, raw);
         let decoder = check_input(&mut c, &raw.input);
-        let mode = &raw.delivery.mode;
-        if mode == "exactly_once" {
-            c.refuse("delivery.mode", "exactly_once is not part of this build; at_least_once is");
-        } else {
-            c.one_of("delivery.mode", mode, &[("at_least_once", ())]);
-        }
+        let modes = [("at_least_once", DeliveryMode::AtLeastOnce), ("exactly_once", DeliveryMode::ExactlyOnce)];
+        let delivery = c.one_of("delivery.mode", &raw.delivery.mode, &modes);
         let millis = |v: i64| Duration::from_millis(u64::try_from(v).unwrap_or(0));
         let secs = |v: i64| Duration::from_secs(u64::try_from(v).unwrap_or(0));
         let commit_interval =
@@ -204,6 +213,7 @@ impl Config {
         Ok(Self {
             kafka,
             decoder,
+            delivery,
             commit_interval,
             in_flight_max: usize::try_from(in_flight_max).unwrap_or(1),
             state_dir: PathBuf::from(&raw.state.dir),
@@ -221,8 +231,16 @@ impl Config {
 }
 
 /// Settings the delivery guarantee rests on; a value from outside would break it silently.
-const OURS: [&str; 6] =
-    ["enable.auto.commit", "enable.auto.offset.store", "enable.idempotence", "acks", "group.id", "bootstrap.servers"];
+const OURS: [&str; 8] = [
+    "enable.auto.commit",
+    "enable.auto.offset.store",
+    "enable.idempotence",
+    "acks",
+    "group.id",
+    "bootstrap.servers",
+    "transactional.id",
+    "enable.partition.eof",
+];
 
 fn check_kafka(c: &mut Checker, raw: &Raw) -> Kafka {
     let k = &raw.kafka;
@@ -231,6 +249,13 @@ fn check_kafka(c: &mut Checker, raw: &Raw) -> Kafka {
     }
     if k.group.is_empty() {
         c.refuse("kafka.group", "is empty, must name a consumer group");
+    }
+    let lanes = c.whole("kafka.lanes", k.lanes, 1, 64);
+    if lanes > 1 && raw.groups.values().any(|g| !g.members.is_empty()) {
+        c.refuse(
+            "kafka.lanes",
+            format!("is {lanes}, must be 1 while there are groups: a group is judged within one lane"),
+        );
     }
     let t = &k.topics;
     let topics = Topics {
@@ -263,6 +288,7 @@ fn check_kafka(c: &mut Checker, raw: &Raw) -> Kafka {
         brokers: k.brokers.clone(),
         group: k.group.clone(),
         instance_id: Some(k.instance_id.clone()).filter(|id| !id.is_empty()),
+        lanes: usize::try_from(lanes).unwrap_or(1),
         static_membership: k.static_membership,
         topics,
         properties,

@@ -13,7 +13,7 @@ mod raw;
 mod ruler;
 
 pub use calendar::{CalendarFileError, read_overlay};
-pub use check::{AlertFormat, Config, Kafka, LogFormat, Topics};
+pub use check::{AlertFormat, Config, DeliveryMode, Kafka, LogFormat, Topics};
 pub use eligibility::{EligibilityFileError, read_eligibility};
 pub use layers::{Loaded, Origin, load, load_over, load_text, read};
 pub use problem::{ConfigErrors, Problem};

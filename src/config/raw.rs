@@ -47,6 +47,7 @@ pub(super) struct RawKafka {
     pub(super) brokers: String,
     pub(super) group: String,
     pub(super) instance_id: String,
+    pub(super) lanes: i64,
     pub(super) static_membership: bool,
     pub(super) topics: RawTopics,
     #[serde(default)]

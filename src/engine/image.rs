@@ -390,6 +390,7 @@ impl Engine {
     /// Forgets the market state of a partition that another instance reads now; reference records stay.
     pub fn forget_partition(&mut self, partition: i32) {
         self.partitions.remove(&partition);
+        self.replaying.remove(&partition);
         let params = &self.params;
         for state in self.states.iter_mut().filter(|s| s.partition == partition) {
             let mut fresh = SymbolState::new(state.cold.symbol.clone(), params);

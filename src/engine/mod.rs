@@ -23,29 +23,29 @@ mod params;
 mod print;
 mod realized;
 mod renames;
+mod replaying;
 mod revise;
 mod session;
 mod state;
 mod status;
 mod survival;
+mod views;
 mod watermark;
 
 pub use image::{EngineImage, GroupsImage, PartitionImage};
 pub use params::{FeedParams, Params, StaleRules, Universe};
 pub use state::SymbolView;
 pub use survival::SurvivalScore;
+pub use views::InputHealth;
 pub use watermark::Watermark;
 
 use crate::cluster::{GroupView, Stage};
-use crate::domain::{
-    Alert, DividendKind, NANOS_PER_SEC, Observation, Outcome, Phase, Reference, SessionDate, Symbol, Tick, UnixNanos,
-    Unknown,
-};
-use crate::market::{Calendar, Curves, HistoryImage, Located, Measure};
+use crate::domain::{Alert, DividendKind, Observation, Outcome, Reference, SessionDate, Symbol, Tick, UnixNanos};
+use crate::market::{Calendar, Curves, HistoryImage, Measure};
 use index::Index;
 use renames::Renames;
 use state::SymbolState;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Event times from here on are refused: 2200-01-01T00:00:00Z.
@@ -149,19 +149,22 @@ pub struct Breadth {
 }
 
 impl Breadth {
+    /// Both together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            count: self.count + other.count,
+            halted: self.halted + other.halted,
+            valid: self.valid + other.valid,
+            up: self.up + other.up,
+            down: self.down + other.down,
+        }
+    }
+
     /// Share of the valid symbols in breach; `None` without any.
     pub fn ratio(self) -> Option<f64> {
         (self.valid > 0).then(|| f64::from(self.up + self.down) / f64::from(self.valid))
     }
-}
-
-/// How much of the input is not to be trusted right now.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct InputHealth {
-    /// Symbols silent for longer than their own rhythm explains.
-    pub stale: u64,
-    /// Symbols whose trading stands still.
-    pub halted: u64,
 }
 
 /// Clock of one input partition.
@@ -194,6 +197,8 @@ pub struct Engine {
     by_origin: BTreeMap<renames::Origin, u32>,
     /// Reference records that a restored symbol has not been told of.
     news: Vec<(u32, HistoryImage)>,
+    /// Partitions whose records are read again: what follows from them has been said.
+    replaying: BTreeSet<i32>,
     breadth: BTreeMap<SessionDate, Breadth>,
     survival: BTreeMap<SessionDate, SurvivalScore>,
     curves: Curves,
@@ -217,6 +222,7 @@ impl Engine {
             renames: Renames::default(),
             by_origin: BTreeMap::new(),
             news: Vec::new(),
+            replaying: BTreeSet::new(),
             breadth: BTreeMap::new(),
             survival: BTreeMap::new(),
             curves: Curves::default(),
@@ -224,12 +230,30 @@ impl Engine {
     }
 
     /// Takes one record of the market input: its outcome, or `None` while it waits in quarantine and until
-    /// [`Effects::resolved`] has it.
+    /// [`Effects::resolved`] has it. A record of a partition that is being replayed raises no alert.
     ///
     /// `now` is wall time and reaches no result: it dates the partition's last sign of life. `is_part` says that
     /// the record holds further observations, and so has its outcome whatever becomes of this one. Effects are
     /// appended to `effects`.
     pub fn step(
+        &mut self,
+        now: UnixNanos,
+        origin: &Origin,
+        observation: &Observation<'_>,
+        is_part: bool,
+        effects: &mut Effects,
+    ) -> Option<Disposition> {
+        if !self.replaying.is_empty() && self.replaying.contains(&origin.partition) {
+            let before = effects.alerts.len();
+            let disposition = self.observe(now, origin, observation, is_part, effects);
+            effects.alerts.truncate(before);
+            return disposition;
+        }
+        self.observe(now, origin, observation, is_part, effects)
+    }
+
+    #[inline]
+    fn observe(
         &mut self,
         now: UnixNanos,
         origin: &Origin,
@@ -488,76 +512,6 @@ impl Engine {
     /// Symbols known.
     pub fn symbols_len(&self) -> usize {
         self.states.len()
-    }
-
-    /// One symbol as it stands.
-    pub fn symbol(&self, symbol: &str) -> Option<SymbolView> {
-        Some(self.view(self.index.get(symbol)?))
-    }
-
-    fn view(&self, id: u32) -> SymbolView {
-        let state = &self.states[id as usize];
-        let cold = &state.cold;
-        let phase = if cold.closed { Phase::Close } else { cold.phase };
-        let price = if state.last_price > 0.0 { Ok(state.last_price) } else { Err(Unknown::NoPrice) };
-        let seen = (state.last_ts, price, state.z_now());
-        let day = self.day_reading(id, (cold.session.map(|s| s.date), phase), &cold.ruler, seen);
-        let mut view = state.view(&self.params, day);
-        view.is_stale = self.is_stale(state);
-        if view.is_stale {
-            // The last multiple says nothing of the present.
-            view.z = view.z.and(Err(Unknown::Stale));
-        }
-        view
-    }
-
-    /// Whether a symbol has been silent for longer than its own rhythm explains, while its partition went on
-    /// through a regular session and trading did not stand still.
-    fn is_stale(&self, state: &SymbolState) -> bool {
-        let Some(clock) = self.partitions.get(&state.partition) else { return false };
-        let silent = clock.event_time.since(state.last_ts) as f64 / NANOS_PER_SEC as f64;
-        if state.last_price <= 0.0 || state.cold.halt.is_some() || silent <= state.stale_after(&self.params) {
-            return false;
-        }
-        match self.params.calendar.as_deref().map(|c| c.locate(clock.event_time)) {
-            Some(Located::Known(at)) => at.phase == Phase::Regular,
-            Some(Located::Unknown { .. }) => false,
-            None => true,
-        }
-    }
-
-    /// What a desk should know of the input before it trusts a calm board.
-    pub fn input_health(&self) -> InputHealth {
-        let mut health = InputHealth::default();
-        for state in &self.states {
-            health.stale += u64::from(self.is_stale(state));
-            health.halted += u64::from(state.cold.halt.is_some());
-        }
-        health
-    }
-
-    /// Every symbol as it stands, in order of first sight.
-    pub fn symbols(&self) -> impl Iterator<Item = SymbolView> {
-        (0_u32..).take(self.states.len()).map(|id| self.view(id))
-    }
-
-    /// The `n` symbols with the largest absolute multiple, largest first.
-    pub fn most_stressed(&self, n: usize) -> Vec<SymbolView> {
-        let mut ranked: Vec<(f64, u32)> = Vec::new();
-        for (id, state) in (0_u32..).zip(&self.states) {
-            if let Ok(z) = state.z_now()
-                && !self.is_stale(state)
-            {
-                ranked.push((z.abs(), id));
-            }
-        }
-        let by_size = |a: &(f64, u32), b: &(f64, u32)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
-        if ranked.len() > n {
-            ranked.select_nth_unstable_by(n, by_size);
-            ranked.truncate(n);
-        }
-        ranked.sort_by(by_size);
-        ranked.into_iter().map(|(_, id)| self.view(id)).collect()
     }
 
     /// Records of a partition that wait in quarantine.

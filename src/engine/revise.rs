@@ -114,6 +114,10 @@ impl Engine {
     /// Tells restored symbols of the reference records that came while they were away.
     pub(super) fn catch_up(&mut self, effects: &mut Effects) {
         for (id, news) in std::mem::take(&mut self.news) {
+            if self.is_replayed(id) {
+                self.news.push((id, news));
+                continue;
+            }
             let at = self.states[id as usize].newest_ts();
             let calendar = self.params.calendar.clone();
             let calendar = calendar.as_deref();

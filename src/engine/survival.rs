@@ -46,6 +46,17 @@ impl SurvivalScore {
         self.mean(self.base_squares)
     }
 
+    /// Both together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            forecasts: self.forecasts + other.forecasts,
+            confirmed: self.confirmed + other.confirmed,
+            squares: self.squares + other.squares,
+            base_squares: self.base_squares + other.base_squares,
+        }
+    }
+
     fn mean(&self, squares: u64) -> Option<f64> {
         let unit = f64::from(UNITS) * f64::from(UNITS);
         (self.forecasts > 0).then(|| squares as f64 / unit / f64::from(self.forecasts))

@@ -45,7 +45,11 @@ impl Engine {
         }
         let calendar = self.params.calendar.clone();
         let is_end = by == Watermark::End;
+        let before = effects.alerts.len();
         self.stage.advance(watermark, is_end, calendar.as_deref(), &self.params.topic, &mut effects.alerts);
+        if !self.replaying.is_empty() {
+            effects.alerts.truncate(before);
+        }
     }
 
     /// Finalises, without a word, every session that history alone has closed. History comes in any order, and
@@ -78,7 +82,7 @@ impl Engine {
                 Watermark::End => UnixNanos::MAX,
                 _ => clock.map_or(UnixNanos::MIN, |c| self.holding_time(c).plus(-self.params.lateness)),
             };
-            self.release(id, reached, effects);
+            self.unless_replayed(id, effects, |engine, effects| engine.release(id, reached, effects));
         }
     }
 
@@ -157,8 +161,10 @@ impl Engine {
                 self.awaiting_close.push(id);
                 continue;
             }
-            self.enter_session(id, session, effects);
-            self.settle(id, session, session.close, None, None, effects);
+            self.unless_replayed(id, effects, |engine, effects| {
+                engine.enter_session(id, session, effects);
+                engine.settle(id, session, session.close, None, None, effects);
+            });
         }
     }
 

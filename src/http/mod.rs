@@ -23,11 +23,12 @@ const QUERY_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 struct Api {
     shared: Arc<Shared>,
-    queries: SyncSender<Query>,
+    /// One of each lane.
+    queries: Vec<SyncSender<Query>>,
 }
 
 /// Every route.
-pub fn router(shared: Arc<Shared>, queries: SyncSender<Query>) -> Router {
+pub fn router(shared: Arc<Shared>, queries: Vec<SyncSender<Query>>) -> Router {
     Router::new()
         .route("/", get(board))
         .route("/metrics", get(metrics))
@@ -87,16 +88,26 @@ async fn cluster(State(api): State<Api>, Path(id): Path<String>) -> Response {
     }
 }
 
+/// Asks every lane: one of them reads the symbol's partition.
 async fn symbol(State(api): State<Api>, Path(id): Path<String>) -> Response {
-    let (reply, answer) = oneshot::channel();
-    if api.queries.try_send(Query::Symbol(id, reply)).is_err() {
-        return (StatusCode::SERVICE_UNAVAILABLE, "busy\n").into_response();
+    let mut answers = Vec::with_capacity(api.queries.len());
+    for queries in &api.queries {
+        let (reply, answer) = oneshot::channel();
+        if queries.try_send(Query::Symbol(id.clone(), reply)).is_err() {
+            return (StatusCode::SERVICE_UNAVAILABLE, "busy\n").into_response();
+        }
+        answers.push(answer);
     }
-    match tokio::time::timeout(QUERY_TIMEOUT, answer).await {
-        Ok(Ok(Some(symbol))) => json(symbol.to_string()),
-        Ok(Ok(None)) => not_found("symbol"),
-        _ => (StatusCode::SERVICE_UNAVAILABLE, "no answer\n").into_response(),
+    let mut known: Option<serde_json::Value> = None;
+    for answer in answers {
+        match tokio::time::timeout(QUERY_TIMEOUT, answer).await {
+            // A lane that only knows its history says so with a partition below 0.
+            Ok(Ok(Some(symbol))) if known.is_none() || symbol["partition"].as_i64() >= Some(0) => known = Some(symbol),
+            Ok(Ok(_)) => {}
+            _ => return (StatusCode::SERVICE_UNAVAILABLE, "no answer\n").into_response(),
+        }
     }
+    known.map_or_else(|| not_found("symbol"), |symbol| json(symbol.to_string()))
 }
 
 async fn alerts(State(api): State<Api>) -> Response {

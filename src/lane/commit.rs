@@ -1,23 +1,28 @@
 //! The one place where offsets are committed.
 //!
-//! A commit takes three steps: capture positions and state at one moment between records; wait until every
-//! alert sent up to there is acknowledged; write the snapshot, then commit the offsets. The input goes on
-//! meanwhile. A crash at any point leaves a snapshot that is not ahead of its acknowledged alerts.
+//! What was sent is sealed together with the offsets behind it. A sink that commits both as one is done with that; of
+//! the other kind the offsets follow when every record of the seal is acknowledged, and the input goes on meanwhile.
+//! State is captured at the seal and written when its offsets are known to be committed, so that a snapshot is
+//! never ahead of what was delivered.
 //!
-//! A partition without a snapshot commits nothing: a restart would go on behind records whose state is gone.
+//! Only live partitions commit: one that is being replayed stands behind the group.
 
 use super::snapshots::{Captured, PartitionSnapshot};
 use super::{Lane, LaneError};
-use crate::clock;
-use std::collections::BTreeSet;
+use crate::sinks::Sealed;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use tracing::warn;
 
 /// Time given to the broker to answer the last commit.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(1);
+/// Least time between two transactions: alerts of a burst share one.
+const GAP: Duration = Duration::from_millis(5);
+/// Time given to the disk when partitions are given up.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// A capture on its way to being committed.
-pub(super) struct Pending {
+/// Offsets whose records' alerts are on their way.
+struct Pending {
     offsets: Vec<(i32, i64)>,
     state: Option<Captured>,
 }
@@ -26,62 +31,73 @@ pub(super) struct Pending {
 #[derive(Default)]
 pub(super) struct Commits {
     pending: Option<Pending>,
-    committed: Vec<(i32, i64)>,
-    last_commit: Option<Instant>,
-    last_snapshot: Option<Instant>,
-    /// Partitions with a snapshot on disk.
-    kept: BTreeSet<i32>,
+    /// Newest offsets committed.
+    committed: BTreeMap<i32, i64>,
+    /// State whose offsets are sent and not confirmed yet.
+    unconfirmed: Option<Captured>,
+    last: Option<Instant>,
 }
 
 impl Commits {
     /// What was captured belongs to partitions that are gone.
     pub(super) fn forget(&mut self, partitions: &[i32]) {
-        self.kept.retain(|p| !partitions.contains(p));
         self.pending = None;
-        self.committed.clear();
-    }
-
-    /// A partition's snapshot was found.
-    pub(super) fn has_snapshot(&mut self, partition: i32) {
-        self.kept.insert(partition);
+        self.unconfirmed = None;
+        self.committed.retain(|p, _| !partitions.contains(p));
     }
 }
 
-fn is_due(last: Option<Instant>, interval: Duration) -> bool {
-    last.is_none_or(|at| clock::monotonic() - at >= interval)
-}
-
-impl Lane<'_> {
-    /// Moves a commit on: captures when one is due, finishes when its alerts are acknowledged.
+impl Lane {
+    /// Moves a commit on: seals when one is due, goes on when what was sealed is acknowledged.
     pub(super) fn settle(&mut self) -> Result<(), LaneError> {
-        if self.commits.pending.is_some() {
-            if self.deliverer.sink.is_settled()? {
-                self.finish(None)?;
-            }
-            return Ok(());
-        }
-        // A failure shows even when nothing is due. What an abandoned capture left unacknowledged is waited
-        // for, or the next one would pass it.
+        self.keep_confirmed();
+        // A failure shows even when nothing is due. What an abandoned seal left unacknowledged is waited for,
+        // or the next one would pass it.
         if !self.deliverer.sink.is_settled()? {
             return Ok(());
         }
-        if !is_due(self.commits.last_commit, self.config.commit_interval) {
+        if let Some(pending) = self.commits.pending.take() {
+            self.commit_offsets(pending, None);
             return Ok(());
         }
-        let offsets = self.offsets();
-        if offsets == self.commits.committed {
+        let now = self.clock.monotonic();
+        let since = self.commits.last.map_or(Duration::MAX, |at| now.saturating_duration_since(at));
+        let unsealed = self.deliverer.unsealed;
+        let is_urgent = unsealed.alerts > 0 && self.deliverer.sink.is_transactional() && since >= GAP;
+        if !is_urgent && since < self.config.commit_interval {
             return Ok(());
         }
-        let with_state = is_due(self.commits.last_snapshot, self.config.snapshot_interval);
-        self.capture(offsets, with_state);
+        let offsets = self.uncommitted();
+        if offsets.is_empty() && unsealed.records == 0 {
+            return Ok(());
+        }
+        self.seal(offsets)
+    }
+
+    fn seal(&mut self, offsets: Vec<(i32, i64)>) -> Result<(), LaneError> {
+        let member = self.source.member();
+        let sealed = self.deliverer.seal(&offsets, member.as_ref())?;
+        self.commits.last = Some(self.clock.monotonic());
+        match sealed {
+            Sealed::Committed => {
+                self.commits.committed.extend(offsets.iter().copied());
+                if let Some(captured) = self.capture_due() {
+                    self.writer.submit(captured);
+                }
+            }
+            Sealed::Open => {
+                // Captured now: the input goes on while the records of the seal are acknowledged.
+                let state = if self.commits.unconfirmed.is_none() { self.capture_due() } else { None };
+                self.commits.pending = Some(Pending { offsets, state });
+            }
+        }
         Ok(())
     }
 
-    /// Commits everything taken so far, waiting at most `timeout` for acknowledgements; false when they did
-    /// not come.
+    /// Commits everything taken so far, waiting at most `timeout` for acknowledgements, and keeps the state; false
+    /// when they did not come.
     pub(super) fn commit_now(&mut self, timeout: Duration) -> Result<bool, LaneError> {
-        let is_acknowledged = self.deliverer.sink.drain(timeout)?;
-        if !is_acknowledged {
+        if !self.deliverer.sink.drain(timeout)? {
             warn!(
                 in_flight = self.deliverer.sink.in_flight(),
                 "alerts are not acknowledged; the records behind them are read again later"
@@ -89,55 +105,86 @@ impl Lane<'_> {
             self.commits.pending = None;
             return Ok(false);
         }
-        let offsets = self.offsets();
-        self.capture(offsets, true);
-        self.finish(Some(COMMIT_TIMEOUT))?;
+        self.commits.pending = None;
+        let offsets = self.uncommitted();
+        if !offsets.is_empty() || self.deliverer.unsealed.records > 0 {
+            let member = self.source.member();
+            match self.deliverer.seal(&offsets, member.as_ref())? {
+                Sealed::Committed => self.commits.committed.extend(offsets.iter().copied()),
+                Sealed::Open => self.commit_offsets(Pending { offsets, state: None }, Some(COMMIT_TIMEOUT)),
+            }
+        }
+        let (live, committed) = (self.live_offsets(), &self.commits.committed);
+        let kept = live.iter().all(|(p, offset)| {
+            committed.get(p) == Some(offset) || self.source.confirmed(*p).is_some_and(|c| c >= *offset)
+        });
+        if kept {
+            let captured = self.capture(&live.iter().map(|(p, _)| *p).collect::<Vec<_>>());
+            self.commits.unconfirmed = None;
+            if !self.writer.submit(captured) || !self.writer.flush(WRITE_TIMEOUT) {
+                warn!("the last snapshot is not written; the next owner reads more again");
+            }
+        }
         Ok(true)
     }
 
-    fn offsets(&self) -> Vec<(i32, i64)> {
-        self.positions.iter().filter_map(|(p, at)| Some((*p, at.next?))).collect()
-    }
-
-    fn capture(&mut self, offsets: Vec<(i32, i64)>, with_state: bool) {
-        self.commits.last_commit = Some(clock::monotonic());
-        let state = with_state.then(|| {
-            self.commits.last_snapshot = Some(clock::monotonic());
-            let image = self.engine.image(&self.assigned());
-            let partitions = image.partitions.into_iter().filter_map(|(partition, image)| {
-                let position = self.positions.get(&partition)?;
-                let snapshot = PartitionSnapshot {
-                    topic: self.config.kafka.topics.market.clone(),
-                    group: self.config.kafka.group.clone(),
-                    partition,
-                    next_offset: position.next?,
-                    outcomes: position.accounts.outcomes,
-                    image,
-                };
-                Some(snapshot)
-            });
-            Captured { partitions: partitions.collect(), groups: image.groups, offsets: offsets.clone() }
-        });
-        self.commits.pending = Some(Pending { offsets, state });
-        self.deliverer.sink.next_epoch();
-    }
-
-    fn finish(&mut self, wait: Option<Duration>) -> Result<(), LaneError> {
-        let Some(pending) = self.commits.pending.take() else { return Ok(()) };
-        if let Some(state) = &pending.state {
-            let written = self.snapshots.write(state);
-            let result = if written.is_ok() { "written" } else { "failed" };
-            self.shared.metrics.snapshots.with_label_values(&[result]).inc();
-            written.map_err(LaneError::Snapshot)?;
-            self.commits.kept.extend(state.partitions.iter().map(|s| s.partition));
-        }
-        let kept = &self.commits.kept;
-        let offsets: Vec<(i32, i64)> = pending.offsets.iter().filter(|(p, _)| kept.contains(p)).copied().collect();
-        // Without its broker a commit is only delayed: the snapshot already says where to continue.
+    fn commit_offsets(&mut self, pending: Pending, wait: Option<Duration>) {
+        let Pending { offsets, state } = pending;
+        // Without its broker a commit is only delayed: what is not committed is read again.
         match self.source.commit(&offsets, wait) {
-            Ok(()) => self.commits.committed = offsets,
-            Err(error) => warn!(%error, "offsets not committed; the snapshot has them"),
+            Ok(()) => {
+                self.commits.committed.extend(offsets);
+                self.commits.unconfirmed = self.commits.unconfirmed.take().or(state);
+            }
+            Err(error) => warn!(%error, "offsets not committed; they are with the next commit"),
         }
-        Ok(())
+    }
+
+    /// Writes captured state once the group has kept its offsets.
+    fn keep_confirmed(&mut self) {
+        let Some(captured) = self.commits.unconfirmed.take() else { return };
+        let is_kept = |(p, offset): &(i32, i64)| self.source.confirmed(*p).is_some_and(|kept| kept >= *offset);
+        if captured.offsets.iter().all(is_kept) {
+            self.writer.submit(captured);
+        } else {
+            self.commits.unconfirmed = Some(captured);
+        }
+    }
+
+    fn live_offsets(&self) -> Vec<(i32, i64)> {
+        self.partitions.iter().filter(|(_, state)| state.is_live()).map(|(p, state)| (*p, state.next)).collect()
+    }
+
+    fn uncommitted(&self) -> Vec<(i32, i64)> {
+        let mut offsets = self.live_offsets();
+        offsets.retain(|(p, next)| self.commits.committed.get(p) != Some(next));
+        offsets
+    }
+
+    /// The state of all live partitions, when a snapshot is due: of one moment, as the groups span them.
+    fn capture_due(&mut self) -> Option<Captured> {
+        let now = self.clock.monotonic();
+        let live = || self.partitions.iter().filter(|(_, state)| state.is_live());
+        let is_due = live().any(|(_, state)| state.snapshot_due <= now);
+        is_due.then(|| live().map(|(p, _)| *p).collect::<Vec<_>>()).map(|live| self.capture(&live))
+    }
+
+    fn capture(&mut self, partitions: &[i32]) -> Captured {
+        let due = self.clock.monotonic() + self.config.snapshot_interval;
+        let image = self.engine.image(partitions);
+        let mut captured = Vec::with_capacity(partitions.len());
+        for (partition, image) in image.partitions {
+            let Some(state) = self.partitions.get_mut(&partition) else { continue };
+            state.snapshot_due = due;
+            captured.push(PartitionSnapshot {
+                topic: self.config.kafka.topics.market.clone(),
+                group: self.config.kafka.group.clone(),
+                partition,
+                next_offset: state.next,
+                outcomes: state.accounts.outcomes,
+                image,
+            });
+        }
+        Captured { partitions: captured, groups: image.groups, offsets: self.live_offsets() }
     }
 }

@@ -5,15 +5,24 @@ use crate::codec::{encode_alert, encode_compact_alert, encode_dead_letter, encod
 use crate::config::{AlertFormat, Config};
 use crate::domain::{Alert, UnixNanos};
 use crate::engine::{Effects, Origin};
-use crate::sinks::{Outgoing, Sink, SinkError, Stream};
+use crate::sinks::{Outgoing, Sealed, Sink, SinkError, Stream};
+use crate::sources::Member;
 use std::sync::Arc;
 
 /// Bytes of a refused record's key that its dead letter keeps.
 const KEY_MAX: usize = 256;
 
+/// What was sent and is not sealed yet.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Unsealed {
+    pub(super) records: u64,
+    pub(super) alerts: u64,
+}
+
 /// Encodes and sends.
 pub(super) struct Deliverer {
     pub(super) sink: Box<dyn Sink>,
+    pub(super) unsealed: Unsealed,
     shared: Arc<Shared>,
     format: AlertFormat,
     market: String,
@@ -27,6 +36,7 @@ impl Deliverer {
         let topics = &config.kafka.topics;
         Self {
             sink,
+            unsealed: Unsealed::default(),
             shared,
             format: config.alert_format,
             market: topics.market.clone(),
@@ -34,6 +44,12 @@ impl Deliverer {
             has_state: topics.state.is_some(),
             buffer: Vec::with_capacity(4_096),
         }
+    }
+
+    /// Closes what was sent so far, with the offsets behind it.
+    pub(super) fn seal(&mut self, offsets: &[(i32, i64)], member: Option<&Member>) -> Result<Sealed, SinkError> {
+        self.unsealed = Unsealed::default();
+        self.sink.seal(offsets, member)
     }
 
     /// Sends the alerts of `effects` and drops them and its measures; `caused_at` is the log's timestamp of their record.
@@ -65,14 +81,11 @@ impl Deliverer {
         ];
         let headers: &[(&str, &str)] = if self.format == AlertFormat::Full { &headers } else { &[] };
         let key = alert.entity.id().as_bytes();
-        self.sink.send(&Outgoing {
-            stream: Stream::Alerts,
-            partition: None,
-            key,
-            value: &self.buffer,
-            headers,
-            caused_at,
-        })?;
+        send(
+            &mut *self.sink,
+            &mut self.unsealed,
+            &Outgoing { stream: Stream::Alerts, partition: None, key, value: &self.buffer, headers, caused_at },
+        )?;
         self.shared.alert(alert, &self.buffer, self.format == AlertFormat::Full);
         if self.has_state {
             self.buffer.clear();
@@ -85,7 +98,7 @@ impl Deliverer {
                 headers: &[],
                 caused_at: None,
             };
-            self.sink.send(&state)?;
+            send(&mut *self.sink, &mut self.unsealed, &state)?;
         }
         Ok(())
     }
@@ -118,29 +131,44 @@ impl Deliverer {
         ];
         let key = key.unwrap_or_default();
         let key = &key[..key.len().min(KEY_MAX)];
-        self.sink.send(&Outgoing {
-            stream: Stream::DeadLetters,
-            partition: None,
-            key,
-            value: &self.buffer,
-            headers: &headers,
-            caused_at: None,
-        })
+        send(
+            &mut *self.sink,
+            &mut self.unsealed,
+            &Outgoing {
+                stream: Stream::DeadLetters,
+                partition: None,
+                key,
+                value: &self.buffer,
+                headers: &headers,
+                caused_at: None,
+            },
+        )
     }
 
     /// Sends a heartbeat to every partition of the alerts topic.
     pub(super) fn heartbeat(&mut self, value: &[u8]) -> Result<(), SinkError> {
         let headers = [("ce_specversion", "1.0"), ("ce_type", "fragility.heartbeat.v1"), ("ce_source", "/fragility")];
         for partition in 0..self.sink.alert_partitions() {
-            self.sink.send(&Outgoing {
-                stream: Stream::Alerts,
-                partition: Some(partition),
-                key: &[],
-                value,
-                headers: &headers,
-                caused_at: None,
-            })?;
+            send(
+                &mut *self.sink,
+                &mut self.unsealed,
+                &Outgoing {
+                    stream: Stream::Alerts,
+                    partition: Some(partition),
+                    key: &[],
+                    value,
+                    headers: &headers,
+                    caused_at: None,
+                },
+            )?;
         }
         Ok(())
     }
+}
+
+/// Hands a record over and counts it.
+fn send(sink: &mut dyn Sink, unsealed: &mut Unsealed, record: &Outgoing<'_>) -> Result<(), SinkError> {
+    unsealed.records += 1;
+    unsealed.alerts += u64::from(record.stream == Stream::Alerts && !record.key.is_empty());
+    sink.send(record)
 }

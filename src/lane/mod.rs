@@ -1,30 +1,39 @@
-//! One thread's life: assign, restore, consume, step, deliver, commit, snapshot, revoke.
+//! One thread's life: assign, restore, replay, consume, step, deliver, commit, snapshot, revoke.
 //!
 //! The lane owns a source, an engine and a sink, and shares nothing on the path of a tick. Offsets are
 //! committed in one place, `lane::commit`, and only for records whose alerts are acknowledged. A restart continues
-//! from the last snapshot, which may be older; what it repeats has the same ids and bytes.
+//! from a snapshot that is not ahead of them and reads the records in between again, in silence.
+//!
+//! A lane is a sequence of turns: [`Lane::turn`] takes what has come and does what is due, and waits for nothing but
+//! records. Time, log, sink and store are given to it, so that a simulation can drive the very same turns.
 
 mod commit;
 mod deliver;
+mod partition;
 mod publish;
+mod recover;
+mod report;
 mod snapshots;
 mod supervise;
 mod view;
 
 pub use publish::{Published, Query, ReadyState, Shared};
+pub use snapshots::{FileStore, Slot, SnapshotStore};
 pub use supervise::{LaneOptions, run_lane};
 
 use crate::app::take_reference;
-use crate::clock;
+use crate::clock::Clock;
 use crate::codec::{Decoder, Judged, encode_tick};
 use crate::config::Config;
 use crate::domain::{Accounts, Outcome, UnixNanos};
 use crate::engine::{Channel, Effects, Engine, Origin, Resolved, Watermark};
-use crate::sinks::SinkError;
-use crate::sources::{InputError, Ownership, RawRecord, ReferenceReader, Source, SourceError};
+use crate::sinks::{Sink, SinkError};
+use crate::sources::{InputError, RawRecord, ReferenceLog, Source, SourceError};
 use commit::Commits;
 use deliver::Deliverer;
-use snapshots::Snapshots;
+use partition::{Partition, Stage};
+use recover::DRAIN_TIMEOUT;
+use snapshots::{Snapshots, Writer};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::ControlFlow;
@@ -39,8 +48,6 @@ const BATCH_MAX: usize = 4_096;
 const WAIT: Duration = Duration::from_millis(20);
 /// One record in so many has its processing timed.
 const SAMPLE_EVERY: u64 = 64;
-/// Time given to the last acknowledgements when partitions are given up or the service stops.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Why a lane stopped; it is started over.
 #[derive(Debug)]
@@ -50,10 +57,12 @@ pub enum LaneError {
     Source(SourceError),
     /// An output cannot be delivered.
     Sink(SinkError),
-    /// A snapshot cannot be written.
+    /// The state directory cannot be used.
     Snapshot(std::io::Error),
     /// A history file cannot be read any more.
     History(InputError),
+    /// Partitions were lost with a transaction open.
+    Lost,
     /// An invariant broke; the log has its message.
     Panic,
 }
@@ -65,6 +74,7 @@ impl fmt::Display for LaneError {
             Self::Sink(e) => write!(f, "{e}"),
             Self::Snapshot(e) => write!(f, "snapshot: {e}"),
             Self::History(e) => write!(f, "history: {e}"),
+            Self::Lost => f.write_str("partitions were lost with a transaction open; it is abandoned"),
             Self::Panic => f.write_str("the lane broke off at a broken invariant"),
         }
     }
@@ -84,136 +94,250 @@ impl From<SinkError> for LaneError {
     }
 }
 
-/// What is known of a partition that is being read.
-#[derive(Clone, Copy, Default, Debug)]
-struct Position {
-    /// Next offset to read; `None` until the first record when the group decides where to start.
-    next: Option<i64>,
-    /// Where its records went, since the partition was first read.
-    accounts: Accounts,
-    /// The log's timestamp of the last record.
-    timestamp: Option<UnixNanos>,
-    /// Whether nothing was taken since the partition was assigned.
-    is_fresh: bool,
+/// What a lane is made of.
+pub struct LaneParts {
+    /// Its number in the process.
+    pub number: usize,
+    /// Name of this instance.
+    pub instance: String,
+    /// Configuration.
+    pub config: Arc<Config>,
+    /// What it shares with the process.
+    pub shared: Arc<Shared>,
+    /// Its clock.
+    pub clock: Clock,
+    /// The engine, with its history.
+    pub engine: Engine,
+    /// The market log.
+    pub source: Box<dyn Source>,
+    /// The reference log, if there is one.
+    pub reference: Option<Box<dyn ReferenceLog>>,
+    /// Where results go.
+    pub sink: Box<dyn Sink>,
+    /// Where snapshots are kept.
+    pub store: Arc<dyn SnapshotStore>,
+    /// Whether snapshots are written beside the lane.
+    pub writes_aside: bool,
 }
 
-struct Lane<'a> {
-    config: &'a Config,
-    shared: &'a Arc<Shared>,
+/// One thread's work.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each asked for by itself")]
+pub struct Lane {
+    number: usize,
+    instance: String,
+    config: Arc<Config>,
+    shared: Arc<Shared>,
+    clock: Clock,
     engine: Engine,
     source: Box<dyn Source>,
-    reference: Option<ReferenceReader>,
+    reference: Option<Box<dyn ReferenceLog>>,
     deliverer: Deliverer,
-    positions: BTreeMap<i32, Position>,
     snapshots: Snapshots,
+    writer: Writer,
+    /// Partitions assigned of which it is not known yet where they stand.
+    asking: Vec<i32>,
+    asked_since: Instant,
+    partitions: BTreeMap<i32, Partition>,
+    /// Offsets that the groups' snapshot reflects.
+    groups_at: BTreeMap<i32, i64>,
+    /// Whether partitions were ever assigned.
+    has_lived: bool,
+    has_joined: bool,
     commits: Commits,
     effects: Effects,
     is_paused: bool,
     sampled: u64,
-    last_publish: Option<Instant>,
+    last_report: Option<Instant>,
     last_heartbeat: Option<Instant>,
     silence_warned: bool,
     started_at: UnixNanos,
-    view_memory: view::ViewMemory,
-    instance: String,
 }
 
-impl Lane<'_> {
+impl Lane {
+    /// Puts a lane together; nothing is read or sent before its first turn.
+    ///
+    /// # Errors
+    /// When there is no thread to write snapshots on.
+    pub fn new(parts: LaneParts) -> Result<Self, LaneError> {
+        let LaneParts { number, instance, config, shared, clock, engine, source, reference, sink, store, writes_aside } =
+            parts;
+        let snapshots = Snapshots::new(store, &config.kafka.topics.market, &config.kafka.group);
+        let metrics = shared.metrics.clone();
+        let writer = if writes_aside {
+            Writer::thread(snapshots.clone(), metrics).map_err(LaneError::Snapshot)?
+        } else {
+            Writer::inline(snapshots.clone(), metrics)
+        };
+        shared.metrics.recount(number, &Accounts::default());
+        Ok(Self {
+            number,
+            instance,
+            deliverer: Deliverer::new(sink, shared.clone(), &config),
+            asked_since: clock.monotonic(),
+            started_at: clock.now(),
+            config,
+            shared,
+            clock,
+            engine,
+            source,
+            reference,
+            snapshots,
+            writer,
+            asking: Vec::new(),
+            partitions: BTreeMap::new(),
+            groups_at: BTreeMap::new(),
+            has_lived: false,
+            has_joined: false,
+            commits: Commits::default(),
+            effects: Effects::default(),
+            is_paused: false,
+            sampled: 0,
+            last_report: None,
+            last_heartbeat: None,
+            silence_warned: false,
+        })
+    }
+
     /// Runs until asked to stop.
     fn run(&mut self, queries: &Receiver<Query>) -> Result<(), LaneError> {
-        self.read_reference()?;
-        self.source.join()?;
         while !self.shared.is_stopping() {
-            let taken = self.take_batch()?;
-            while let Some(change) = self.source.ownership() {
-                self.change_ownership(change)?;
-            }
-            self.follow_reference()?;
-            self.advance(taken)?;
-            self.back_pressure()?;
-            self.settle()?;
-            self.heartbeat()?;
-            self.publish(queries);
+            self.turn()?;
+            self.answer(queries);
+            self.report();
         }
         self.stop()
     }
 
+    /// Takes what has come and does what is due.
+    ///
+    /// # Errors
+    /// When the lane cannot go on; it is then put together anew, and nothing it has not committed counts.
+    pub fn turn(&mut self) -> Result<(), LaneError> {
+        if !self.has_joined {
+            return self.join();
+        }
+        let taken = self.take_batch()?;
+        while let Some(change) = self.source.ownership() {
+            self.change_ownership(change)?;
+        }
+        self.recover()?;
+        self.follow_reference()?;
+        self.advance(taken)?;
+        self.back_pressure()?;
+        self.settle()?;
+        self.heartbeat()
+    }
+
+    /// Before the first market record: the sink is ready, and the reference log is read whole.
+    fn join(&mut self) -> Result<(), LaneError> {
+        if !self.deliverer.sink.begin(WAIT * 5)? {
+            self.shared.set_ready(self.number, Err("waiting for a transaction coordinator".into()));
+            return Ok(());
+        }
+        if let Some(mut reader) = self.reference.take() {
+            let taken = self.take_reference(&mut *reader, Channel::Initial, WAIT * 5);
+            let (is_whole, trouble) = (reader.is_whole(), reader.trouble());
+            self.reference = Some(reader);
+            taken?;
+            if !is_whole {
+                let reason = trouble.unwrap_or_else(|| "reading the reference topic".to_owned());
+                if self.shared.set_ready(self.number, Err(reason.clone())) {
+                    info!(reason, "not ready");
+                }
+                return Ok(());
+            }
+        }
+        self.engine.history_loaded();
+        self.source.join()?;
+        self.has_joined = true;
+        Ok(())
+    }
+
     fn assigned(&self) -> Vec<i32> {
-        self.positions.keys().copied().collect()
+        self.partitions.keys().copied().collect()
     }
 
     /// Takes what has come, decides, and sends.
     fn take_batch(&mut self) -> Result<usize, LaneError> {
-        let wait = if self.deliverer.sink.in_flight() > 0 { Duration::from_millis(1) } else { WAIT };
-        let Self { source, engine, deliverer, positions, effects, shared, sampled, config, .. } = self;
-        let now = clock::now();
+        let is_awaited = self.deliverer.sink.in_flight() > 0 || self.deliverer.unsealed.alerts > 0;
+        let wait = if is_awaited { Duration::from_millis(1) } else { WAIT };
+        let now = self.clock.now();
+        let Self { source, engine, deliverer, partitions, effects, shared, sampled, config, clock, .. } = self;
         let mut batch = Accounts::default();
-        let (mut failure, mut is_recount_due, mut fresh) = (None, false, 0_u64);
+        let (mut failure, mut fresh, mut overshoot) = (None, 0_u64, None);
         let bound = config.in_flight_max;
         let taken = source.poll(BATCH_MAX, wait, &mut |record| {
-            let Some(position) = positions.get_mut(&record.partition) else { return ControlFlow::Continue(()) };
-            if position.next.is_some_and(|next| record.offset < next) {
-                if !position.is_fresh {
-                    // Taken before.
-                    return ControlFlow::Continue(());
-                }
-                // The log does not reach where the snapshot stood: it was made anew, and so is the state.
-                let (partition, offset, expected) = (record.partition, record.offset, position.next);
-                warn!(
-                    partition,
-                    offset, expected, "the log begins before its snapshot: it is another log; its state starts over"
-                );
-                engine.forget_partition(partition);
-                *position = Position::default();
-                is_recount_due = true;
+            let Some(partition) = partitions.get_mut(&record.partition) else { return ControlFlow::Continue(()) };
+            if record.offset < partition.next {
+                // Taken before.
+                return ControlFlow::Continue(());
             }
-            position.is_fresh = false;
-            position.next = Some(record.offset + 1);
-            position.timestamp = record.timestamp;
+            let is_silent = partition.is_silent();
+            if is_silent && !matches!(partition.stage, Stage::Replaying { to, .. } if record.offset < to) {
+                // The first new one comes again once its partition is live.
+                if let Stage::Replaying { to, .. } = partition.stage {
+                    partition.next = to;
+                }
+                overshoot = Some((record.partition, record.offset));
+                return ControlFlow::Break(());
+            }
+            partition.next = record.offset + 1;
+            partition.timestamp = record.timestamp;
             *sampled += 1;
-            let timer = sampled.is_multiple_of(SAMPLE_EVERY).then(clock::monotonic);
-            let taken = take_record(&config.decoder, engine, deliverer, effects, now, &record);
+            let timer = sampled.is_multiple_of(SAMPLE_EVERY).then(|| clock.monotonic());
+            let sent = deliverer.unsealed.records;
+            let taken = take_record(&config.decoder, engine, deliverer, effects, (now, is_silent), &record);
             if let Some(timer) = timer {
-                shared.metrics.observe_processing(clock::monotonic() - timer);
+                shared.metrics.observe_processing(clock.monotonic() - timer);
             }
             match taken {
                 Ok(outcome) => {
                     fresh += 1;
                     batch.take(outcome);
-                    position.accounts.take(outcome);
+                    partition.accounts.take(outcome);
                 }
                 Err(error) => {
                     failure = Some(error);
                     return ControlFlow::Break(());
                 }
             }
+            let is_caught = matches!(partition.stage, Stage::Replaying { to, .. } if partition.next >= to);
             if !effects.resolved.is_empty()
-                && let Err(error) = resolve(effects, positions, deliverer, &mut batch.outcomes)
+                && let Err(error) = resolve(effects, partitions, deliverer, &mut batch.outcomes)
             {
                 failure = Some(error);
                 return ControlFlow::Break(());
             }
-            if deliverer.sink.in_flight() > bound { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            let is_full = deliverer.unsealed.records != sent && deliverer.sink.in_flight() > bound;
+            if is_caught || is_full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
         if fresh > 0 {
-            let waiting = positions.values().map(|p| p.accounts.quarantined).sum();
-            shared.metrics.count(fresh, &batch.outcomes, waiting);
+            let waiting = partitions.values().map(|p| p.accounts.quarantined).sum();
+            shared.metrics.count(self.number, fresh, &batch.outcomes, waiting);
         }
-        if is_recount_due {
-            self.recount();
+        if let Some(error) = failure {
+            return Err(LaneError::Sink(error));
         }
-        failure.map_or(Ok(taken), |error| Err(LaneError::Sink(error)))
+        if let Some(at) = overshoot {
+            self.source.seek(&[at])?;
+        }
+        Ok(taken)
     }
 
-    /// Lets groups follow event time.
+    /// Lets groups, and what waits for its partition's clock, follow event time.
     fn advance(&mut self, taken: usize) -> Result<(), LaneError> {
-        if taken == 0 && self.effects.alerts.is_empty() {
+        // Groups are judged over all partitions, and some are not there yet.
+        if (taken == 0 && self.effects.alerts.is_empty()) || !self.asking.is_empty() {
             return Ok(());
         }
         let assigned = self.assigned();
-        self.engine.advance(Watermark::Partitions, &assigned, &mut self.effects);
+        self.advance_engine(&assigned);
         self.deliverer.alerts(&mut self.effects, None)?;
         self.resolve()
+    }
+
+    fn advance_engine(&mut self, assigned: &[i32]) {
+        self.engine.advance(Watermark::Partitions, assigned, &mut self.effects);
     }
 
     /// Accounts for records that had waited and were decided by something else than a record of their own.
@@ -222,48 +346,34 @@ impl Lane<'_> {
             return Ok(());
         }
         let mut outcomes = [0; Outcome::ALL.len()];
-        resolve(&mut self.effects, &mut self.positions, &mut self.deliverer, &mut outcomes)?;
-        let waiting = self.positions.values().map(|p| p.accounts.quarantined).sum();
-        self.shared.metrics.count(0, &outcomes, waiting);
-        Ok(())
-    }
-
-    /// Reads the reference topic whole before the first market record.
-    fn read_reference(&mut self) -> Result<(), LaneError> {
-        let Some(mut reader) = self.reference.take() else {
-            self.engine.history_loaded();
-            return Ok(());
-        };
-        let mut said = None;
-        while !reader.is_whole() && !self.shared.is_stopping() {
-            self.take_reference(&mut reader, Channel::Initial, Duration::from_millis(100))?;
-            let reason = reader.trouble().unwrap_or_else(|| "reading the reference topic".to_owned());
-            if said.as_ref() != Some(&reason) {
-                info!(reason, "not ready");
-                said = Some(reason.clone());
-            }
-            self.shared.set_ready(Err(reason));
-        }
-        self.engine.history_loaded();
-        self.reference = Some(reader);
+        resolve(&mut self.effects, &mut self.partitions, &mut self.deliverer, &mut outcomes)?;
+        let waiting = self.partitions.values().map(|p| p.accounts.quarantined).sum();
+        self.shared.metrics.count(self.number, 0, &outcomes, waiting);
         Ok(())
     }
 
     fn follow_reference(&mut self) -> Result<(), LaneError> {
+        // What it changes in a partition that is still replayed would go unsaid.
+        if !self.asking.is_empty() || !self.partitions.values().all(Partition::is_live) {
+            return Ok(());
+        }
         let Some(mut reader) = self.reference.take() else { return Ok(()) };
-        let taken = self.take_reference(&mut reader, Channel::Reference, Duration::ZERO);
+        let taken = self.take_reference(&mut *reader, Channel::Reference, Duration::ZERO);
         self.reference = Some(reader);
         if taken? > 0 {
             self.deliverer.alerts(&mut self.effects, None)?;
             self.resolve()?;
             self.advance(1)?;
+            // Records behind the next snapshots are replayed with what is known from here on.
+            let now = self.clock.monotonic();
+            self.partitions.values_mut().for_each(|p| p.snapshot_due = now);
         }
         Ok(())
     }
 
     fn take_reference(
         &mut self,
-        reader: &mut ReferenceReader,
+        reader: &mut dyn ReferenceLog,
         channel: Channel,
         wait: Duration,
     ) -> Result<usize, LaneError> {
@@ -283,68 +393,14 @@ impl Lane<'_> {
         failure.map_or(Ok(taken), |error| Err(LaneError::Sink(error)))
     }
 
-    fn change_ownership(&mut self, change: Ownership) -> Result<(), LaneError> {
-        self.shared.metrics.rebalances.inc();
-        match change {
-            Ownership::Assigned(partitions) => {
-                let mut starts = Vec::new();
-                for partition in partitions {
-                    starts.push((partition, self.restore(partition)));
-                }
-                info!(?starts, "partitions assigned");
-                self.source.start(&starts)?;
-                if self.is_paused {
-                    self.source.set_paused(&self.assigned(), true)?;
-                }
-            }
-            Ownership::Revoked { partitions, lost } => {
-                info!(?partitions, lost, "partitions revoked");
-                // Given up in any case: a partition that is not let go holds up the whole group.
-                let committed = if lost { Ok(true) } else { self.commit_now(DRAIN_TIMEOUT) };
-                self.source.release(&partitions)?;
-                for partition in &partitions {
-                    self.positions.remove(partition);
-                    self.engine.forget_partition(*partition);
-                }
-                self.recount();
-                self.commits.forget(&partitions);
-                committed?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Brings a partition's state back: the offset to continue from, or `None` for where the group stands.
-    fn restore(&mut self, partition: i32) -> Option<i64> {
-        let label = partition.to_string();
-        let progress = self.shared.metrics.restore_progress.with_label_values(&[&label]);
-        progress.set(0.0);
-        let restored = self.snapshots.partition(partition);
-        let mut position = Position::default();
-        if let Some(snapshot) = restored {
-            self.engine.restore_partition(clock::now(), partition, &snapshot.image);
-            self.commits.has_snapshot(partition);
-            position.is_fresh = true;
-            position.next = Some(snapshot.next_offset);
-            let quarantined = self.engine.quarantined(partition);
-            position.accounts = Accounts { outcomes: snapshot.outcomes, quarantined };
-            info!(partition, offset = snapshot.next_offset, "state restored from its snapshot");
-        }
-        progress.set(1.0);
-        let next = position.next;
-        self.positions.insert(partition, position);
-        self.recount();
-        next
-    }
-
     /// Makes the counters say what the partitions at hand add up to: what another instance reads is its to
     /// count, and what is read again is not counted twice.
     fn recount(&self) {
         let mut total = Accounts::default();
-        for position in self.positions.values() {
-            total.add(&position.accounts);
+        for partition in self.partitions.values() {
+            total.add(&partition.accounts);
         }
-        self.shared.metrics.recount(&total);
+        self.shared.metrics.recount(self.number, &total);
     }
 
     /// Stops taking records while too many alerts are in flight.
@@ -356,7 +412,9 @@ impl Lane<'_> {
             in_flight > self.config.in_flight_max
         };
         if should_pause != self.is_paused {
-            self.source.set_paused(&self.assigned(), should_pause)?;
+            let held = |p: &Partition| p.stage == Stage::Caught;
+            let reading: Vec<i32> = self.partitions.iter().filter(|(_, p)| !held(p)).map(|(p, _)| *p).collect();
+            self.source.set_paused(&reading, should_pause)?;
             self.is_paused = should_pause;
             if should_pause {
                 self.shared.metrics.pauses.inc();
@@ -368,7 +426,11 @@ impl Lane<'_> {
         Ok(())
     }
 
-    fn stop(&mut self) -> Result<(), LaneError> {
+    /// Waits for acknowledgements, commits and keeps the state.
+    ///
+    /// # Errors
+    /// When what was sent cannot be delivered.
+    pub fn stop(&mut self) -> Result<(), LaneError> {
         info!("stopping: waiting for acknowledgements");
         if self.commit_now(DRAIN_TIMEOUT)? {
             info!("stopped: every record taken is accounted for in the snapshot");
@@ -377,15 +439,23 @@ impl Lane<'_> {
         }
         Ok(())
     }
+
+    /// Leaves the group.
+    pub fn close(self) {
+        let Self { source, writer, .. } = self;
+        drop(writer);
+        source.close();
+    }
 }
 
-/// One record: decoded, decided, its alerts sent. Returns its one outcome, or `None` while it waits.
+/// One record: decoded, decided, its alerts sent unless it is read again. Returns its one outcome, or `None`
+/// while it waits.
 fn take_record(
     decoder: &Decoder,
     engine: &mut Engine,
     deliverer: &mut Deliverer,
     effects: &mut Effects,
-    now: UnixNanos,
+    (now, is_silent): (UnixNanos, bool),
     record: &RawRecord<'_>,
 ) -> Result<Option<Outcome>, SinkError> {
     let origin = Origin { partition: record.partition, offset: record.offset, timestamp: record.timestamp };
@@ -400,7 +470,7 @@ fn take_record(
     if outcome == Outcome::Applied && reason != "applied" {
         deliverer.set_aside(reason);
     }
-    if outcome.is_dead_letter() {
+    if outcome.is_dead_letter() && !is_silent {
         deliverer.dead_letter(false, &origin, record.key, value, reason, &detail)?;
     }
     Ok(Some(outcome))
@@ -409,18 +479,18 @@ fn take_record(
 /// Accounts for records that had waited, and sends the refused ones away.
 fn resolve(
     effects: &mut Effects,
-    positions: &mut BTreeMap<i32, Position>,
+    partitions: &mut BTreeMap<i32, Partition>,
     deliverer: &mut Deliverer,
     outcomes: &mut [u64; Outcome::ALL.len()],
 ) -> Result<(), SinkError> {
     for Resolved { origin, disposition, tick, is_part } in effects.resolved.drain(..) {
-        let Some(position) = positions.get_mut(&origin.partition) else { continue };
+        let Some(partition) = partitions.get_mut(&origin.partition) else { continue };
         // A record of several events has had its outcome.
         if !is_part {
-            position.accounts.resolve(disposition.outcome);
+            partition.accounts.resolve(disposition.outcome);
             outcomes[disposition.outcome as usize] += 1;
         }
-        if disposition.outcome.is_dead_letter() {
+        if disposition.outcome.is_dead_letter() && partition.is_live() {
             let mut value = Vec::new();
             encode_tick(&tick, &mut value);
             let key = tick.symbol.as_bytes();

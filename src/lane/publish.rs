@@ -1,35 +1,23 @@
-//! What the lane shows the rest of the process: readiness, a view, the last alerts, answers to questions.
+//! What the lanes show the rest of the process: readiness, a view, the last alerts, answers to questions.
 //!
 //! The lane never waits for a reader: views replace each other, alerts go to whoever listens.
 
-use super::view::{state_json, symbol_json};
-use super::{Lane, LaneError};
-use crate::clock;
-use crate::codec::encode_heartbeat;
-use crate::domain::{Alert, Phase};
-use crate::engine::{Engine, Params};
-use crate::market::Located;
+use super::view::{LaneView, state_json};
+use crate::domain::Alert;
+use crate::engine::Params;
 use crate::sources::ClientHealth;
 use crate::telemetry::Metrics;
 use serde_json::Value;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::Receiver;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{broadcast, oneshot, watch};
-use tracing::{info, warn};
 
 /// Alerts kept for readers.
 const ALERTS_KEPT: usize = 200;
-/// Spacing of views.
-const VIEW_INTERVAL: Duration = Duration::from_millis(400);
-/// A partition without records for so long, while others move, is said to hold the groups back.
-const SILENCE: Duration = Duration::from_mins(1);
-/// Questions answered between two batches.
-const QUERIES_MAX: usize = 64;
-/// Symbols with metrics of their own.
-const SYMBOLS_SHOWN: usize = 20;
+/// Least time over which a rate is taken.
+const RATE_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Ready, or why not.
 pub type ReadyState = Result<(), String>;
@@ -50,34 +38,75 @@ pub struct Published {
     pub view: Arc<str>,
 }
 
-/// What a lane and the rest of the process share.
+/// What a lane last said of itself.
+#[derive(Clone)]
+struct LaneSlot {
+    ready: ReadyState,
+    view: LaneView,
+}
+
+impl Default for LaneSlot {
+    fn default() -> Self {
+        Self { ready: Err("starting".into()), view: LaneView::default() }
+    }
+}
+
+/// Records per second, smoothed over the last views.
+#[derive(Default)]
+struct Rate {
+    taken: u64,
+    at: Option<Instant>,
+    smoothed: f64,
+}
+
+impl Rate {
+    fn at(&mut self, taken: u64, now: Instant) -> f64 {
+        let since = self.at.map(|at| now.saturating_duration_since(at));
+        if since.is_some_and(|since| since < RATE_INTERVAL) {
+            return self.smoothed;
+        }
+        if let Some(since) = since {
+            let fresh = taken.saturating_sub(self.taken) as f64 / since.as_secs_f64();
+            self.smoothed = 0.7 * self.smoothed + 0.3 * fresh;
+        }
+        (self.taken, self.at) = (taken, Some(now));
+        self.smoothed
+    }
+}
+
+/// What the lanes and the rest of the process share.
 pub struct Shared {
     /// The metrics.
     pub metrics: Arc<Metrics>,
     /// How the brokers are doing.
     pub health: Arc<ClientHealth>,
+    /// What each lane last said of itself.
+    lanes: Mutex<Vec<LaneSlot>>,
     ready: watch::Sender<ReadyState>,
     view: watch::Sender<Published>,
     alerts: Mutex<VecDeque<Arc<str>>>,
     live: broadcast::Sender<Arc<str>>,
     stopping: AtomicBool,
     unclean: AtomicBool,
+    rate: Mutex<Rate>,
     /// Rules loaded since the start, for a lane that starts over.
     reloaded: Mutex<Option<Params>>,
 }
 
 impl Shared {
-    /// Nothing published yet, not ready.
-    pub fn new(metrics: Arc<Metrics>) -> Self {
+    /// Nothing published yet, not ready; so many lanes will publish.
+    pub fn new(metrics: Arc<Metrics>, lanes: usize) -> Self {
         Self {
             metrics,
             health: Arc::default(),
+            lanes: Mutex::new(vec![LaneSlot::default(); lanes]),
             ready: watch::Sender::new(Err("starting".into())),
             view: watch::Sender::new(Published { view: "null".into() }),
             alerts: Mutex::default(),
             live: broadcast::Sender::new(1_024),
             stopping: AtomicBool::new(false),
             unclean: AtomicBool::new(false),
+            rate: Mutex::default(),
             reloaded: Mutex::default(),
         }
     }
@@ -90,12 +119,47 @@ impl Shared {
         self.ready.borrow().clone()
     }
 
-    pub(super) fn set_ready(&self, state: ReadyState) {
+    /// Notes whether a lane is ready: true when that is news. The service is ready when all of its lanes are.
+    pub(super) fn set_ready(&self, lane: usize, state: ReadyState) -> bool {
+        let mut lanes = self.lanes();
+        let Some(slot) = lanes.get_mut(lane) else { return false };
+        let is_news = slot.ready != state;
+        slot.ready = state;
+        self.merge_ready(&lanes);
+        is_news
+    }
+
+    fn lanes(&self) -> MutexGuard<'_, Vec<LaneSlot>> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn merge_ready(&self, lanes: &[LaneSlot]) {
+        let mut reasons: Vec<&str> = lanes.iter().filter_map(|l| l.ready.as_ref().err().map(String::as_str)).collect();
+        reasons.dedup();
+        let ready = if reasons.is_empty() { Ok(()) } else { Err(reasons.join("; ")) };
         self.ready.send_if_modified(|known| {
-            let changed = *known != state;
-            *known = state;
+            let changed = *known != ready;
+            *known = ready;
             changed
         });
+    }
+
+    /// Takes what a lane shows, and shows all lanes together.
+    pub(super) fn show(&self, lane: usize, ready: ReadyState, view: LaneView, now: Instant) {
+        let mut lanes = self.lanes();
+        let Some(slot) = lanes.get_mut(lane) else { return };
+        slot.ready = ready;
+        slot.view = view;
+        self.merge_ready(&lanes);
+        let mut all = LaneView::default();
+        for slot in lanes.iter() {
+            all.add(slot.view.clone());
+        }
+        drop(lanes);
+        gauges(&self.metrics, &all);
+        let rate = self.rate.lock().unwrap_or_else(PoisonError::into_inner).at(self.metrics.taken(), now);
+        let text = state_json(&all, &self.metrics, &self.ready(), rate).to_string();
+        self.view.send_replace(Published { view: text.into() });
     }
 
     /// Views as they come.
@@ -160,143 +224,42 @@ impl Shared {
     }
 }
 
-impl Lane<'_> {
-    /// Whether results can be relied on, or why not.
-    fn readiness(&self) -> ReadyState {
-        if !self.shared.health.is_up() {
-            let trouble = self.shared.health.trouble().unwrap_or_else(|| "connecting".into());
-            return Err(format!("no broker reachable at {}: {trouble}", self.config.kafka.brokers));
-        }
-        if let Some(trouble) = self.shared.health.trouble() {
-            return Err(trouble);
-        }
-        if self.positions.is_empty() {
-            return Err("waiting for partitions to be assigned".into());
-        }
-        Ok(())
-    }
-
-    /// Answers questions; every so often refreshes readiness, view and gauges.
-    pub(super) fn publish(&mut self, queries: &Receiver<Query>) {
-        for query in queries.try_iter().take(QUERIES_MAX) {
-            match query {
-                Query::Symbol(symbol, reply) => {
-                    let _ = reply.send(self.engine.symbol(&symbol).map(|s| symbol_json(&s)));
-                }
-                Query::Reload(params) => {
-                    fixed_gauges(&self.shared.metrics, &params);
-                    self.engine.reload(*params);
-                    info!("rules reloaded");
-                }
-            }
-        }
-        let now = clock::monotonic();
-        let since = self.last_publish.map(|at| now - at);
-        if since.is_some_and(|s| s < VIEW_INTERVAL) {
-            return;
-        }
-        self.last_publish = Some(now);
-        let ready = self.readiness();
-        self.shared.set_ready(ready.clone());
-        self.gauges();
-        self.warn_of_silence(now);
-        let metrics = &self.shared.metrics;
-        let view = state_json(&self.engine, metrics, &ready, since, &mut self.view_memory);
-        let view = Published { view: view.to_string().into() };
-        self.shared.view.send_replace(view);
-    }
-
-    fn gauges(&self) {
-        let m = &self.shared.metrics;
-        let engine = &self.engine;
-        m.in_flight.set(i64::try_from(self.deliverer.sink.in_flight()).unwrap_or(i64::MAX));
-        m.symbols.set(i64::try_from(engine.symbols_len()).unwrap_or(i64::MAX));
-        if let Some(at) = engine.event_time() {
-            m.event_time.set(at.0 as f64 / 1e9);
-            let located = engine.params().calendar.as_deref().map(|c| c.locate(at));
-            let is_open = matches!(located, Some(Located::Known(k)) if k.phase == Phase::Regular);
-            m.session_open.set(i64::from(is_open));
-        }
-        let topic = &self.config.kafka.topics.market;
-        let now = clock::now();
-        for (partition, end) in self.source.ends() {
-            let Some(position) = self.positions.get(&partition) else { continue };
-            let label = partition.to_string();
-            let lag = end - position.next.unwrap_or(end).min(end);
-            m.lag_messages.with_label_values(&[topic, &label]).set(lag);
-            let age = position.timestamp.map_or(0.0, |t| now.since(t).max(0) as f64 / 1e9);
-            m.lag_seconds.with_label_values(&[topic, &label]).set(if lag > 0 { age } else { 0.0 });
-        }
-        let input = engine.input_health();
-        m.stale.set(i64::try_from(input.stale).unwrap_or(i64::MAX));
-        m.halted.set(i64::try_from(input.halted).unwrap_or(i64::MAX));
-        for (feed, at) in engine.feed_times() {
-            m.feed_time.with_label_values(&[&feed]).set(at.0 as f64 / 1e9);
-        }
-        m.symbol_z.reset();
-        m.symbol_sigma.reset();
-        m.symbol_tier.reset();
-        for s in engine.most_stressed(SYMBOLS_SHOWN) {
-            let label = [s.symbol.as_str()];
-            m.symbol_z.with_label_values(&label).set(s.z.unwrap_or(f64::NAN));
-            m.symbol_sigma.with_label_values(&label).set(s.sigma_daily.unwrap_or(f64::NAN));
-            m.symbol_tier.with_label_values(&label).set(s.tier);
-        }
-        for group in engine.groups() {
-            m.cluster_level.with_label_values(&[&group.name]).set(f64::from(group.level_number));
-        }
-        if let Some((_, breadth)) = engine.breadth().last_key_value() {
-            let valid = f64::from(breadth.valid.max(1));
-            m.breadth.with_label_values(&["all", "up"]).set(f64::from(breadth.up) / valid);
-            m.breadth.with_label_values(&["all", "down"]).set(f64::from(breadth.down) / valid);
-        }
-    }
-
-    /// Groups wait for the slowest partition; one that never speaks holds them for ever. Say so once.
-    fn warn_of_silence(&mut self, _now: Instant) {
-        if self.silence_warned || engine_is_quiet(&self.engine) {
-            return;
-        }
-        let before = clock::now().plus(-i64::try_from(SILENCE.as_nanos()).unwrap_or(i64::MAX));
-        if self.started_at > before {
-            return;
-        }
-        let silent = self.engine.silent_partitions(&self.assigned(), before);
-        if !silent.is_empty() && silent.len() < self.positions.len() {
-            self.silence_warned = true;
-            warn!(
-                ?silent,
-                "partitions without records for a minute: group results wait for them; producers should send a heartbeat to every partition"
-            );
-        }
-    }
-
-    /// Sends a heartbeat when one is due: silence is never calm.
-    pub(super) fn heartbeat(&mut self) -> Result<(), LaneError> {
-        let Some(interval) = self.config.heartbeat else { return Ok(()) };
-        let now = clock::monotonic();
-        let is_due = self.last_heartbeat.is_none_or(|at| now - at >= interval);
-        if !is_due || self.positions.is_empty() || self.is_paused || !self.shared.health.is_up() {
-            return Ok(());
-        }
-        self.last_heartbeat = Some(now);
-        let inputs: Vec<_> =
-            self.positions.iter().map(|(p, at)| (*p, at.next.unwrap_or(0), self.engine.partition_time(*p))).collect();
-        let mut bytes = Vec::new();
-        encode_heartbeat(&self.instance, clock::now(), &self.config.kafka.topics.market, &inputs, &mut bytes);
-        self.deliverer.heartbeat(&bytes)?;
-        Ok(())
-    }
-}
-
-fn engine_is_quiet(engine: &Engine) -> bool {
-    engine.groups().is_empty() || engine.event_time().is_none()
-}
-
 /// Fixed facts shown as gauges once.
 pub(super) fn fixed_gauges(metrics: &Metrics, params: &Params) {
     metrics.threshold.reset();
     for tier in &params.rules.tiers {
         metrics.threshold.with_label_values(&[crate::domain::RULE_SYMBOL, &tier.to_string()]).set(*tier);
+    }
+}
+
+/// What all lanes show, as gauges.
+fn gauges(m: &Metrics, all: &LaneView) {
+    m.in_flight.set(i64::try_from(all.in_flight).unwrap_or(i64::MAX));
+    m.symbols.set(i64::try_from(all.symbols).unwrap_or(i64::MAX));
+    if let Some(at) = all.event_time {
+        m.event_time.set(at.0 as f64 / 1e9);
+        m.session_open.set(i64::from(all.is_open));
+    }
+    m.stale.set(i64::try_from(all.input.stale).unwrap_or(i64::MAX));
+    m.halted.set(i64::try_from(all.input.halted).unwrap_or(i64::MAX));
+    for (feed, at) in &all.feeds {
+        m.feed_time.with_label_values(&[feed]).set(at.0 as f64 / 1e9);
+    }
+    m.symbol_z.reset();
+    m.symbol_sigma.reset();
+    m.symbol_tier.reset();
+    for s in &all.stressed {
+        let label = [s.symbol.as_str()];
+        m.symbol_z.with_label_values(&label).set(s.z.unwrap_or(f64::NAN));
+        m.symbol_sigma.with_label_values(&label).set(s.sigma_daily.unwrap_or(f64::NAN));
+        m.symbol_tier.with_label_values(&label).set(s.tier);
+    }
+    for group in &all.clusters {
+        m.cluster_level.with_label_values(&[&group.name]).set(f64::from(group.level_number));
+    }
+    if let Some((_, breadth)) = all.breadth {
+        let valid = f64::from(breadth.valid.max(1));
+        m.breadth.with_label_values(&["all", "up"]).set(f64::from(breadth.up) / valid);
+        m.breadth.with_label_values(&["all", "down"]).set(f64::from(breadth.down) / valid);
     }
 }

@@ -1,17 +1,14 @@
-//! Starts the lane, and starts it over after an error: from the last snapshot, after a bounded, jittered wait.
+//! Starts a lane, and starts it over after an error: from the last snapshot, after a bounded, jittered wait.
 
-use super::deliver::Deliverer;
 use super::publish::{Query, Shared, fixed_gauges};
-use super::snapshots::Snapshots;
-use super::{Commits, Lane, LaneError};
+use super::snapshots::FileStore;
+use super::{Lane, LaneError, LaneParts};
 use crate::app::load_history;
-use crate::clock;
-use crate::config::Config;
-use crate::domain::Accounts;
-use crate::engine::{Effects, Engine};
-use crate::sinks::KafkaSink;
-use crate::sources::{KafkaSource, ReferenceReader};
-use std::collections::BTreeMap;
+use crate::clock::{self, Clock};
+use crate::config::{Config, DeliveryMode};
+use crate::engine::Engine;
+use crate::sinks::{KafkaSink, Sink, TransactionalSink};
+use crate::sources::{KafkaSource, ReferenceLog, ReferenceReader};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
@@ -25,8 +22,10 @@ const STEADY: Duration = Duration::from_mins(1);
 
 /// What a lane is given.
 pub struct LaneOptions {
+    /// Its number in the process, from 0.
+    pub number: usize,
     /// Configuration.
-    pub config: Config,
+    pub config: Arc<Config>,
     /// What it shares with the process.
     pub shared: Arc<Shared>,
     /// Questions from the API.
@@ -37,18 +36,18 @@ pub struct LaneOptions {
 
 /// Runs a lane until it is asked to stop; errors start it over.
 pub fn run_lane(options: &LaneOptions) {
-    let LaneOptions { config, shared, queries, instance } = options;
+    let LaneOptions { number, config, shared, .. } = options;
     fixed_gauges(&shared.metrics, &config.params);
     let mut backoff = BACKOFF_MIN;
     while !shared.is_stopping() {
         let started = clock::monotonic();
         // A broken invariant ends the attempt, not the service: it would go on looking ready without a lane.
-        let lived = catch_unwind(AssertUnwindSafe(|| live_once(config, shared, queries, instance)));
+        let lived = catch_unwind(AssertUnwindSafe(|| live_once(options)));
         match lived.unwrap_or(Err(LaneError::Panic)) {
             Ok(()) => return,
             Err(failure) => {
-                error!(%failure, "the lane starts over from its last snapshot");
-                shared.set_ready(Err(failure.to_string()));
+                error!(lane = number, %failure, "the lane starts over from its last snapshot");
+                shared.set_ready(*number, Err(failure.to_string()));
                 shared.metrics.lane_restarts.inc();
                 if shared.is_stopping() {
                     shared.stopped_uncleanly();
@@ -63,15 +62,10 @@ pub fn run_lane(options: &LaneOptions) {
     }
 }
 
-fn live_once(
-    config: &Config,
-    shared: &Arc<Shared>,
-    queries: &Receiver<Query>,
-    instance: &str,
-) -> Result<(), LaneError> {
+fn live_once(options: &LaneOptions) -> Result<(), LaneError> {
+    let LaneOptions { number, config, shared, queries, instance } = options;
     let kafka = &config.kafka;
-    let snapshots =
-        Snapshots::open(&config.state_dir, &kafka.topics.market, &kafka.group).map_err(LaneError::Snapshot)?;
+    let store = FileStore::open(&config.state_dir).map_err(LaneError::Snapshot)?;
     let mut engine = Engine::new(config.params.clone());
     if let Some(params) = shared.reloaded() {
         engine.reload(params);
@@ -80,36 +74,33 @@ fn live_once(
         // The files were there when the service started; without them the reference prices are not.
         return Err(LaneError::History(failure));
     }
-    if let Some(groups) = snapshots.groups() {
-        engine.restore_groups(groups.image);
-    }
-    shared.metrics.recount(&Accounts::default());
-    let reference = kafka.topics.reference.as_deref().map(|topic| ReferenceReader::new(kafka, topic)).transpose()?;
-    let sink = KafkaSink::new(kafka, Arc::default(), shared.metrics.clone())?;
-    let source = KafkaSource::new(kafka, instance, shared.health.clone())?;
-    let mut lane = Lane {
-        config,
-        shared,
+    let reference = match kafka.topics.reference.as_deref() {
+        Some(topic) => Some(Box::new(ReferenceReader::new(kafka, topic)?) as Box<dyn ReferenceLog>),
+        None => None,
+    };
+    // Names this lane to the group and to the transaction coordinator, across restarts.
+    let name = format!("{instance}-{number}");
+    let (health, metrics) = (Arc::default(), shared.metrics.clone());
+    let sink: Box<dyn Sink> = match config.delivery {
+        DeliveryMode::AtLeastOnce => Box::new(KafkaSink::new(kafka, health, metrics)?),
+        DeliveryMode::ExactlyOnce => Box::new(TransactionalSink::new(kafka, &name, health, metrics)?),
+    };
+    let source = KafkaSource::new(kafka, &name, shared.health.clone())?;
+    let mut lane = Lane::new(LaneParts {
+        number: *number,
+        instance: instance.clone(),
+        config: config.clone(),
+        shared: shared.clone(),
+        clock: Clock::System,
         engine,
         source: Box::new(source),
         reference,
-        deliverer: Deliverer::new(Box::new(sink), shared.clone(), config),
-        positions: BTreeMap::new(),
-        snapshots,
-        commits: Commits::default(),
-        effects: Effects::default(),
-        is_paused: false,
-        sampled: 0,
-        last_publish: None,
-        last_heartbeat: None,
-        silence_warned: false,
-        started_at: clock::now(),
-        view_memory: super::view::ViewMemory::default(),
-        instance: instance.to_owned(),
-    };
+        sink,
+        store: Arc::new(store),
+        writes_aside: true,
+    })?;
     let ended = lane.run(queries);
-    let Lane { source, .. } = lane;
-    source.close();
+    lane.close();
     ended
 }
 

@@ -1,78 +1,159 @@
-//! The lane's state as JSON, for the API and the board.
+//! What the lanes show, together, and as JSON for the API and the board.
 
 use super::ReadyState;
 use crate::cluster::GroupView;
 use crate::codec::{breadth_json, ruler_json, window_json};
-use crate::domain::{Direction, Outcome, Reading};
-use crate::engine::{Engine, SymbolView};
+use crate::domain::{Direction, Outcome, Phase, Reading, SessionDate, UnixNanos};
+use crate::engine::{Breadth, Engine, InputHealth, SurvivalScore, SymbolView};
 use crate::market::Located;
 use crate::telemetry::Metrics;
 use serde_json::{Map, Value, json};
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-/// Symbols listed in a view.
-const LISTED: usize = 20;
-
-/// What the next view needs of the one before.
-#[derive(Default, Debug)]
-pub(super) struct ViewMemory {
-    taken: u64,
-    rate: f64,
-}
+/// Symbols listed in a view, and with metrics of their own.
+pub(super) const LISTED: usize = 20;
 
 /// A number, or null.
 fn number(reading: Reading) -> Value {
     reading.map_or(Value::Null, Value::from)
 }
 
-/// The service as it stands.
-pub(super) fn state_json(
-    engine: &Engine,
-    metrics: &Metrics,
-    ready: &ReadyState,
-    since: Option<Duration>,
-    memory: &mut ViewMemory,
-) -> Value {
-    let taken = metrics.taken();
-    if let Some(since) = since {
-        let fresh = taken.saturating_sub(memory.taken) as f64 / since.as_secs_f64().max(1e-3);
-        memory.rate = 0.7 * memory.rate + 0.3 * fresh;
+/// What one lane has to show.
+#[derive(Clone, Debug, Default)]
+pub(super) struct LaneView {
+    pub(super) event_time: Option<UnixNanos>,
+    pub(super) session: Option<String>,
+    pub(super) phase: Option<&'static str>,
+    pub(super) is_open: bool,
+    pub(super) symbols: usize,
+    pub(super) flags: Vec<String>,
+    pub(super) breadth: Option<(SessionDate, Breadth)>,
+    pub(super) survival: Option<(SessionDate, SurvivalScore)>,
+    pub(super) input: InputHealth,
+    pub(super) in_flight: usize,
+    /// The most stressed symbols, largest first.
+    pub(super) stressed: Vec<SymbolView>,
+    pub(super) clusters: Vec<GroupView>,
+    pub(super) feeds: BTreeMap<Arc<str>, UnixNanos>,
+    /// Each partition: where it stands and how.
+    pub(super) partitions: Vec<Value>,
+}
+
+impl LaneView {
+    /// One lane as it stands; `partitions` are the lane's to say.
+    pub(super) fn of(engine: &Engine, listed: usize, in_flight: usize, partitions: Vec<Value>) -> Self {
+        let event_time = engine.event_time();
+        let moment = event_time.and_then(|at| match engine.params().calendar.as_deref()?.locate(at) {
+            Located::Known(moment) => Some(moment),
+            Located::Unknown { .. } => None,
+        });
+        Self {
+            event_time,
+            session: moment.map(|m| m.session.date.to_string()),
+            phase: moment.map(|m| m.phase.name()),
+            is_open: moment.is_some_and(|m| m.phase == Phase::Regular),
+            symbols: engine.symbols_len(),
+            flags: engine.params().feeds.values().filter_map(|f| f.flag.as_deref().map(str::to_owned)).collect(),
+            breadth: engine.breadth().last_key_value().map(|(s, b)| (*s, *b)),
+            survival: engine.survival().last_key_value().map(|(s, b)| (*s, *b)),
+            input: engine.input_health(),
+            in_flight,
+            stressed: engine.most_stressed(listed),
+            clusters: engine.groups(),
+            feeds: engine.feed_times(),
+            partitions,
+        }
     }
-    memory.taken = taken;
-    let event_time = engine.event_time();
-    let moment = event_time.and_then(|at| match engine.params().calendar.as_deref()?.locate(at) {
-        Located::Known(moment) => Some(moment),
-        Located::Unknown { .. } => None,
-    });
+
+    /// Adds another lane's.
+    pub(super) fn add(&mut self, other: Self) {
+        if other.event_time > self.event_time {
+            self.event_time = other.event_time;
+            self.session = other.session;
+            self.phase = other.phase;
+            self.is_open = other.is_open;
+        }
+        self.symbols = self.symbols.max(other.symbols);
+        for flag in other.flags {
+            if !self.flags.contains(&flag) {
+                self.flags.push(flag);
+            }
+        }
+        self.breadth = match (self.breadth, other.breadth) {
+            (Some((a, x)), Some((b, y))) if a == b => Some((a, x.plus(y))),
+            (a, b) => a.max_by_key(b),
+        };
+        self.survival = match (self.survival, other.survival) {
+            (Some((a, x)), Some((b, y))) if a == b => Some((a, x.plus(y))),
+            (a, b) => a.max_by_key(b),
+        };
+        self.input.stale += other.input.stale;
+        self.input.halted += other.input.halted;
+        self.in_flight += other.in_flight;
+        self.stressed.extend(other.stressed);
+        self.stressed.sort_by(|a, b| size(b).total_cmp(&size(a)));
+        self.stressed.truncate(LISTED);
+        if self.clusters.is_empty() {
+            self.clusters = other.clusters;
+        }
+        for (feed, at) in other.feeds {
+            let newest = self.feeds.entry(feed).or_insert(at);
+            *newest = at.max(*newest);
+        }
+        self.partitions.extend(other.partitions);
+    }
+}
+
+fn size(symbol: &SymbolView) -> f64 {
+    symbol.z.map_or(0.0, f64::abs)
+}
+
+trait Later<T> {
+    fn max_by_key(self, other: Self) -> Self;
+}
+
+impl<T> Later<T> for Option<(SessionDate, T)> {
+    fn max_by_key(self, other: Self) -> Self {
+        match (&self, &other) {
+            (Some((a, _)), Some((b, _))) if b > a => other,
+            (None, _) => other,
+            _ => self,
+        }
+    }
+}
+
+/// The service as it stands.
+pub(super) fn state_json(view: &LaneView, metrics: &Metrics, ready: &ReadyState, rate: f64) -> Value {
     let outcomes: Map<String, Value> =
         Outcome::ALL.iter().zip(metrics.outcomes()).map(|(o, n)| (o.name().to_owned(), n.into())).collect();
-    let breadth = engine.breadth().last_key_value().map(|(session, b)| {
-        let mut breadth = breadth_json(b);
+    let breadth = view.breadth.map(|(session, b)| {
+        let mut breadth = breadth_json(&b);
         breadth["session"] = session.to_string().into();
         breadth
     });
-    let survival = engine.survival().last_key_value().map(|(session, s)| {
+    let survival = view.survival.map(|(session, s)| {
         json!({"session": session.to_string(), "forecasts": s.forecasts, "confirmed": s.confirmed, "brier": s.brier(), "base_brier": s.base_brier()})
     });
     let latency = metrics.event_to_alert_hdr.quantile(0.5).zip(metrics.event_to_alert_hdr.quantile(0.99));
-    let flags: Vec<&str> = engine.params().feeds.values().filter_map(|f| f.flag.as_deref()).collect();
     json!({
-        "event_time": event_time.map(|t| t.to_string()),
-        "session": moment.map(|m| m.session.date.to_string()),
-        "phase": moment.map(|m| m.phase.name()),
+        "event_time": view.event_time.map(|t| t.to_string()),
+        "session": view.session,
+        "phase": view.phase,
         "ready": ready.is_ok(),
         "reason": ready.as_ref().err(),
         "version": env!("CARGO_PKG_VERSION"),
-        "records_in": taken,
+        "records_in": metrics.taken(),
         "outcomes": outcomes,
-        "records_per_second": memory.rate,
-        "symbols": engine.symbols_len(),
-        "flags": flags,
+        "records_per_second": rate,
+        "symbols": view.symbols,
+        "flags": view.flags,
         "breadth": breadth,
         "survival": survival,
         "latency_ms": latency.map(|(p50, p99)| json!({"p50": p50 * 1e3, "p99": p99 * 1e3})),
-        "stressed": engine.most_stressed(LISTED).iter().map(stressed_json).collect::<Vec<_>>(),
-        "clusters": engine.groups().iter().map(group_json).collect::<Vec<_>>(),
+        "stressed": view.stressed.iter().map(stressed_json).collect::<Vec<_>>(),
+        "clusters": view.clusters.iter().map(group_json).collect::<Vec<_>>(),
+        "partitions": view.partitions,
     })
 }
 

@@ -2,9 +2,10 @@
 
 mod kafka;
 
-pub use kafka::KafkaSink;
+pub use kafka::{KafkaSink, TransactionalSink};
 
 use crate::domain::UnixNanos;
+use crate::sources::Member;
 use std::fmt;
 use std::time::Duration;
 
@@ -48,11 +49,30 @@ impl fmt::Display for SinkError {
 
 impl std::error::Error for SinkError {}
 
+/// What became of a call to [`Sink::seal`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sealed {
+    /// Records and offsets are committed as one.
+    Committed,
+    /// [`Sink::is_settled`] will say when the records are there; the offsets are still to be committed.
+    Open,
+}
+
 /// A place to deliver to, that acknowledges.
 ///
-/// Records are grouped in epochs: [`Sink::next_epoch`] closes one, and [`Sink::is_settled`] says when every
-/// record up to there is acknowledged. At most one closed epoch is outstanding.
+/// Two kinds stand behind this trait. One delivers each record at once and acknowledges it: what was sent is
+/// grouped in epochs, at most one closed epoch is outstanding, and offsets follow. The other holds what was
+/// sent back from readers until it is committed together with the offsets.
 pub trait Sink {
+    /// Makes ready to deliver, for at most so long; false while there is no answer. Nothing may be sent before.
+    ///
+    /// # Errors
+    /// When it cannot be had.
+    fn begin(&mut self, wait: Duration) -> Result<bool, SinkError>;
+
+    /// Whether records and offsets are committed as one.
+    fn is_transactional(&self) -> bool;
+
     /// Hands a record over; returns before it is acknowledged.
     ///
     /// # Errors
@@ -62,10 +82,14 @@ pub trait Sink {
     /// Records handed over and not acknowledged yet.
     fn in_flight(&self) -> usize;
 
-    /// Closes the epoch: what was sent so far belongs to it.
-    fn next_epoch(&mut self);
+    /// Closes what was sent so far, which is all that follows from the records before `offsets`. The
+    /// transactional kind commits both, and is done when it returns.
+    ///
+    /// # Errors
+    /// When it failed: of the transactional kind neither is then committed, or both are.
+    fn seal(&mut self, offsets: &[(i32, i64)], member: Option<&Member>) -> Result<Sealed, SinkError>;
 
-    /// Whether every record of the closed epoch is acknowledged.
+    /// Whether every record of what was sealed is acknowledged.
     ///
     /// # Errors
     /// When one was refused for good.

@@ -11,6 +11,7 @@ pub use kafka::{
 };
 
 use crate::domain::UnixNanos;
+use std::any::Any;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -43,6 +44,24 @@ pub enum Ownership {
         lost: bool,
     },
 }
+
+/// Where a partition's log and the group stand.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Standing {
+    /// Which partition.
+    pub partition: i32,
+    /// First offset that is kept.
+    pub low: i64,
+    /// Offset of the next record to be written.
+    pub high: i64,
+    /// The group's next offset.
+    pub committed: Option<i64>,
+    /// Where a group without one begins.
+    pub begins: i64,
+}
+
+/// Proof of membership in a generation of the group; what it holds is between a source and its sink.
+pub struct Member(pub Box<dyn Any>);
 
 /// The source cannot go on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,11 +101,23 @@ pub trait Source {
     /// The next change of ownership, in order.
     fn ownership(&mut self) -> Option<Ownership>;
 
-    /// Begins reading assigned partitions: at an offset, or where the group stands for `None`.
+    /// Asks where partitions stand, for at most so long; `None` while there is no answer.
     ///
     /// # Errors
     /// When the log refuses.
-    fn start(&mut self, partitions: &[(i32, Option<i64>)]) -> Result<(), SourceError>;
+    fn standing(&mut self, partitions: &[i32], wait: Duration) -> Result<Option<Vec<Standing>>, SourceError>;
+
+    /// Begins reading assigned partitions at offsets.
+    ///
+    /// # Errors
+    /// When the log refuses.
+    fn start(&mut self, partitions: &[(i32, i64)]) -> Result<(), SourceError>;
+
+    /// Goes on reading partitions at other offsets.
+    ///
+    /// # Errors
+    /// When the log refuses.
+    fn seek(&mut self, partitions: &[(i32, i64)]) -> Result<(), SourceError>;
 
     /// Gives partitions up.
     ///
@@ -106,9 +137,36 @@ pub trait Source {
     /// When the log refuses, or does not answer in time.
     fn commit(&mut self, offsets: &[(i32, i64)], wait: Option<Duration>) -> Result<(), SourceError>;
 
+    /// The newest offset of a partition that the group is known to have kept since it was assigned.
+    fn confirmed(&self, partition: i32) -> Option<i64>;
+
+    /// Proof of membership, fresh for each use: for a sink that commits offsets with its records.
+    fn member(&self) -> Option<Member>;
+
+    /// Partitions of which everything there was has been handed out, since last asked.
+    fn at_end(&mut self) -> Vec<i32>;
+
     /// Ends of the partitions, as far as known.
     fn ends(&self) -> Vec<(i32, i64)>;
 
     /// Leaves the group and ends.
     fn close(self: Box<Self>);
+}
+
+/// A record of the reference log: partition, offset, value.
+pub type TakeReference<'a> = &'a mut dyn FnMut(i32, i64, Option<&[u8]>);
+
+/// The reference log: read whole before the first market record, then followed.
+pub trait ReferenceLog {
+    /// Hands records to `take`, at most `max`; waits at most `wait` for the first. Returns how many.
+    ///
+    /// # Errors
+    /// When it cannot go on.
+    fn poll(&mut self, max: usize, wait: Duration, take: TakeReference<'_>) -> Result<usize, SourceError>;
+
+    /// Whether everything that stood there at the start has been read.
+    fn is_whole(&self) -> bool;
+
+    /// What keeps it from being read, if something does.
+    fn trouble(&self) -> Option<String>;
 }

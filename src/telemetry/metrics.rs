@@ -7,7 +7,7 @@ use prometheus::{
     Registry, TextEncoder,
 };
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Every metric, registered once.
@@ -77,12 +77,14 @@ pub struct Metrics {
     pub symbols: IntGauge,
     /// Snapshots by result.
     pub snapshots: IntCounterVec,
+    /// Partitions assigned, by what their state came from.
+    pub restores: IntCounterVec,
     /// Restarts of the lane after an error.
     pub lane_restarts: IntCounter,
     /// Records taken, for readers inside the process.
     taken: AtomicU64,
-    /// Held while the record counters change and while they are read: their sums agree in every exposition.
-    accounts: Mutex<()>,
+    /// By lane. Held while the record counters change and while they are read: their sums agree in every exposition.
+    accounts: Mutex<Vec<Accounts>>,
 }
 
 /// Bounds of the latency histograms in seconds.
@@ -211,9 +213,14 @@ impl Metrics {
             )?,
             symbols: r.gauge("fragility_symbols", "Symbols known.")?,
             snapshots: r.counters("fragility_snapshots_total", "Snapshots by result.", &["result"])?,
+            restores: r.counters(
+                "fragility_restores_total",
+                "Partitions assigned, by what their state came from.",
+                &["from"],
+            )?,
             lane_restarts: r.counter("fragility_lane_restarts_total", "Restarts of the lane after an error.")?,
             taken: AtomicU64::new(0),
-            accounts: Mutex::new(()),
+            accounts: Mutex::default(),
             registry,
         };
         for outcome in Outcome::ALL {
@@ -229,11 +236,26 @@ impl Metrics {
         Ok(metrics)
     }
 
-    /// Counts a batch: records taken, outcomes that became known, and how many wait now.
-    pub fn count(&self, taken: u64, outcomes: &[u64; Outcome::ALL.len()], quarantined: u64) {
-        let _accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Counts a batch of a lane: records taken, outcomes that became known, and how many wait now.
+    pub fn count(&self, lane: usize, taken: u64, outcomes: &[u64; Outcome::ALL.len()], quarantined: u64) {
+        let mut lanes = self.lanes(lane);
+        lanes[lane].outcomes.iter_mut().zip(outcomes).for_each(|(sum, n)| *sum += n);
+        lanes[lane].quarantined = quarantined;
         self.add(taken, outcomes);
-        self.quarantined.set(i64::try_from(quarantined).unwrap_or(i64::MAX));
+        self.show_quarantined(&lanes);
+    }
+
+    fn lanes(&self, lane: usize) -> MutexGuard<'_, Vec<Accounts>> {
+        let mut lanes = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        if lanes.len() <= lane {
+            lanes.resize(lane + 1, Accounts::default());
+        }
+        lanes
+    }
+
+    fn show_quarantined(&self, lanes: &[Accounts]) {
+        let waiting: u64 = lanes.iter().map(|l| l.quarantined).sum();
+        self.quarantined.set(i64::try_from(waiting).unwrap_or(i64::MAX));
     }
 
     fn add(&self, taken: u64, outcomes: &[u64; Outcome::ALL.len()]) {
@@ -249,16 +271,28 @@ impl Metrics {
         self.taken.load(Ordering::Relaxed)
     }
 
-    /// Sets the counts of records: partitions came or went. Readers see a reset, as after a restart.
-    pub fn recount(&self, accounts: &Accounts) {
-        let _accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Sets the counts of a lane's records: partitions came or went. Readers see a reset, as after a restart.
+    pub fn recount(&self, lane: usize, accounts: &Accounts) {
+        let mut lanes = self.lanes(lane);
+        lanes[lane] = *accounts;
+        let mut total = Accounts::default();
+        lanes.iter().for_each(|l| total.add(l));
         for counter in &self.records {
             counter.reset();
         }
         self.records_in.reset();
         self.taken.store(0, Ordering::Relaxed);
-        self.add(accounts.records_in(), &accounts.outcomes);
-        self.quarantined.set(i64::try_from(accounts.quarantined).unwrap_or(i64::MAX));
+        self.add(total.records_in(), &total.outcomes);
+        self.show_quarantined(&lanes);
+    }
+
+    /// A partition is someone else's now: what was shown of it says nothing any more.
+    pub fn forget_partition(&self, topic: &str, partition: i32) {
+        let label = partition.to_string();
+        // A label that was never set is no failure.
+        let _ = self.lag_messages.remove_label_values(&[topic, &label]);
+        let _ = self.lag_seconds.remove_label_values(&[topic, &label]);
+        let _ = self.restore_progress.remove_label_values(&[&label]);
     }
 
     /// Records by outcome so far.

@@ -8,13 +8,16 @@ use std::fmt::Write;
 use std::fs;
 
 const PARTITIONS: usize = 8;
+const AT_LEAST_ONCE: &str = "at_least_once";
+const EXACTLY_ONCE: &str = "exactly_once";
 const OUTCOMES: [&str; 8] =
     ["applied", "duplicate", "late", "rejected", "malformed", "unknown_symbol", "tombstone", "ignored"];
 
 /// Topics, files and names of one scenario.
 struct Load<'a> {
     world: &'a World,
-    name: &'a str,
+    name: String,
+    mode: &'static str,
     market: String,
     alerts: String,
     references: String,
@@ -25,13 +28,14 @@ struct Load<'a> {
 type Alert = (String, i64, f64, f64);
 
 impl<'a> Load<'a> {
-    fn new(world: &'a World, name: &'a str) -> Self {
+    fn new(world: &'a World, name: &str, mode: &'static str) -> Self {
+        let name = format!("{name}-{}", mode.replace('_', "-"));
         let (market, alerts, dead) = (format!("{name}-market"), format!("{name}-alerts"), format!("{name}-dead"));
         world.create(&[&format!("{market}:{PARTITIONS}"), &format!("{alerts}:4"), &format!("{dead}:1")]);
         let file = |what: &str| world.dir.join(format!("{name}-{what}.ndjson")).to_str().unwrap().to_owned();
         let (references, expected) = (file("references"), file("expected"));
         world.client(&["generate", "-", "-", "--count", "0", "--refs", &references]);
-        Self { world, name, market, alerts, references, expected }
+        Self { world, name, mode, market, alerts, references, expected }
     }
 
     /// Sends ticks in the background.
@@ -52,7 +56,7 @@ impl<'a> Load<'a> {
     }
 
     fn serve(&self, instance: &str) -> crate::support::Service {
-        let Self { world, name, market, alerts, references, .. } = self;
+        let Self { world, name, mode, market, alerts, references, .. } = self;
         let sets = [
             format!("kafka.brokers={}", world.boot),
             format!("kafka.group={name}"),
@@ -60,6 +64,8 @@ impl<'a> Load<'a> {
             format!("kafka.topics.alerts={alerts}"),
             format!("kafka.topics.dead_letters={name}-dead"),
             format!("state.dir={}", world.dir.join(format!("{name}-state-{instance}")).display()),
+            format!("delivery.mode={mode}"),
+            format!("kafka.instance_id={name}-{instance}"),
             // Often, so that an interruption meets a commit under way.
             "state.snapshot_interval_secs=1".to_owned(),
             "delivery.commit_interval_ms=200".to_owned(),
@@ -107,7 +113,7 @@ impl<'a> Load<'a> {
     }
 
     fn check_committed(&self) {
-        for (partition, (committed, end)) in self.world.offsets(self.name, &self.market).into_iter().enumerate() {
+        for (partition, (committed, end)) in self.world.offsets(&self.name, &self.market).into_iter().enumerate() {
             assert_eq!(committed, Some(end), "partition {partition}");
         }
     }
@@ -120,9 +126,9 @@ fn read(alert: &Value) -> (String, Alert) {
 }
 
 /// A million ticks with a restart in the middle: every alert once, in order.
-pub(crate) fn million(world: &World) {
+fn million_in(world: &World, mode: &'static str) {
     const COUNT: f64 = 1e6;
-    let load = Load::new(world, "million");
+    let load = Load::new(world, "million", mode);
     let feed = load.generate(1_000_000, 100_000);
     let service = load.serve("a");
     until("the middle", LONG, || (service.taken() > 0.3 * COUNT).then_some(()));
@@ -141,9 +147,9 @@ pub(crate) fn million(world: &World) {
 }
 
 /// kill -9 of the service, twice.
-pub(crate) fn killed_service(world: &World) {
+fn killed_service_in(world: &World, mode: &'static str) {
     const COUNT: f64 = 3e5;
-    let load = Load::new(world, "killed-service");
+    let load = Load::new(world, "killed-service", mode);
     let feed = load.generate(300_000, 40_000);
     for part in [0.2, 0.5] {
         let service = load.serve("a");
@@ -155,13 +161,13 @@ pub(crate) fn killed_service(world: &World) {
     service.await_taken(COUNT);
     service.terminate();
     load.check_committed();
-    load.check_alerts(true);
+    load.check_alerts(mode == AT_LEAST_ONCE);
 }
 
 /// kill -9 of the broker: what waits for it is delivered when it is back.
-pub(crate) fn killed_broker(world: &World) {
+fn killed_broker_in(world: &World, mode: &'static str) {
     const COUNT: f64 = 3e5;
-    let load = Load::new(world, "killed-broker");
+    let load = Load::new(world, "killed-broker", mode);
     let feed = load.generate(300_000, 40_000);
     let service = load.serve("a");
     until("records under way", LONG, || (service.taken() > 0.2 * COUNT).then_some(()));
@@ -174,16 +180,16 @@ pub(crate) fn killed_broker(world: &World) {
     service.await_taken(COUNT);
     service.terminate();
     load.check_committed();
-    load.check_alerts(true);
+    load.check_alerts(mode == AT_LEAST_ONCE);
 }
 
 /// Two members of one group, one of which leaves.
 ///
 /// A member that takes over partitions without a snapshot of its own begins with what its reference files
 /// say. So that this is also the truth, both have met every partition before the first tick.
-pub(crate) fn two_instances(world: &World) {
+fn two_instances_in(world: &World, mode: &'static str) {
     const COUNT: usize = 200_000;
-    let load = Load::new(world, "two-instances");
+    let load = Load::new(world, "two-instances", mode);
     let owned = |service: &crate::support::Service| {
         let metrics = service.metrics();
         let lag = metrics.keys().filter(|k| k.starts_with("fragility_kafka_consumer_lag_messages{"));
@@ -201,7 +207,7 @@ pub(crate) fn two_instances(world: &World) {
     world.client(&["produce", &world.boot, &load.market, &beats]);
     first.await_taken(200.0);
     until("every partition's heartbeats committed", LONG, || {
-        let at = world.offsets(load.name, &load.market);
+        let at = world.offsets(&load.name, &load.market);
         at.iter().all(|(committed, end)| *end > 0 && *committed == Some(*end)).then_some(())
     });
     let second = load.serve("b");
@@ -214,5 +220,37 @@ pub(crate) fn two_instances(world: &World) {
     first.await_taken(200.0 + COUNT as f64);
     first.terminate();
     load.check_committed();
-    load.check_alerts(true);
+    load.check_alerts(mode == AT_LEAST_ONCE);
+}
+
+pub(crate) fn million(world: &World) {
+    million_in(world, AT_LEAST_ONCE);
+}
+
+pub(crate) fn million_once(world: &World) {
+    million_in(world, EXACTLY_ONCE);
+}
+
+pub(crate) fn killed_service(world: &World) {
+    killed_service_in(world, AT_LEAST_ONCE);
+}
+
+pub(crate) fn killed_service_once(world: &World) {
+    killed_service_in(world, EXACTLY_ONCE);
+}
+
+pub(crate) fn killed_broker(world: &World) {
+    killed_broker_in(world, AT_LEAST_ONCE);
+}
+
+pub(crate) fn killed_broker_once(world: &World) {
+    killed_broker_in(world, EXACTLY_ONCE);
+}
+
+pub(crate) fn two_instances(world: &World) {
+    two_instances_in(world, AT_LEAST_ONCE);
+}
+
+pub(crate) fn two_instances_once(world: &World) {
+    two_instances_in(world, EXACTLY_ONCE);
 }

@@ -5,7 +5,7 @@ use crate::app::{AppError, take_reference};
 use crate::clock;
 use crate::config::Kafka;
 use crate::engine::{Channel, Origin, Watermark};
-use crate::sources::{KafkaRange, RangeError, RangeReader, ReferenceReader, client_config};
+use crate::sources::{KafkaRange, RangeError, RangeReader, ReferenceLog, ReferenceReader, client_config};
 use std::time::Duration;
 
 /// Records taken from the reference topic at a time.

@@ -131,6 +131,10 @@ impl ClientContext for ClientHealth {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        // The end of a partition is told as if it were one.
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
+            return;
+        }
         let text = reason.trim().to_owned();
         let fresh = self.with(|s| {
             let fresh = s.is_up || s.trouble.is_none();

@@ -7,7 +7,7 @@
 use super::client::{ClientHealth, client_config};
 use crate::config::Kafka;
 use crate::domain::UnixNanos;
-use crate::sources::{Ownership, RawRecord, Source, SourceError};
+use crate::sources::{Member, Ownership, RawRecord, Source, SourceError, Standing};
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, RebalanceProtocol};
@@ -15,7 +15,7 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{Message, Timestamp};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaRespErr;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
@@ -23,9 +23,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tracing::{info, warn};
 
+/// Time given to the client to forget what it has fetched.
+const SEEK_TIMEOUT: Duration = Duration::from_secs(5);
+
 struct Context {
     health: Arc<ClientHealth>,
     pending: Mutex<VecDeque<Ownership>>,
+    confirmed: Mutex<BTreeMap<i32, i64>>,
     is_closing: AtomicBool,
 }
 
@@ -40,6 +44,14 @@ impl ClientContext for Context {
 
     fn error(&self, error: KafkaError, reason: &str) {
         self.health.error(error, reason);
+    }
+}
+
+impl Context {
+    fn confirm(&self, partition: i32, offset: i64) {
+        let mut confirmed = self.confirmed.lock().unwrap_or_else(PoisonError::into_inner);
+        let newest = confirmed.entry(partition).or_insert(offset);
+        *newest = offset.max(*newest);
     }
 }
 
@@ -62,7 +74,14 @@ impl ConsumerContext for Context {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner).push_back(change);
     }
 
-    fn commit_callback(&self, result: KafkaResult<()>, _offsets: &TopicPartitionList) {
+    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
+        if result.is_ok() {
+            for element in offsets.elements() {
+                if let (Ok(()), Some(offset)) = (element.error(), element.offset().to_raw()) {
+                    self.confirm(element.partition(), offset);
+                }
+            }
+        }
         if let Err(error) = result
             && !matches!(error.rdkafka_error_code(), Some(RDKafkaErrorCode::NoOffset))
         {
@@ -89,15 +108,18 @@ pub struct KafkaSource {
     group: String,
     brokers: String,
     assigned: Vec<i32>,
+    at_end: Vec<i32>,
+    begins_at_end: bool,
     warned: Option<String>,
 }
 
 impl KafkaSource {
-    /// A member to be; connects in the background, and joins by [`Source::join`].
+    /// A member to be; connects in the background, and joins by [`Source::join`]. The group knows it as
+    /// `member_id` when membership is static.
     ///
     /// # Errors
     /// When a librdkafka setting is wrong.
-    pub fn new(kafka: &Kafka, instance_id: &str, health: Arc<ClientHealth>) -> Result<Self, SourceError> {
+    pub fn new(kafka: &Kafka, member_id: &str, health: Arc<ClientHealth>) -> Result<Self, SourceError> {
         let mut config = client_config(kafka, "consumer");
         let mut default = |key: &str, value: &str| {
             if config.get(key).is_none() {
@@ -116,14 +138,22 @@ impl KafkaSource {
             default("heartbeat.interval.ms", "1000");
         }
         if kafka.static_membership {
-            default("group.instance.id", &format!("{instance_id}-0"));
+            default("group.instance.id", member_id);
         }
+        let begins_at_end = matches!(config.get("auto.offset.reset"), Some("latest" | "largest" | "end"));
         config
             .set("group.id", &kafka.group)
+            // Tells when a replay has come to the end of the log.
+            .set("enable.partition.eof", "true")
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
             .set_log_level(RDKafkaLogLevel::Warning);
-        let context = Context { health: health.clone(), pending: Mutex::default(), is_closing: AtomicBool::new(false) };
+        let context = Context {
+            health: health.clone(),
+            pending: Mutex::default(),
+            confirmed: Mutex::default(),
+            is_closing: AtomicBool::new(false),
+        };
         let consumer: BaseConsumer<Context> =
             config.create_with_context(context).map_err(|e| SourceError(format!("kafka consumer: {e}")))?;
         let topic = kafka.topics.market.clone();
@@ -134,6 +164,8 @@ impl KafkaSource {
             group: kafka.group.clone(),
             brokers: kafka.brokers.clone(),
             assigned: Vec::new(),
+            at_end: Vec::new(),
+            begins_at_end,
             warned: None,
         })
     }
@@ -193,6 +225,10 @@ impl Source for KafkaSource {
                         break;
                     }
                 }
+                Some(Err(KafkaError::PartitionEOF(partition))) => {
+                    self.at_end.push(partition);
+                    wait = Duration::ZERO;
+                }
                 Some(Err(error)) => {
                     self.trouble(&error)?;
                     break;
@@ -217,9 +253,37 @@ impl Source for KafkaSource {
         self.consumer.context().pending.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
     }
 
-    fn start(&mut self, partitions: &[(i32, Option<i64>)]) -> Result<(), SourceError> {
-        let from = |(p, at): &(i32, Option<i64>)| (*p, at.map_or(Offset::Stored, Offset::Offset));
+    fn standing(&mut self, partitions: &[i32], wait: Duration) -> Result<Option<Vec<Standing>>, SourceError> {
+        let list = self.list(&partitions.iter().map(|p| (*p, Offset::Invalid)).collect::<Vec<_>>())?;
+        let committed: BTreeMap<i32, i64> = match self.consumer.committed_offsets(list, wait) {
+            Ok(list) => list.elements().iter().filter_map(|e| Some((e.partition(), e.offset().to_raw()?))).collect(),
+            Err(error) => {
+                self.trouble(&error)?;
+                return Ok(None);
+            }
+        };
+        let mut standings = Vec::with_capacity(partitions.len());
+        for partition in partitions {
+            let (low, high) = match self.consumer.fetch_watermarks(&self.topic, *partition, wait) {
+                Ok(bounds) => bounds,
+                Err(error) => {
+                    self.trouble(&error)?;
+                    return Ok(None);
+                }
+            };
+            let committed = committed.get(partition).copied().filter(|o| *o >= 0);
+            let begins = if self.begins_at_end { high } else { low };
+            standings.push(Standing { partition: *partition, low, high, committed, begins });
+        }
+        Ok(Some(standings))
+    }
+
+    fn start(&mut self, partitions: &[(i32, i64)]) -> Result<(), SourceError> {
+        let from = |(p, at): &(i32, i64)| (*p, Offset::Offset(*at));
         let list = self.list(&partitions.iter().map(from).collect::<Vec<_>>())?;
+        let mut confirmed = self.consumer.context().confirmed.lock().unwrap_or_else(PoisonError::into_inner);
+        confirmed.retain(|p, _| !partitions.iter().any(|(q, _)| p == q));
+        drop(confirmed);
         let done = if matches!(self.consumer.rebalance_protocol(), RebalanceProtocol::Cooperative) {
             self.consumer.incremental_assign(&list)
         } else {
@@ -229,6 +293,17 @@ impl Source for KafkaSource {
         done.map_err(|e| SourceError(format!("assign: {e}")))?;
         self.assigned.extend(partitions.iter().map(|(p, _)| *p));
         self.health.heard();
+        Ok(())
+    }
+
+    fn seek(&mut self, partitions: &[(i32, i64)]) -> Result<(), SourceError> {
+        let list = self.list(&partitions.iter().map(|(p, at)| (*p, Offset::Offset(*at))).collect::<Vec<_>>())?;
+        let done = self.consumer.seek_partitions(list, SEEK_TIMEOUT);
+        let done = done.map_err(|e| SourceError(format!("seek: {e}")))?;
+        for element in done.elements() {
+            element.error().map_err(|e| SourceError(format!("seek: partition {}: {e}", element.partition())))?;
+        }
+        self.at_end.clear();
         Ok(())
     }
 
@@ -267,9 +342,29 @@ impl Source for KafkaSource {
         let spawned = std::thread::Builder::new().name("last-commit".into()).spawn(wait);
         spawned.map_err(|e| SourceError(format!("commit: {e}")))?;
         match answer.recv_timeout(timeout) {
-            Ok(answer) => answer.map_err(failed),
+            Ok(answer) => {
+                answer.map_err(failed)?;
+                let context = self.consumer.context();
+                for (partition, offset) in offsets {
+                    context.confirm(*partition, *offset);
+                }
+                Ok(())
+            }
             Err(_) => Err(SourceError(format!("commit: no answer within {timeout:?}"))),
         }
+    }
+
+    fn confirmed(&self, partition: i32) -> Option<i64> {
+        let confirmed = self.consumer.context().confirmed.lock().unwrap_or_else(PoisonError::into_inner);
+        confirmed.get(&partition).copied()
+    }
+
+    fn member(&self) -> Option<Member> {
+        self.consumer.group_metadata().map(|metadata| Member(Box::new(metadata)))
+    }
+
+    fn at_end(&mut self) -> Vec<i32> {
+        std::mem::take(&mut self.at_end)
     }
 
     fn ends(&self) -> Vec<(i32, i64)> {

@@ -4,7 +4,7 @@
 
 use super::client::{ClientHealth, client_config};
 use crate::config::Kafka;
-use crate::sources::SourceError;
+use crate::sources::{ReferenceLog, SourceError, TakeReference};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
@@ -13,9 +13,6 @@ use rdkafka::metadata::{MetadataPartition, MetadataTopic};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
 use std::time::Duration;
-
-/// Takes a record: partition, offset, value.
-type Take<'a> = &'a mut dyn FnMut(i32, i64, Option<&[u8]>);
 
 impl ConsumerContext for ClientHealth {}
 
@@ -50,49 +47,6 @@ impl ReferenceReader {
             .create_with_context(ClientHealth::default())
             .map_err(|e| SourceError(format!("reference consumer: {e}")))?;
         Ok(Self { consumer, topic: topic.to_owned(), awaited: None })
-    }
-
-    /// Whether everything that stood in the topic at the start has been read.
-    pub fn is_whole(&self) -> bool {
-        self.awaited.as_ref().is_some_and(BTreeMap::is_empty)
-    }
-
-    /// What keeps it from being read, if something does.
-    pub fn trouble(&self) -> Option<String> {
-        self.consumer.context().trouble()
-    }
-
-    /// Hands out records; waits at most `wait` for the first. Unreachable brokers are waited for.
-    ///
-    /// # Errors
-    /// When the topic does not exist.
-    pub fn poll(&mut self, max: usize, wait: Duration, take: Take<'_>) -> Result<usize, SourceError> {
-        if self.awaited.is_none() && !self.begin(wait)? {
-            return Ok(0);
-        }
-        let mut count = 0;
-        let mut wait = wait;
-        while count < max {
-            match self.consumer.poll(wait) {
-                Some(Ok(message)) => {
-                    let (partition, offset) = (message.partition(), message.offset());
-                    take(partition, offset, message.payload());
-                    if let Some(awaited) = &mut self.awaited
-                        && awaited.get(&partition).is_some_and(|end| offset + 1 >= *end)
-                    {
-                        awaited.remove(&partition);
-                    }
-                    count += 1;
-                    wait = Duration::ZERO;
-                }
-                Some(Err(_)) => break,
-                None => {
-                    self.skip_gaps();
-                    break;
-                }
-            }
-        }
-        Ok(count)
     }
 
     /// Looks up partitions and their ends, and starts at the beginning. False while no broker answers.
@@ -156,5 +110,44 @@ impl ReferenceReader {
                 awaited.remove(&partition);
             }
         }
+    }
+}
+
+impl ReferenceLog for ReferenceReader {
+    fn is_whole(&self) -> bool {
+        self.awaited.as_ref().is_some_and(BTreeMap::is_empty)
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.consumer.context().trouble()
+    }
+
+    fn poll(&mut self, max: usize, wait: Duration, take: TakeReference<'_>) -> Result<usize, SourceError> {
+        if self.awaited.is_none() && !self.begin(wait)? {
+            return Ok(0);
+        }
+        let mut count = 0;
+        let mut wait = wait;
+        while count < max {
+            match self.consumer.poll(wait) {
+                Some(Ok(message)) => {
+                    let (partition, offset) = (message.partition(), message.offset());
+                    take(partition, offset, message.payload());
+                    if let Some(awaited) = &mut self.awaited
+                        && awaited.get(&partition).is_some_and(|end| offset + 1 >= *end)
+                    {
+                        awaited.remove(&partition);
+                    }
+                    count += 1;
+                    wait = Duration::ZERO;
+                }
+                Some(Err(_)) => break,
+                None => {
+                    self.skip_gaps();
+                    break;
+                }
+            }
+        }
+        Ok(count)
     }
 }

@@ -1,22 +1,20 @@
-//! Kafka as a sink: idempotent, acknowledged by all in-sync replicas, sent at once.
+//! Each record at once: idempotent, and acknowledged by all in-sync replicas.
 
-use super::{Outgoing, Sink, SinkError, Stream};
+use super::{delivered, is_alert, partitions_of, producer_config, send_to, topic_of};
 use crate::clock;
 use crate::config::{Kafka, Topics};
 use crate::domain::UnixNanos;
-use crate::sources::{ClientHealth, client_config};
+use crate::sinks::{Outgoing, Sealed, Sink, SinkError};
+use crate::sources::{ClientHealth, Member};
 use crate::telemetry::Metrics;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
-use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::DeliveryResult;
+use rdkafka::producer::{Producer, ProducerContext, ThreadedProducer};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
-
-/// Longest wait for room in the client's queue before the lane starts over.
-const ROOM_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What travels with a record to its delivery report.
 struct Sent {
@@ -63,15 +61,7 @@ impl ProducerContext for Deliveries {
 
     fn delivery(&self, result: &DeliveryResult<'_>, sent: Box<Sent>) {
         match result {
-            Ok(_) => {
-                if sent.is_alert {
-                    self.metrics.deliveries.with_label_values(&["kafka", "delivered"]).inc();
-                }
-                if let Some(caused_at) = sent.caused_at {
-                    let nanos = clock::now().since(caused_at).max(0);
-                    self.metrics.observe_event_to_alert(Duration::from_nanos(nanos.unsigned_abs()));
-                }
-            }
+            Ok(_) => delivered(&self.metrics, sent.is_alert, sent.caused_at),
             Err((error, _)) => {
                 self.metrics.deliveries.with_label_values(&["kafka", "failed"]).inc();
                 let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
@@ -83,7 +73,7 @@ impl ProducerContext for Deliveries {
     }
 }
 
-/// Delivers to Kafka topics.
+/// Delivers to Kafka topics at once.
 pub struct KafkaSink {
     producer: ThreadedProducer<Deliveries>,
     topics: Topics,
@@ -98,32 +88,9 @@ impl KafkaSink {
     /// # Errors
     /// When a librdkafka setting is wrong.
     pub fn new(kafka: &Kafka, health: Arc<ClientHealth>, metrics: Arc<Metrics>) -> Result<Self, SinkError> {
-        let mut own = kafka.clone();
-        // What only consumers know would be warned about at every start.
-        for key in [
-            "group.protocol",
-            "session.timeout.ms",
-            "heartbeat.interval.ms",
-            "group.instance.id",
-            "partition.assignment.strategy",
-        ] {
-            own.properties.remove(key);
-        }
-        own.properties
-            .retain(|key, _| !key.starts_with("fetch.") && !key.starts_with("queued.") && key != "auto.offset.reset");
-        let mut config = client_config(&own, "producer");
-        config
-            .set("enable.idempotence", "true")
-            .set("acks", "all")
-            // An alert waits for nothing.
-            .set("linger.ms", "0")
-            // Kept and retried until acknowledged, however long the broker is away; the lane's own bound on
-            // alerts in flight pauses the input long before this queue is full.
-            .set("message.timeout.ms", "0")
-            .set("queue.buffering.max.messages", "2000000")
-            // Keys land where Java clients put them.
-            .set("partitioner", "murmur2_random")
-            .set_log_level(RDKafkaLogLevel::Warning);
+        let mut config = producer_config(kafka);
+        // Kept and retried until acknowledged, however long the broker is away.
+        config.set("message.timeout.ms", "0");
         let deliveries = Deliveries {
             health,
             metrics,
@@ -143,52 +110,36 @@ impl KafkaSink {
 }
 
 impl Sink for KafkaSink {
+    fn begin(&mut self, _wait: Duration) -> Result<bool, SinkError> {
+        Ok(true)
+    }
+
+    fn is_transactional(&self) -> bool {
+        false
+    }
+
+    #[expect(clippy::result_large_err, reason = "the client gives back whole what it cannot take")]
     fn send(&mut self, record: &Outgoing<'_>) -> Result<(), SinkError> {
-        let topic = match record.stream {
-            Stream::Alerts => Some(&self.topics.alerts),
-            Stream::State => self.topics.state.as_ref(),
-            Stream::DeadLetters => self.topics.dead_letters.as_ref(),
-        };
-        let Some(topic) = topic else { return Ok(()) };
-        let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
-        for (key, value) in record.headers {
-            headers = headers.insert(Header { key, value: Some(*value) });
-        }
-        let is_alert = record.stream == Stream::Alerts && !record.key.is_empty();
-        let sent = Box::new(Sent { epoch: self.epoch, is_alert, caused_at: record.caused_at });
-        let mut message = BaseRecord::with_opaque_to(topic, sent).payload(record.value).headers(headers);
-        if !record.key.is_empty() {
-            message = message.key(record.key);
-        }
-        if let Some(partition) = record.partition {
-            message = message.partition(partition);
-        }
+        let Some(topic) = topic_of(&self.topics, record.stream) else { return Ok(()) };
+        let sent = Box::new(Sent { epoch: self.epoch, is_alert: is_alert(record), caused_at: record.caused_at });
         self.deliveries.outstanding[self.epoch].fetch_add(1, Ordering::AcqRel);
-        let until = clock::monotonic() + ROOM_TIMEOUT;
-        loop {
-            match self.producer.send(message) {
-                Ok(()) => return Ok(()),
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back))
-                    if clock::monotonic() < until =>
-                {
-                    // The same record again, so that nothing overtakes it.
-                    message = back;
-                    self.producer.poll(Duration::from_millis(1));
-                }
-                Err((error, _)) => {
-                    self.deliveries.outstanding[self.epoch].fetch_sub(1, Ordering::AcqRel);
-                    return Err(SinkError(format!("cannot send to {topic}: {error}")));
-                }
-            }
+        let Self { producer, .. } = self;
+        let handed = send_to(record, topic, sent, &|message| producer.send(message), &|| {
+            producer.poll(Duration::from_millis(1));
+        });
+        if handed.is_err() {
+            self.deliveries.outstanding[self.epoch].fetch_sub(1, Ordering::AcqRel);
         }
+        handed
     }
 
     fn in_flight(&self) -> usize {
         self.outstanding(0) + self.outstanding(1)
     }
 
-    fn next_epoch(&mut self) {
+    fn seal(&mut self, _offsets: &[(i32, i64)], _member: Option<&Member>) -> Result<Sealed, SinkError> {
         self.epoch ^= 1;
+        Ok(Sealed::Open)
     }
 
     fn is_settled(&self) -> Result<bool, SinkError> {
@@ -220,9 +171,7 @@ impl Sink for KafkaSink {
 
     fn alert_partitions(&mut self) -> i32 {
         if self.alert_partitions == 0 {
-            let asked = self.producer.client().fetch_metadata(Some(&self.topics.alerts), Duration::from_millis(500));
-            let count = asked.ok().and_then(|m| Some(m.topics().first()?.partitions().len()));
-            self.alert_partitions = count.and_then(|n| i32::try_from(n).ok()).unwrap_or(0);
+            self.alert_partitions = partitions_of(self.producer.client(), &self.topics.alerts);
         }
         self.alert_partitions
     }

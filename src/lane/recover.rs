@@ -1,0 +1,247 @@
+//! Partitions come and go: restored from a snapshot, replayed in silence up to where the group stands, then live.
+//!
+//! State is a function of the records up to an offset, so a snapshot at S, with the records from S to the committed
+//! offset C read again, is the state at C; what those records say was said before they were committed. Without a
+//! snapshot the replay begins where the log does. Offsets are only ever committed for live partitions, so nothing
+//! here moves the group back.
+
+use super::partition::{Partition, Stage};
+use super::{Lane, LaneError};
+use crate::domain::Accounts;
+use crate::sources::{Ownership, Standing};
+use std::time::Duration;
+use tracing::{info, warn};
+
+/// Time given to the broker to say where partitions stand, before the lane looks after everything else again.
+const ASK_TIMEOUT: Duration = Duration::from_millis(500);
+/// Time given to the last acknowledgements when partitions are given up or the service stops.
+pub(super) const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
+
+impl Lane {
+    pub(super) fn change_ownership(&mut self, change: Ownership) -> Result<(), LaneError> {
+        self.shared.metrics.rebalances.inc();
+        match change {
+            Ownership::Assigned(partitions) => {
+                info!(?partitions, "partitions assigned");
+                if partitions.is_empty() {
+                    // An answer is expected all the same.
+                    return Ok(self.source.start(&[])?);
+                }
+                self.asking.extend(partitions);
+                self.asked_since = self.clock.monotonic();
+                Ok(())
+            }
+            Ownership::Revoked { partitions, lost } => self.revoked(&partitions, lost),
+        }
+    }
+
+    fn revoked(&mut self, partitions: &[i32], lost: bool) -> Result<(), LaneError> {
+        info!(?partitions, lost, "partitions revoked");
+        self.asking.retain(|p| !partitions.contains(p));
+        if lost && self.deliverer.sink.is_transactional() && self.deliverer.unsealed.records > 0 {
+            // What is open holds records of partitions that someone else may read by now.
+            self.source.release(partitions)?;
+            return Err(LaneError::Lost);
+        }
+        // Given up in any case: a partition that is not let go holds up the whole group.
+        let committed = if lost { Ok(true) } else { self.commit_now(DRAIN_TIMEOUT) };
+        self.source.release(partitions)?;
+        for partition in partitions {
+            self.partitions.remove(partition);
+            self.engine.forget_partition(*partition);
+            self.shared.metrics.forget_partition(&self.config.kafka.topics.market, *partition);
+        }
+        self.recount();
+        self.commits.forget(partitions);
+        committed?;
+        // Those that are left may have waited for one that is gone.
+        self.go_live()
+    }
+
+    /// Asks where newly assigned partitions stand, restores them and begins to read.
+    fn ask(&mut self) -> Result<(), LaneError> {
+        if self.asking.is_empty() {
+            return Ok(());
+        }
+        let Some(standings) = self.source.standing(&self.asking, ASK_TIMEOUT)? else { return Ok(()) };
+        self.asking.clear();
+        if self.partitions.is_empty() && !self.has_lived {
+            self.restore_groups(&standings);
+        }
+        let mut starts = Vec::with_capacity(standings.len());
+        for standing in &standings {
+            starts.push((standing.partition, self.restore(standing)));
+        }
+        info!(?starts, "reading");
+        self.source.start(&starts)?;
+        if self.is_paused {
+            self.source.set_paused(&self.assigned(), true)?;
+        }
+        self.has_lived = true;
+        self.recount();
+        // Some have nothing to read again.
+        self.caught_up()
+    }
+
+    fn restore_groups(&mut self, standings: &[Standing]) {
+        let goal = |p: i32| standings.iter().find(|s| s.partition == p).map(goal);
+        if let Some(snapshot) = self.snapshots.groups(&goal) {
+            self.groups_at = snapshot.offsets.into_iter().collect();
+            self.engine.restore_groups(snapshot.image);
+        }
+    }
+
+    /// Brings a partition's state back; the offset to read from.
+    fn restore(&mut self, standing: &Standing) -> i64 {
+        let Standing { partition, low, high, committed, .. } = *standing;
+        let mut to = goal(standing);
+        let metrics = self.shared.metrics.clone();
+        let restored = |from: &str| metrics.restores.with_label_values(&[from]).inc();
+        if committed.is_some_and(|c| c > high) {
+            warn!(
+                partition,
+                ?committed,
+                high,
+                "the log ends before the group's offset: it is another log; its state starts over"
+            );
+        }
+        let now = self.clock.monotonic();
+        let mut state = Partition {
+            next: to,
+            accounts: Accounts::default(),
+            timestamp: None,
+            stage: Stage::Caught,
+            seen: to,
+            moved_at: now,
+            snapshot_due: now,
+        };
+        // The groups must not be behind: what they were told before would not be told again.
+        let bound = self.groups_at.get(&partition).map_or(to, |at| to.min(*at));
+        let is_known = committed.is_some_and(|c| c <= high);
+        if is_known && let Some(snapshot) = self.snapshots.partition(partition, bound) {
+            if snapshot.next_offset < low {
+                warn!(
+                    partition,
+                    snapshot = snapshot.next_offset,
+                    low,
+                    "the log no longer has the records behind the snapshot; what they said is missing from the state"
+                );
+                restored("snapshot_with_gap");
+            } else {
+                restored("snapshot");
+            }
+            self.engine.restore_partition(self.clock.now(), partition, &snapshot.image);
+            let quarantined = self.engine.quarantined(partition);
+            state.accounts = Accounts { outcomes: snapshot.outcomes, quarantined };
+            state.next = snapshot.next_offset.max(low);
+            info!(partition, offset = snapshot.next_offset, committed = to, "state restored from its snapshot");
+        } else if is_known && low < to {
+            state.next = low;
+            restored(if low == 0 { "log" } else { "log_with_gap" });
+            info!(partition, from = low, to, "no snapshot to go on from: the log is read again from its beginning");
+        } else {
+            to = if is_known { to.max(low) } else { standing.begins };
+            state.next = to;
+            restored("nothing");
+        }
+        self.engine.replay_begins(partition);
+        if state.next < to {
+            state.stage = Stage::Replaying { from: state.next, to };
+        }
+        self.partitions.insert(partition, state);
+        self.show_progress(partition);
+        state.next
+    }
+
+    fn show_progress(&self, partition: i32) {
+        let Some(state) = self.partitions.get(&partition) else { return };
+        self.shared.metrics.restore_progress.with_label_values(&[&partition.to_string()]).set(state.progress());
+    }
+
+    /// Moves restoring on: partitions that have come to where the group stands are caught up, new ones are asked for.
+    pub(super) fn recover(&mut self) -> Result<(), LaneError> {
+        let at_end = self.source.at_end();
+        if !self.partitions.values().all(Partition::is_live) {
+            self.look_for_caught_up(&at_end)?;
+        }
+        self.ask()
+    }
+
+    fn look_for_caught_up(&mut self, at_end: &[i32]) -> Result<(), LaneError> {
+        let mut is_news = false;
+        for (partition, state) in &mut self.partitions {
+            let Stage::Replaying { to, .. } = state.stage else { continue };
+            if state.next < to && at_end.contains(partition) {
+                // Its last records were aborted or compacted away.
+                info!(partition, at = state.next, to, "nothing more stands before the group's offset");
+                state.next = to;
+            }
+            if state.next >= to {
+                state.stage = Stage::Caught;
+                is_news = true;
+            }
+        }
+        for partition in self.partitions.keys() {
+            self.show_progress(*partition);
+        }
+        if is_news { self.caught_up() } else { Ok(()) }
+    }
+
+    fn caught_up(&mut self) -> Result<(), LaneError> {
+        // What waited for the partition's clock when the offset was committed had been decided by then.
+        let assigned = self.assigned();
+        self.advance_engine(&assigned);
+        self.deliverer.alerts(&mut self.effects, None)?;
+        self.resolve()?;
+        let is_awaited = self.waits_for_all() && self.is_any_replaying();
+        if is_awaited {
+            let caught: Vec<i32> = self.in_stage(Stage::Caught);
+            return Ok(self.source.set_paused(&caught, true)?);
+        }
+        self.go_live()
+    }
+
+    /// Lets caught-up partitions go on, all of them at once where they are judged together.
+    fn go_live(&mut self) -> Result<(), LaneError> {
+        if self.waits_for_all() && self.is_any_replaying() {
+            return Ok(());
+        }
+        let caught = self.in_stage(Stage::Caught);
+        if caught.is_empty() {
+            return Ok(());
+        }
+        let now = self.clock.monotonic();
+        for partition in &caught {
+            if let Some(state) = self.partitions.get_mut(partition) {
+                state.stage = Stage::Live;
+                state.moved_at = now;
+            }
+            self.engine.replay_ends(*partition, &mut self.effects);
+            self.show_progress(*partition);
+        }
+        info!(partitions = ?caught, "live");
+        if !self.is_paused {
+            self.source.set_paused(&caught, false)?;
+        }
+        self.deliverer.alerts(&mut self.effects, None)?;
+        self.resolve()
+    }
+
+    /// Whether what this lane decides spans its partitions.
+    fn waits_for_all(&self) -> bool {
+        self.engine.has_groups()
+    }
+
+    fn is_any_replaying(&self) -> bool {
+        self.partitions.values().any(|p| matches!(p.stage, Stage::Replaying { .. }))
+    }
+
+    fn in_stage(&self, stage: Stage) -> Vec<i32> {
+        self.partitions.iter().filter(|(_, p)| p.stage == stage).map(|(p, _)| *p).collect()
+    }
+}
+
+/// Where the group stands in a partition: where it has committed, or where it begins.
+fn goal(standing: &Standing) -> i64 {
+    standing.committed.filter(|c| *c <= standing.high).unwrap_or(standing.begins)
+}

@@ -1,0 +1,238 @@
+//! Records and offsets as one: a transaction that readers of committed records see whole or not at all.
+//!
+//! The consumer's group metadata goes with the offsets, so that a commit of a member that the group has given
+//! up is refused (KIP-447). After any failure, a time-out included, the producer is abandoned: a request of
+//! its that is still on its way could reach a later transaction, and only the next producer of the same
+//! `transactional.id` fences it off.
+
+use super::{delivered, is_alert, partitions_of, producer_config, send_to, topic_of};
+use crate::clock;
+use crate::config::{Kafka, Topics};
+use crate::domain::UnixNanos;
+use crate::sinks::{Outgoing, Sealed, Sink, SinkError};
+use crate::sources::{ClientHealth, Member};
+use crate::telemetry::Metrics;
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::ConsumerGroupMetadata;
+use rdkafka::error::KafkaError;
+use rdkafka::message::DeliveryResult;
+use rdkafka::producer::{BaseProducer, Producer, ProducerContext};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tracing::debug;
+
+/// A transaction of a producer that is gone ends by itself after so long. Readers of committed records, and
+/// whoever takes the partitions over, wait for that.
+const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest wait for one step of a commit.
+const STEP_TIMEOUT: Duration = Duration::from_secs(8);
+/// Pause between two looks at delivery reports.
+const LOOK: Duration = Duration::from_micros(100);
+
+/// Takes delivery reports; called by [`BaseProducer::poll`], on the lane's thread.
+struct Reports {
+    health: Arc<ClientHealth>,
+    failure: Mutex<Option<String>>,
+}
+
+impl ClientContext for Reports {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.health.log(level, facility, message);
+    }
+
+    fn stats_raw(&self, statistics: &[u8]) {
+        self.health.stats_raw(statistics);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.health.error(error, reason);
+    }
+}
+
+impl ProducerContext for Reports {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        if let Err((error, _)) = result {
+            let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+            failure.get_or_insert_with(|| format!("delivery failed: {error}"));
+        }
+    }
+}
+
+/// Delivers to Kafka topics in transactions.
+pub struct TransactionalSink {
+    producer: BaseProducer<Reports>,
+    topics: Topics,
+    market: String,
+    health: Arc<ClientHealth>,
+    metrics: Arc<Metrics>,
+    is_ready: bool,
+    is_open: bool,
+    /// Records of the open transaction whose latency ends with its commit.
+    sent: Vec<(bool, Option<UnixNanos>)>,
+    alert_partitions: i32,
+}
+
+impl TransactionalSink {
+    /// Prepares to deliver under a transactional id that no other producer uses at the same time.
+    ///
+    /// # Errors
+    /// When a librdkafka setting is wrong.
+    pub fn new(kafka: &Kafka, id: &str, health: Arc<ClientHealth>, metrics: Arc<Metrics>) -> Result<Self, SinkError> {
+        let mut config = producer_config(kafka);
+        if config.get("transaction.timeout.ms").is_none() {
+            config.set("transaction.timeout.ms", TRANSACTION_TIMEOUT.as_millis().to_string());
+        }
+        config.set("transactional.id", id);
+        let reports = Reports { health: health.clone(), failure: Mutex::new(None) };
+        let producer: BaseProducer<Reports> =
+            config.create_with_context(reports).map_err(|e| SinkError(format!("kafka producer: {e}")))?;
+        Ok(Self {
+            producer,
+            topics: kafka.topics.clone(),
+            market: kafka.topics.market.clone(),
+            health,
+            metrics,
+            is_ready: false,
+            is_open: false,
+            sent: Vec::new(),
+            alert_partitions: 0,
+        })
+    }
+
+    fn open(&mut self) -> Result<(), SinkError> {
+        if !self.is_open {
+            self.producer.begin_transaction().map_err(|e| failed("begin", &e))?;
+            self.is_open = true;
+        }
+        Ok(())
+    }
+
+    fn serve(&self) {
+        // One event a call.
+        let mut before = self.producer.in_flight_count();
+        loop {
+            self.producer.poll(Duration::ZERO);
+            let left = self.producer.in_flight_count();
+            if left == 0 || left >= before {
+                return;
+            }
+            before = left;
+        }
+    }
+
+    fn failure(&self) -> Result<(), SinkError> {
+        match &*self.producer.context().failure.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(failure) => Err(SinkError(failure.clone())),
+            None => Ok(()),
+        }
+    }
+}
+
+fn failed(step: &str, error: &KafkaError) -> SinkError {
+    SinkError(format!("transaction: {step}: {error}"))
+}
+
+impl Sink for TransactionalSink {
+    fn begin(&mut self, wait: Duration) -> Result<bool, SinkError> {
+        if self.is_ready {
+            return Ok(true);
+        }
+        match self.producer.init_transactions(wait) {
+            Ok(()) => {
+                self.is_ready = true;
+                self.health.heard();
+            }
+            Err(KafkaError::Transaction(error)) if error.is_retriable() => {
+                debug!(%error, "no transaction coordinator yet");
+                self.serve();
+            }
+            Err(error) => return Err(failed("init", &error)),
+        }
+        Ok(self.is_ready)
+    }
+
+    fn is_transactional(&self) -> bool {
+        true
+    }
+
+    #[expect(clippy::result_large_err, reason = "the client gives back whole what it cannot take")]
+    fn send(&mut self, record: &Outgoing<'_>) -> Result<(), SinkError> {
+        if topic_of(&self.topics, record.stream).is_none() {
+            return Ok(());
+        }
+        self.open()?;
+        let Self { producer, topics, .. } = self;
+        let topic = topic_of(topics, record.stream).unwrap_or_default();
+        send_to(record, topic, (), &|message| producer.send(message), &|| {
+            producer.poll(Duration::from_millis(1));
+        })?;
+        self.sent.push((is_alert(record), record.caused_at));
+        Ok(())
+    }
+
+    fn in_flight(&self) -> usize {
+        usize::try_from(self.producer.in_flight_count()).unwrap_or(0)
+    }
+
+    fn seal(&mut self, offsets: &[(i32, i64)], member: Option<&Member>) -> Result<Sealed, SinkError> {
+        self.open()?;
+        // The client's own flush waits a tenth of a second for what is there at once: wait here, and leave it
+        // nothing to do.
+        if !self.drain(STEP_TIMEOUT)? {
+            return Err(SinkError(format!("transaction: records not acknowledged within {STEP_TIMEOUT:?}")));
+        }
+        if !offsets.is_empty() {
+            let group = member.and_then(|m| m.0.downcast_ref::<ConsumerGroupMetadata>());
+            let group = group.ok_or_else(|| SinkError("transaction: not a member of the group".into()))?;
+            let mut list = TopicPartitionList::with_capacity(offsets.len());
+            for (partition, offset) in offsets {
+                let added = list.add_partition_offset(&self.market, *partition, Offset::Offset(*offset));
+                added.map_err(|e| failed("offsets", &e))?;
+            }
+            let sent = self.producer.send_offsets_to_transaction(&list, group, STEP_TIMEOUT);
+            sent.map_err(|e| failed("offsets", &e))?;
+        }
+        self.producer.commit_transaction(STEP_TIMEOUT).map_err(|e| failed("commit", &e))?;
+        self.is_open = false;
+        for (is_alert, caused_at) in self.sent.drain(..) {
+            delivered(&self.metrics, is_alert, caused_at);
+        }
+        Ok(Sealed::Committed)
+    }
+
+    fn is_settled(&self) -> Result<bool, SinkError> {
+        self.serve();
+        self.failure()?;
+        Ok(true)
+    }
+
+    fn drain(&mut self, timeout: Duration) -> Result<bool, SinkError> {
+        let until = clock::monotonic() + timeout;
+        loop {
+            self.serve();
+            self.failure()?;
+            if self.producer.in_flight_count() == 0 {
+                return Ok(true);
+            }
+            if clock::monotonic() >= until {
+                return Ok(false);
+            }
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "reports come within a millisecond, and the lane has to wait"
+            )]
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    fn alert_partitions(&mut self) -> i32 {
+        if self.alert_partitions == 0 {
+            self.alert_partitions = partitions_of(self.producer.client(), &self.topics.alerts);
+        }
+        self.alert_partitions
+    }
+}
