@@ -14,6 +14,8 @@ mod absent;
 mod day;
 #[path = "kafka/faults.rs"]
 mod faults;
+#[path = "kafka/groups.rs"]
+mod groups;
 #[path = "kafka/load.rs"]
 mod load;
 #[path = "kafka/range.rs"]
@@ -36,7 +38,7 @@ fn scenarios() {
         return;
     }
     let only = std::env::var_os("FRAGILITY_KAFKA_ONLY").map(|o| o.into_string().expect("names"));
-    let scenarios: [(&str, Scenario); 18] = [
+    let scenarios: [(&str, Scenario); 20] = [
         ("million", load::million),
         ("million_once", load::million_once),
         ("day", day::day),
@@ -49,6 +51,8 @@ fn scenarios() {
         ("killed_service_once", load::killed_service_once),
         ("two_instances", load::two_instances),
         ("two_instances_once", load::two_instances_once),
+        ("groups", groups::followed),
+        ("groups_once", groups::followed_once),
         ("faults", faults::kills),
         ("faults_once", faults::kills_once),
         ("zombie", faults::zombie_member),

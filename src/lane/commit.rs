@@ -31,7 +31,7 @@ struct Pending {
 #[derive(Default)]
 pub(super) struct Commits {
     pending: Option<Pending>,
-    /// Newest offsets committed.
+    /// Newest offsets known to be committed, by a transaction or before the partition was assigned.
     committed: BTreeMap<i32, i64>,
     /// State whose offsets are sent and not confirmed yet.
     unconfirmed: Option<Captured>,
@@ -39,6 +39,11 @@ pub(super) struct Commits {
 }
 
 impl Commits {
+    /// Where the group stands in a partition that is assigned.
+    pub(super) fn stands_at(&mut self, partition: i32, offset: i64) {
+        self.committed.insert(partition, offset);
+    }
+
     /// What was captured belongs to partitions that are gone.
     pub(super) fn forget(&mut self, partitions: &[i32]) {
         self.pending = None;
@@ -134,7 +139,6 @@ impl Lane {
         // Without its broker a commit is only delayed: what is not committed is read again.
         match self.source.commit(&offsets, wait) {
             Ok(()) => {
-                self.commits.committed.extend(offsets);
                 self.commits.unconfirmed = self.commits.unconfirmed.take().or(state);
             }
             Err(error) => warn!(%error, "offsets not committed; they are with the next commit"),
@@ -158,7 +162,10 @@ impl Lane {
 
     fn uncommitted(&self) -> Vec<(i32, i64)> {
         let mut offsets = self.live_offsets();
-        offsets.retain(|(p, next)| self.commits.committed.get(p) != Some(next));
+        // What was asked for and is not confirmed is asked for again: a group in the middle of a rebalance refuses.
+        offsets.retain(|(p, next)| {
+            self.commits.committed.get(p) != Some(next) && self.source.confirmed(*p).is_none_or(|kept| kept < *next)
+        });
         offsets
     }
 
