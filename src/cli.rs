@@ -27,9 +27,11 @@ pub(crate) enum Command {
     Scenarios(ScenariosArgs),
     /// Check a configuration without connecting
     Check(CheckArgs),
+    /// Recompute alerts from what they carry themselves
+    Verify(VerifyArgs),
     /// Print the sessions of a span of days
     Calendar(CalendarArgs),
-    /// Print a JSON Schema: alert, heartbeat, state, input or config
+    /// Print a JSON Schema: alert, state, heartbeat, `dead_letter`, input or config
     Schema {
         /// Which one
         name: String,
@@ -134,6 +136,14 @@ pub(crate) struct CheckArgs {
     /// Print every key with its value and where it came from, secrets masked
     #[arg(long)]
     pub(crate) effective: bool,
+}
+
+/// Options of `verify`.
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// Alerts or states as they were written, one a line, plain, gzip or zstd; `-` for standard input
+    #[arg(long, value_name = "FILE", default_value = "-")]
+    pub(crate) alert: PathBuf,
 }
 
 /// Options of `calendar`.

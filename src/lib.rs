@@ -28,3 +28,4 @@ pub mod rules;
 pub mod sinks;
 pub mod sources;
 pub mod telemetry;
+pub mod verify;

@@ -67,6 +67,10 @@ fn run(cli: Cli) -> Result<ExitCode, AppError> {
             }
             printed(app::check(&loaded, args.effective, &mut io::stdout().lock()))
         }
+        Command::Verify(args) => {
+            let counts = app::verify_file(&args.alert, &mut io::stdout().lock(), &mut io::stderr().lock())?;
+            Ok(ExitCode::from(counts.code()))
+        }
         Command::Calendar(args) => {
             let loaded = match &args.config {
                 Some(file) => config::load(file, &environment(), &[])?,

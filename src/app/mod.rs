@@ -10,6 +10,7 @@ mod replay;
 mod run;
 mod scenarios;
 mod schema;
+mod verify;
 
 pub use calendar::calendar;
 pub use check::check;
@@ -19,6 +20,7 @@ pub use replay::{ReplayOptions, Replayed, replay};
 pub use run::{Service, run, start};
 pub use scenarios::{ScenarioOptions, scenarios};
 pub use schema::schema;
+pub use verify::{Verification, verify_file};
 
 use crate::config::ConfigErrors;
 use crate::sources::InputError;
