@@ -7,13 +7,15 @@ use std::fmt::Display;
 
 /// Leaves of a record that do not follow from its other fields: the digest alone protects them.
 ///
-/// `[]` stands for every entry of a list. A leaf marked with `~` follows in part: an untruth that is large enough,
-/// or that leaves the range it must lie in, is found without the digest too. `source` is in no digest: it says
+/// `[]` stands for every entry of a list. A leaf marked with `~` follows in part: an untruth that is large enough to
+/// outlive rounding, or that leaves the range it must lie in, is found without the digest too. `source` is in no digest: it says
 /// where the market record lies, which `explain` looks up.
 pub const DIGEST_ONLY: [&str; 33] = [
     "~revision",
     "~sequence",
     "event_time",
+    // Below the tier held.
+    "~rule.tiers[]",
     "~peak_tier",
     "~evidence[].log_return",
     // Elapsed is pinned by `z_adjusted` and `survival` to their four decimals.
@@ -23,11 +25,6 @@ pub const DIGEST_ONLY: [&str; 33] = [
     "~ruler.curve_sessions",
     "windows[].move",
     "windows[].z",
-    // A desk's own, and of an alert without window: pinned by `z` and `next_tiers`.
-    "~sigma_daily",
-    "~price",
-    "~log_return",
-    "~reference.price",
     // Of the modes other than `zero_mean` and `mad`: pinned by their z.
     "~modes.*.sigma",
     "realized.returns",
@@ -44,11 +41,14 @@ pub const DIGEST_ONLY: [&str; 33] = [
     "events[].time",
     // Pinned by `rms_z` as far as the member weighs.
     "~cluster.members[].z",
+    "~cluster.members[].log_return",
+    "~cluster.members[].market_value",
     "~cluster.members[].breached_at",
     // Pinned by the level that follows from it.
     "~cluster.levels[]",
     "~cluster.coverage_min",
     "~cluster.legs[].value",
+    "~usd.shares",
 ];
 
 /// One field that does not hold.

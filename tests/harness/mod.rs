@@ -1,6 +1,8 @@
 //! What several test files share: the shipped parameters, records by their JSON, and a running engine.
 #![allow(dead_code, reason = "each test file uses its own part of this")]
 
+pub(crate) mod binary;
+
 use fragility::codec::{decode, encode_alert, encode_state};
 use fragility::config::{DEFAULTS, load_text};
 use fragility::domain::{Alert, AlertKind, Entity, Outcome, SessionDate, Symbol, UnixNanos};
