@@ -12,6 +12,8 @@
 mod absent;
 #[path = "kafka/day.rs"]
 mod day;
+#[path = "kafka/explained.rs"]
+mod explained;
 #[path = "kafka/faults.rs"]
 mod faults;
 #[path = "kafka/load.rs"]
@@ -36,11 +38,12 @@ fn scenarios() {
         return;
     }
     let only = std::env::var_os("FRAGILITY_KAFKA_ONLY").map(|o| o.into_string().expect("names"));
-    let scenarios: [(&str, Scenario); 18] = [
+    let scenarios: [(&str, Scenario); 19] = [
         ("million", load::million),
         ("million_once", load::million_once),
         ("day", day::day),
         ("range", range::range),
+        ("explained", explained::explained),
         ("refused", refused::refused),
         ("absent_broker", absent::broker),
         ("absent_setting", absent::setting),
