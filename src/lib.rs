@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! main -> app -> { lane, http } -> { sources, sinks, telemetry, clock } -> config -> core
-//! core = { engine -> { cluster, rules } -> market -> estimators -> domain,  codec -> domain }
+//! core = { verify -> codec -> engine -> { cluster, rules } -> market -> estimators -> domain }
 //! record bytes -> decode -> step(now, origin, observation) -> effects -> sink -> acknowledged -> commit
 //! ```
 //!

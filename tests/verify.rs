@@ -173,3 +173,10 @@ fn the_digest_ends_before_the_source_whatever_a_text_says() {
     let elsewhere = Alert { source: Vec::new(), ..alert.clone() };
     assert!(!is_refused(&bytes(&elsewhere)));
 }
+
+#[test]
+fn the_page_names_what_only_the_digest_protects() {
+    let page = std::fs::read_to_string(harness::repo("docs/alerts.md")).unwrap();
+    let list = DIGEST_ONLY.map(|entry| format!("`{entry}`")).join(" ");
+    assert!(page.lines().any(|line| line == list), "docs/alerts.md has to say: {list}");
+}
