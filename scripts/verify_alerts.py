@@ -26,6 +26,7 @@ SEVERITIES = [(10, "EXTREME"), (8, "SEVERE"), (6, "HIGH"), (4, "ELEVATED"), (0, 
 LEVELS = ["CALM", "WATCH", "ALERT", "CRITICAL"]
 FULL = 1e-12
 STEP = 0.5e-4 + 1e-10
+SHOWN = 10
 
 
 class Check:
@@ -257,7 +258,8 @@ def main():
                     found = verify(line)
                 except (ValueError, KeyError, TypeError) as error:
                     unreadable += 1
-                    print(f"{path}:{number}: not an alert: {error!r}", file=sys.stderr)
+                    if unreadable <= SHOWN:
+                        print(f"{path}:{number}: not an alert: {error!r}", file=sys.stderr)
                     continue
                 if found is not None:
                     count, bad = count + 1, bad + bool(found)

@@ -94,6 +94,8 @@ fn what_is_no_alert_is_not_verified() {
     check("not json\n", "1 lines are no alert");
     check("{\"schema\":\"fragility.dead_letter.v1\"}\n", "1 lines are no alert");
     check(&of("NVDA", "2025-01-27").replace("\"episode\":1,", ""), "1 lines are no alert");
+    let many = run(&["verify"], "x\n".repeat(50).as_bytes());
+    assert_eq!(String::from_utf8(many.stderr).unwrap().lines().count(), 11, "ten reasons and the count");
     let compact = r#"{"kind":"open","symbol":"S","ts":1,"tier":3,"z":3.1,"fast_vol":0.1,"slow_vol":0.1,"episode":1}"#;
     check(compact, "1 are compact: they carry no arithmetic, so nothing can be recomputed");
     let beat = r#"{"schema":"fragility.heartbeat.v1","instance":"i","sent_at":0,"inputs":[]}"#;
