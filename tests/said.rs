@@ -211,6 +211,7 @@ fn rule_sets_are_compared_over_the_shipped_days() {
     assert!(found["removed"].iter().all(|l| l["b"].is_null() && z(l, "a") < 3.5), "{out}");
     assert!(found["changed"].iter().all(|l| (3.5..4.0).contains(&z(l, "b"))), "{out}");
     assert_eq!(found["changed"][0]["fields"], serde_json::json!(["tier", "peak_tier"]));
+    assert_eq!((&found["changed"][0]["a"]["tier"], &found["changed"][0]["b"]["tier"]), (&3.into(), &3.5.into()));
     let between = |low: f64, high: f64| {
         let records = alerts().lines().map(|l| serde_json::from_str::<Value>(l).unwrap());
         let symbols = records.filter(|a| a["entity"]["type"] == "symbol");

@@ -6,7 +6,7 @@
 
 use super::AppError;
 use super::replay::replay_alerts;
-use crate::codec::{AlertRecord, EntityRecord, SaidRecord, decode_alert};
+use crate::codec::{AlertRecord, EntityRecord, SaidRecord, Tier, decode_alert};
 use crate::config::{AlertFormat, Config};
 use crate::domain::{Direction, SessionDate};
 use serde::Serialize;
@@ -46,7 +46,7 @@ struct Side<'a> {
     revision: u32,
     state: &'a str,
     event_time: i64,
-    tier: f64,
+    tier: Tier,
     z: Option<f64>,
     price: Option<f64>,
     sigma_daily: Option<f64>,
@@ -183,7 +183,7 @@ fn side(record: &AlertRecord) -> Side<'_> {
         revision: record.revision,
         state: record.state.name(),
         event_time: record.event_time,
-        tier: record.tier,
+        tier: Tier(record.tier),
         z: record.z,
         price: record.price,
         sigma_daily: record.sigma_daily,

@@ -22,7 +22,7 @@ pub(crate) fn rounded(value: f64) -> f64 {
 }
 
 /// A number that prints without decimals when it has none.
-pub(super) struct Tier(pub(super) f64);
+pub(crate) struct Tier(pub(crate) f64);
 
 impl Serialize for Tier {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -27,10 +27,10 @@ mod snapshot;
 mod vendors;
 mod wire;
 
-pub(crate) use alert::rounded;
 pub use alert::{
     ALERT_SCHEMA, STATE_SCHEMA, encode_alert, encode_compact_alert, encode_state, ruler_json, window_json,
 };
+pub(crate) use alert::{Tier, rounded};
 pub use alert_record::{
     AlertRecord, ClusterRecord, CompactRecord, EchoRecord, EntityRecord, EvidenceRecord, LegRecord, LevelRecord,
     MemberRecord, ModeRecord, MoveRecord, NextTierRecord, NotAnAlert, RealizedRecord, ReferenceRecord, RuleRecord,
