@@ -12,6 +12,8 @@
 mod absent;
 #[path = "kafka/day.rs"]
 mod day;
+#[path = "kafka/explained.rs"]
+mod explained;
 #[path = "kafka/faults.rs"]
 mod faults;
 #[path = "kafka/groups.rs"]
@@ -38,11 +40,12 @@ fn scenarios() {
         return;
     }
     let only = std::env::var_os("FRAGILITY_KAFKA_ONLY").map(|o| o.into_string().expect("names"));
-    let scenarios: [(&str, Scenario); 20] = [
+    let scenarios: [(&str, Scenario); 21] = [
         ("million", load::million),
         ("million_once", load::million_once),
         ("day", day::day),
         ("range", range::range),
+        ("explained", explained::explained),
         ("refused", refused::refused),
         ("absent_broker", absent::broker),
         ("absent_setting", absent::setting),

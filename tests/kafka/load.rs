@@ -4,7 +4,6 @@
 use crate::support::{LONG, Record, Running, World, until};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::fs;
 
 const PARTITIONS: usize = 8;
