@@ -12,6 +12,8 @@
 mod absent;
 #[path = "kafka/day.rs"]
 mod day;
+#[path = "kafka/downstream.rs"]
+mod downstream;
 #[path = "kafka/explained.rs"]
 mod explained;
 #[path = "kafka/faults.rs"]

@@ -80,6 +80,7 @@ impl Lane {
     }
 
     fn seal(&mut self, offsets: Vec<(i32, i64)>) -> Result<(), LaneError> {
+        self.shared.beat(self.number, "committing");
         let member = self.source.member();
         let sealed = self.deliverer.seal(&offsets, member.as_ref())?;
         self.commits.last = Some(self.clock.monotonic());

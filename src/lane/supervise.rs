@@ -59,6 +59,7 @@ pub fn run_lane(options: &LaneOptions) {
         if clock::monotonic() - started > STEADY {
             backoff = BACKOFF_MIN;
         }
+        shared.beat(*number, "waiting to start over");
         wait(shared, jittered(backoff));
         backoff = (backoff * 2).min(BACKOFF_MAX);
     }
@@ -72,6 +73,7 @@ fn live_once(options: &LaneOptions) -> Result<(), LaneError> {
     if let Some(params) = shared.reloaded() {
         engine.reload(params);
     }
+    shared.beat(*number, "loading history");
     if let Err(failure) = load_history(&mut engine, &config.history_files) {
         // The files were there when the service started; without them the reference prices are not.
         return Err(LaneError::History(failure));
