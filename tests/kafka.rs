@@ -42,7 +42,7 @@ fn scenarios() {
         return;
     }
     let only = std::env::var_os("FRAGILITY_KAFKA_ONLY").map(|o| o.into_string().expect("names"));
-    let scenarios: [(&str, Scenario); 21] = [
+    let scenarios: [(&str, Scenario); 22] = [
         ("million", load::million),
         ("million_once", load::million_once),
         ("day", day::day),
@@ -54,6 +54,7 @@ fn scenarios() {
         ("absent_topic", absent::topic),
         ("killed_service", load::killed_service),
         ("killed_service_once", load::killed_service_once),
+        ("other_machine", load::other_machine),
         ("two_instances", load::two_instances),
         ("two_instances_once", load::two_instances_once),
         ("groups", groups::followed),

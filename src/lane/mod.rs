@@ -20,7 +20,6 @@ mod take;
 mod view;
 
 pub use publish::{Published, Query, ReadyState, Shared};
-pub use snapshots::{FileStore, Slot, SnapshotStore};
 pub use supervise::{LaneOptions, run_lane};
 
 use crate::app::take_reference;
@@ -30,6 +29,7 @@ use crate::domain::{Accounts, Outcome, UnixNanos};
 use crate::engine::{Channel, Effects, Engine, Origin, Watermark};
 use crate::sinks::{Sink, SinkError};
 use crate::sources::{InputError, ReferenceLog, Source, SourceError};
+use crate::stores::SnapshotStore;
 use commit::Commits;
 use deliver::Deliverer;
 use flood::Flood;
@@ -128,6 +128,8 @@ pub struct LaneParts {
     pub sink: Box<dyn Sink>,
     /// Where snapshots are kept.
     pub store: Arc<dyn SnapshotStore>,
+    /// Where other machines find them, if that is configured.
+    pub shared_store: Option<Arc<dyn SnapshotStore>>,
     /// Whether snapshots are written beside the lane.
     pub writes_aside: bool,
 }
@@ -191,9 +193,10 @@ impl Lane {
             reference,
             sink,
             store,
+            shared_store,
             writes_aside,
         } = parts;
-        let snapshots = Snapshots::new(store, &config.kafka.topics.market, &config.kafka.group);
+        let snapshots = Snapshots::new(store, shared_store, &config.kafka.topics.market, &config.kafka.group);
         let metrics = shared.metrics.clone();
         let writer = if writes_aside {
             Writer::thread(snapshots.clone(), metrics).map_err(LaneError::Snapshot)?
