@@ -92,7 +92,7 @@ pub struct PartitionImage {
     /// Tiers in force when it was taken.
     tiers: Vec<f64>,
     feeds: Vec<String>,
-    /// Boxed, so that a list that grows while it is decoded moves pointers.
+    #[expect(clippy::vec_box, reason = "a list that grows while it is decoded moves pointers, not images")]
     symbols: Vec<Box<SymbolImage>>,
     /// Renames that its records said: old name, new name, first session.
     renames: Vec<(String, String, i32)>,
