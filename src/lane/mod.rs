@@ -324,20 +324,22 @@ impl Lane {
         Ok(taken)
     }
 
-    /// Lets groups, and what waits for its partition's clock, follow event time.
+    /// Lets groups, and what waits for its partition's clock, follow event time. No offset may be committed before:
+    /// a replay takes it that what its records decided has been said.
     fn advance(&mut self, taken: usize) -> Result<(), LaneError> {
-        // Groups are judged over all partitions, and some are not there yet.
-        if (taken == 0 && self.effects.alerts.is_empty()) || !self.asking.is_empty() {
+        if taken == 0 && self.effects.alerts.is_empty() {
             return Ok(());
         }
-        let assigned = self.assigned();
-        self.advance_engine(&assigned);
+        self.advance_engine();
         self.deliverer.alerts(&mut self.effects, None)?;
         self.resolve()
     }
 
-    fn advance_engine(&mut self, assigned: &[i32]) {
-        self.engine.advance(Watermark::Partitions, assigned, &mut self.effects);
+    fn advance_engine(&mut self) {
+        let mut assigned = self.assigned();
+        // Groups are judged over all partitions: they wait for those that are not there yet.
+        assigned.extend(&self.asking);
+        self.engine.advance(Watermark::Partitions, &assigned, &mut self.effects);
     }
 
     /// Accounts for records that had waited and were decided by something else than a record of their own.

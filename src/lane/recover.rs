@@ -44,7 +44,8 @@ impl Lane {
             return Err(LaneError::Lost);
         }
         // Given up in any case: a partition that is not let go holds up the whole group.
-        let committed = if lost { Ok(true) } else { self.commit_now(DRAIN_TIMEOUT) };
+        // What has been taken in this turn has not been followed up yet.
+        let committed = if lost { Ok(true) } else { self.advance(1).and_then(|()| self.commit_now(DRAIN_TIMEOUT)) };
         self.source.release(partitions)?;
         for partition in partitions {
             self.partitions.remove(partition);
@@ -189,8 +190,7 @@ impl Lane {
 
     fn caught_up(&mut self) -> Result<(), LaneError> {
         // What waited for the partition's clock when the offset was committed had been decided by then.
-        let assigned = self.assigned();
-        self.advance_engine(&assigned);
+        self.advance_engine();
         self.deliverer.alerts(&mut self.effects, None)?;
         self.resolve()?;
         let is_awaited = self.waits_for_all() && self.is_any_replaying();
