@@ -116,8 +116,13 @@ impl Lane {
             moved_at: now,
             snapshot_due: now,
         };
-        // The groups must not be behind: what they were told before would not be told again.
-        let bound = self.groups_at.get(&partition).map_or(to, |at| to.min(*at));
+        // The groups must not be behind: what they were told before would not be told again. Groups that know
+        // nothing of a partition are told everything, as long as the log has it.
+        let bound = match self.groups_at.get(&partition) {
+            Some(at) => to.min(*at),
+            None if self.waits_for_all() && low == 0 => low,
+            None => to,
+        };
         let is_known = committed.is_some_and(|c| c <= high);
         if is_known && let Some(snapshot) = self.snapshots.partition(partition, bound) {
             if snapshot.next_offset < low {
