@@ -117,7 +117,7 @@ pub(crate) enum Sabotage {
     RepeatsInput,
     /// The log leaves a record out.
     SkipsInput,
-    /// Snapshots say a later offset than they reflect.
+    /// Snapshots reflect a later offset than they say.
     ForgedOffset,
     /// Snapshots of one partition are given out as another's.
     WrongName,
@@ -249,9 +249,11 @@ impl Broker {
 
     /// The open transaction of a producer that is the newest of its name.
     fn transaction(&mut self, name: &str, epoch: u32) -> Option<usize> {
-        if self.epochs.get(name) != Some(&epoch) && self.sabotage != Sabotage::NoProducerFence {
+        let newest = self.epochs.get(name).copied()?;
+        if newest != epoch && self.sabotage != Sabotage::NoProducerFence {
             return None;
         }
+        let epoch = newest;
         let open = self.transactions.iter().rposition(|t| t.name == name && t.epoch == epoch);
         match open.map(|at| (at, self.transactions[at].fate)) {
             Some((at, Fate::Open)) => Some(at),
@@ -406,7 +408,16 @@ impl Broker {
                 self.arrive(line);
             }
         }
-        self.lines[line] = Line { producer: self.lines[line].producer.take(), ..Line::default() };
+        let (producer, queue) = (self.lines[line].producer.take(), std::mem::take(&mut self.lines[line].queue));
+        self.lines[line] = Line { producer, ..Line::default() };
+        if self.delay_max > 0 && self.dice.permille(300) {
+            // What has left the machine arrives when someone else may have gone on already.
+            let late = self.dice.between(0, 2_000) * MS;
+            self.was_order_kept &= queue.is_empty();
+            self.lines[line].outstanding[0] = queue.len();
+            self.lines[line].queue =
+                queue.into_iter().map(|f| Flight { arrives: f.arrives + late, epoch: 0, ..f }).collect();
+        }
         let now = self.now;
         let (mine, others): (Vec<Commit>, Vec<Commit>) =
             std::mem::take(&mut self.commits).into_iter().partition(|c| c.proof.client == client);
@@ -424,6 +435,11 @@ impl Broker {
     /// The process behind a connection stands still, or goes on.
     pub(crate) fn stop(&mut self, line: usize, is_stopped: bool) {
         self.lines[line].is_stopped = is_stopped;
+    }
+
+    /// Whether records of processes that are gone may still arrive.
+    pub(crate) fn is_awaiting(&self) -> bool {
+        self.lines.iter().any(|l| !l.queue.is_empty())
     }
 
     pub(crate) fn in_flight(&self, line: usize) -> usize {

@@ -1,10 +1,11 @@
 //! What must come out: the engine stepped once over every record, without any fault.
 
 use super::market::Script;
+use fragility::app::take_reference;
 use fragility::codec::{Decoder, encode_alert, encode_state};
 use fragility::config::Config;
 use fragility::domain::{Accounts, Entity, UnixNanos};
-use fragility::engine::{Effects, Engine, Origin, Watermark};
+use fragility::engine::{Channel, Effects, Engine, Origin, Watermark};
 use std::collections::BTreeMap;
 
 /// One alert of the reference run.
@@ -50,6 +51,10 @@ pub(crate) fn expect(config: &Config, script: &Script) -> Expected {
     };
     run.all.accounts = vec![Accounts::default(); script.partitions.len()];
     let assigned: Vec<i32> = (0..).take(script.partitions.len()).collect();
+    for value in &script.references {
+        take_reference(&mut run.engine, Channel::Initial, value, &mut run.effects);
+    }
+    run.effects.clear();
     run.engine.history_loaded();
     let mut at = vec![0; script.partitions.len()];
     // Partitions together in event time.

@@ -5,6 +5,7 @@
 //! `FRAGILITY_SIM_SEED=N` runs it alone, with `FRAGILITY_SIM_TRACE=1` telling what happens in it.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod broken;
 mod broker;
 mod dice;
 mod expected;
@@ -15,6 +16,7 @@ mod plan;
 mod rules;
 mod sink;
 mod source;
+mod sweep;
 mod watch;
 mod world;
 
@@ -28,7 +30,7 @@ fn number(name: &str) -> Option<u64> {
 fn what_is_promised_holds_in_every_world() {
     let (first, count) = match number("FRAGILITY_SIM_SEED") {
         Some(seed) => (seed, 1),
-        None => (1, number("FRAGILITY_SIM_SEEDS").unwrap_or(200)),
+        None => (1, number("FRAGILITY_SIM_SEEDS").unwrap_or(1_200)),
     };
     if std::env::var("FRAGILITY_SIM_TRACE").is_ok() {
         tracing_subscriber::fmt().without_time().with_writer(std::io::stderr).init();

@@ -24,6 +24,8 @@ pub(crate) struct Written {
 /// All that is ever written, by partition.
 pub(crate) struct Script {
     pub(crate) partitions: Vec<Vec<Written>>,
+    /// Reference records on a topic of their own, there before everything.
+    pub(crate) references: Vec<Vec<u8>>,
     /// Where each partition ends, with the markers behind its last record.
     pub(crate) ends: Vec<i64>,
 }
@@ -53,7 +55,8 @@ const SYMBOLS: [&str; 8] = ["AAPL", "MSFT", "NVDA", "TSLA", "AMD", "INTC", "ORCL
 pub(crate) fn write(dice: &mut Dice, rules: Rules) -> Script {
     let partitions = if rules.has_groups() { 1 + dice.index(2) } else { 1 + dice.index(3) };
     let length = 15 + dice.index(40);
-    let mut script = Script { partitions: Vec::new(), ends: Vec::new() };
+    let mut script = Script { partitions: Vec::new(), references: Vec::new(), ends: Vec::new() };
+    let has_reference_topic = dice.permille(300);
     let mut symbols = SYMBOLS.to_vec();
     for number in 0..partitions {
         let left = partitions - number - 1;
@@ -65,9 +68,10 @@ pub(crate) fn write(dice: &mut Dice, rules: Rules) -> Script {
         };
         let own: Vec<&'static str> = symbols.drain(..count).collect();
         let mut writer = Writer { dice, rules, actors: Vec::new(), records: Vec::new(), next: 0, at: 0 };
-        writer.begin(&own);
+        let references = writer.begin(&own, has_reference_topic);
         writer.run(length);
         let (records, end) = writer.end();
+        script.references.extend(references);
         script.partitions.push(records);
         script.ends.push(end);
     }
@@ -103,24 +107,22 @@ impl Writer<'_> {
         }
     }
 
-    /// What every symbol is measured against.
-    fn begin(&mut self, symbols: &[&'static str]) {
+    /// What every symbol is measured against: among the market records, or handed back for the reference topic.
+    fn begin(&mut self, symbols: &[&'static str], is_apart: bool) -> Vec<Vec<u8>> {
         let first = &sessions()[0];
         self.at = if self.dice.permille(700) { first.open.0 } else { first.pre.0 };
-        for (number, symbol) in symbols.iter().enumerate() {
-            self.json(
-                symbol,
-                format!(r#"{{"type":"reference","symbol":"{symbol}","prev_close":100,"sigma_daily":0.01}}"#),
+        let mut apart = Vec::new();
+        for (symbol, shares) in symbols.iter().zip([1_000, 2_000, 3_000, 4_000]) {
+            let desk = format!(r#"{{"type":"reference","symbol":"{symbol}","prev_close":100,"sigma_daily":0.01}}"#);
+            let shares = format!(
+                r#"{{"type":"shares","symbol":"{symbol}","session":"2025-01-03","shares_outstanding":{shares}}}"#
             );
-            let shares = 1000 * (number + 1);
-            self.json(
-                symbol,
-                format!(
-                    r#"{{"type":"shares","symbol":"{symbol}","session":"2025-01-03","shares_outstanding":{shares}}}"#
-                ),
-            );
+            for record in [desk, shares] {
+                if is_apart { apart.push(record.into_bytes()) } else { self.json(symbol, record) }
+            }
             self.actors.push(Actor { symbol, level: 0.0, seq: 0, last_ts: 0, is_halted: false, session: 0 });
         }
+        apart
     }
 
     fn run(&mut self, length: usize) {

@@ -30,6 +30,8 @@ pub(crate) struct Instance {
     pub(crate) until: i64,
     /// Stands still with its lane in memory.
     pub(crate) is_stopped: bool,
+    /// Another process runs under its name.
+    pub(crate) is_replaced: bool,
     /// Is not started again.
     pub(crate) is_retired: bool,
 }
@@ -72,6 +74,7 @@ impl Instance {
             client: 0,
             until: broker.now,
             is_stopped: false,
+            is_replaced: false,
             is_retired: false,
         }
     }

@@ -4,6 +4,8 @@ use super::broker::Sabotage;
 use super::group::Proof;
 use super::plan::{Fate, Fault, Operation, kill};
 use super::source::Wire;
+use fragility::codec::{decode_snapshot, encode_snapshot};
+use fragility::engine::PartitionImage;
 use fragility::lane::{Slot, SnapshotStore};
 use fragility::sinks::{Outgoing, Sealed, Sink, SinkError, Stream};
 use fragility::sources::Member;
@@ -137,6 +139,24 @@ impl Sink for SimulatedSink {
 
 pub(crate) type Kept = BTreeMap<String, [Option<Vec<u8>>; 2]>;
 
+/// A partition's snapshot as it lies on disk.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct OnDisk {
+    topic: String,
+    group: String,
+    partition: i32,
+    next_offset: i64,
+    outcomes: [u64; 8],
+    image: PartitionImage,
+}
+
+/// The same snapshot under an older offset: it is ahead of what it says.
+fn forged(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut snapshot: OnDisk = decode_snapshot(bytes).ok()?;
+    snapshot.next_offset = (snapshot.next_offset - 4).max(0);
+    encode_snapshot(&snapshot).ok()
+}
+
 /// A disk.
 pub(crate) struct SimulatedStore {
     kept: Mutex<Kept>,
@@ -183,7 +203,8 @@ impl SnapshotStore for SimulatedStore {
         } else {
             name.to_owned()
         };
-        Ok(kept.get(&name).and_then(|slots| slots[at].clone()))
+        let bytes = kept.get(&name).and_then(|slots| slots[at].clone());
+        Ok(if self.sabotage == Sabotage::ForgedOffset { bytes.map(|b| forged(&b).unwrap_or(b)) } else { bytes })
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {

@@ -75,7 +75,12 @@ pub(crate) fn run(seed: u64, choice: Choice) -> Result<Seen, String> {
     let fate = Fate::new(dice.split(), rate, choice.at);
     let broker = Rc::new(RefCell::new(broker));
     let count = if is_calm { 1 } else { 1 + dice.index(3) };
-    let members = (0..count).map(|n| RefCell::new(Instance::new(n, disk(&fate, &broker), &broker))).collect();
+    let mut members: Vec<_> = (0..count).map(|n| Instance::new(n, disk(&fate, &broker), &broker)).collect();
+    // A place for whoever is started in another's stead.
+    let mut stand_in = Instance::new(count, disk(&fate, &broker), &broker);
+    stand_in.is_retired = true;
+    members.push(stand_in);
+    let members = members.into_iter().map(RefCell::new).collect();
     let world = Rc::new_cyclic(|me| World {
         me: me.clone(),
         config,
@@ -110,7 +115,7 @@ impl World {
     }
 
     fn live(&self, is_calm: bool) -> Result<(), String> {
-        let steps = self.roll(|d| d.between(30, 120));
+        let steps = self.roll(|d| if is_calm { 12 } else { d.between(30, 120) });
         for _ in 0..steps {
             if is_calm {
                 self.calm_step()?
@@ -204,7 +209,7 @@ impl World {
 
     fn stand_still(&self, who: usize) {
         let mut member = self.members[who].borrow_mut();
-        if member.lane.is_none() || member.is_stopped {
+        if member.lane.is_none() || member.is_stopped || member.is_retired {
             return;
         }
         self.say(|| format!("{who} stands still"));
@@ -215,6 +220,23 @@ impl World {
         let now = broker.now;
         broker.stop(member.client, true);
         broker.group.silence(member.client, now, false);
+        drop(broker);
+        self.replace(who, &mut member);
+    }
+
+    /// Now and then someone takes a process that stands still for dead, and starts it once more under its name.
+    fn replace(&self, who: usize, member: &mut Instance) {
+        let last = self.members.len() - 1;
+        let Ok(mut stand_in) = self.members[last].try_borrow_mut() else { return };
+        if who == last || !stand_in.is_retired || !self.roll(|d| d.permille(300)) {
+            return;
+        }
+        self.say(|| format!("{last} is started in its stead"));
+        stand_in.is_retired = false;
+        stand_in.name.clone_from(&member.name);
+        stand_in.until = self.broker.borrow().now;
+        stand_in.store.restore(member.store.copy());
+        member.is_replaced = true;
     }
 
     fn goes_on(&self, member: &mut Instance) {
@@ -280,11 +302,17 @@ impl World {
                 }
             });
             let wire = Wire { broker: self.broker.clone(), fate: self.fate.clone(), meanwhile, client };
-            member.start(&self.config, &[], wire);
+            let references = self.broker.borrow().script.references.clone();
+            member.start(&self.config, &references, wire);
         }
         self.seen.borrow_mut().turns += 1;
         let turned = member.turn(is_last, &self.broker)?;
         let now = self.broker.borrow().now;
+        if member.is_replaced && !matches!(turned, Turned::Fine) {
+            // It is not started again.
+            member.is_retired = true;
+            return Ok(());
+        }
         match turned {
             Turned::Fine => {}
             Turned::Failed(why) => {
@@ -340,6 +368,13 @@ impl World {
             broker.is_up = true;
             broker.delay_max = 0;
         }
+        for member in &self.members {
+            let mut member = member.borrow_mut();
+            if member.is_replaced {
+                member.kill(&self.broker);
+                member.is_retired = true;
+            }
+        }
         loop {
             self.produce();
             for who in 0..self.members.len() {
@@ -363,6 +398,9 @@ impl World {
 
     fn is_drained(&self) -> bool {
         let broker = self.broker.borrow();
+        if broker.is_awaiting() {
+            return false;
+        }
         let is_read = (0..broker.partitions()).all(|p| {
             let records = &broker.script.partitions[usize::try_from(p).unwrap()];
             broker.group.committed.get(&p).copied() >= records.last().map(|r| r.offset + 1)
