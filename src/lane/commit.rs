@@ -16,6 +16,8 @@ use tracing::warn;
 
 /// Time given to the broker to answer the last commit.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(1);
+/// A commit that is not confirmed after so long is sent again.
+const CONFIRM_TIMEOUT: Duration = Duration::from_secs(5);
 /// Least time between two transactions: alerts of a burst share one.
 const GAP: Duration = Duration::from_millis(5);
 /// Time given to the disk when partitions are given up.
@@ -31,8 +33,10 @@ struct Pending {
 #[derive(Default)]
 pub(super) struct Commits {
     pending: Option<Pending>,
-    /// Newest offsets committed.
+    /// Newest offsets committed, or sent to be.
     committed: BTreeMap<i32, i64>,
+    /// When offsets were last sent on their own and nothing is known of them yet.
+    sent: Option<Instant>,
     /// State whose offsets are sent and not confirmed yet.
     unconfirmed: Option<Captured>,
     last: Option<Instant>,
@@ -51,6 +55,9 @@ impl Lane {
     /// Moves a commit on: seals when one is due, goes on when what was sealed is acknowledged.
     pub(super) fn settle(&mut self) -> Result<(), LaneError> {
         self.keep_confirmed();
+        if self.commits.sent.is_some_and(|at| self.clock.monotonic().saturating_duration_since(at) >= CONFIRM_TIMEOUT) {
+            self.forget_unconfirmed();
+        }
         // A failure shows even when nothing is due. What an abandoned seal left unacknowledged is waited for,
         // or the next one would pass it.
         if !self.deliverer.sink.is_settled()? {
@@ -106,6 +113,7 @@ impl Lane {
             return Ok(false);
         }
         self.commits.pending = None;
+        self.forget_unconfirmed();
         let offsets = self.uncommitted();
         if !offsets.is_empty() || self.deliverer.unsealed.records > 0 {
             let member = self.source.member();
@@ -135,6 +143,7 @@ impl Lane {
         match self.source.commit(&offsets, wait) {
             Ok(()) => {
                 self.commits.committed.extend(offsets);
+                self.commits.sent = Some(self.clock.monotonic());
                 self.commits.unconfirmed = self.commits.unconfirmed.take().or(state);
             }
             Err(error) => warn!(%error, "offsets not committed; they are with the next commit"),
@@ -149,6 +158,13 @@ impl Lane {
             self.writer.submit(captured);
         } else {
             self.commits.unconfirmed = Some(captured);
+        }
+    }
+
+    /// What was sent and not confirmed is sent again: without new records no other commit would make up for it.
+    fn forget_unconfirmed(&mut self) {
+        if self.commits.sent.take().is_some() {
+            self.commits.committed.retain(|p, offset| self.source.confirmed(*p).is_some_and(|kept| kept >= *offset));
         }
     }
 
