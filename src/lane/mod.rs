@@ -61,7 +61,7 @@ pub enum LaneError {
     Snapshot(std::io::Error),
     /// A history file cannot be read any more.
     History(InputError),
-    /// Partitions were lost with a transaction open.
+    /// Partitions went with a transaction open.
     Lost,
     /// An invariant broke; the log has its message.
     Panic,
@@ -74,7 +74,7 @@ impl fmt::Display for LaneError {
             Self::Sink(e) => write!(f, "{e}"),
             Self::Snapshot(e) => write!(f, "snapshot: {e}"),
             Self::History(e) => write!(f, "history: {e}"),
-            Self::Lost => f.write_str("partitions were lost with a transaction open; it is abandoned"),
+            Self::Lost => f.write_str("partitions went with a transaction open; it is abandoned"),
             Self::Panic => f.write_str("the lane broke off at a broken invariant"),
         }
     }

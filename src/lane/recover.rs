@@ -54,7 +54,11 @@ impl Lane {
         }
         self.recount();
         self.commits.forget(partitions);
-        committed?;
+        let is_committed = committed?;
+        if !is_committed && self.deliverer.sink.is_transactional() && self.deliverer.unsealed.records > 0 {
+            // What is open holds records of partitions that are someone else's now, who says them again.
+            return Err(LaneError::Lost);
+        }
         // Those that are left may have waited for one that is gone.
         self.go_live()
     }
