@@ -22,6 +22,11 @@ fn a_commit_by_a_member_that_was_given_up_is_noticed() {
 }
 
 #[test]
+fn a_commit_in_nobodys_name_is_noticed() {
+    check(Sabotage::ProofOfNobody, Some(true), 600, "");
+}
+
+#[test]
 fn two_producers_of_one_name_are_noticed() {
     check(Sabotage::NoProducerFence, Some(true), 400, "");
 }

@@ -39,6 +39,9 @@ fn what_is_promised_holds_in_every_world() {
     let mut total = world::Seen::default();
     let started = fragility::clock::monotonic();
     for seed in first..first + count {
+        if failures.len() == 20 {
+            break;
+        }
         match run(seed, Choice::default()) {
             Ok(seen) => {
                 total.alerts += seen.alerts;

@@ -1,6 +1,6 @@
 //! What must hold after every step, as a reader of committed records sees it.
 
-use super::broker::{Broker, Entry, Fate};
+use super::broker::{Broker, Entry, Fate, partition_of};
 use super::expected::{Expected, Said};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,7 +49,7 @@ impl Watch {
                     // Nothing behind an open transaction is shown.
                     Fate::Open | Fate::Committing(_) => break,
                     Fate::Aborted => {}
-                    Fate::Committed => self.read(log.0, entry, expected)?,
+                    Fate::Committed => self.read(*log, entry, expected)?,
                 }
                 self.next.insert(*log, at + 1);
             }
@@ -57,10 +57,10 @@ impl Watch {
         self.nothing_is_due(broker, expected)
     }
 
-    fn read(&mut self, stream: u8, entry: &Entry, expected: &Expected) -> Result<(), String> {
-        match stream {
+    fn read(&mut self, log: (u8, i32), entry: &Entry, expected: &Expected) -> Result<(), String> {
+        match log.0 {
             2 => self.letter(entry, expected),
-            0 if entry.key.is_empty() => self.heartbeat(entry, expected),
+            0 if entry.key.is_empty() => self.heartbeat(log.1, entry, expected),
             0 => {
                 let all = expected.alerts.get(&entry.key).map_or(&[][..], Vec::as_slice);
                 let seen = self.alerts.entry(entry.key.clone()).or_default();
@@ -101,11 +101,23 @@ impl Watch {
     }
 
     /// A heartbeat speaks for offsets: what was due by then was sent before it.
-    fn heartbeat(&mut self, entry: &Entry, _expected: &Expected) -> Result<(), String> {
+    fn heartbeat(&mut self, log: i32, entry: &Entry, expected: &Expected) -> Result<(), String> {
         self.beats += 1;
         let beat: Value = serde_json::from_slice(&entry.value).map_err(|e| e.to_string())?;
-        if beat["inputs"].as_array().is_none_or(Vec::is_empty) {
-            return Err("a heartbeat that speaks for nothing".into());
+        let inputs =
+            beat["inputs"].as_array().filter(|i| !i.is_empty()).ok_or("a heartbeat that speaks for nothing")?;
+        let claims: BTreeMap<i64, i64> =
+            inputs.iter().filter_map(|i| Some((i["partition"].as_i64()?, i["next_offset"].as_i64()?))).collect();
+        let is_claimed =
+            |due: &[i64]| (0..).zip(due).all(|(p, due)| *due == 0 || claims.get(&p).is_some_and(|next| next >= due));
+        for (key, all) in expected.alerts.iter().filter(|(key, _)| partition_of(key) == log) {
+            let seen = self.alerts.get(key).copied().unwrap_or(0);
+            if all.get(seen).is_some_and(|next| is_claimed(&next.due)) {
+                return Err(format!(
+                    "a heartbeat speaks for {claims:?}, and alert {seen} of {} is not before it",
+                    name(key)
+                ));
+            }
         }
         Ok(())
     }

@@ -70,7 +70,8 @@ pub(crate) fn run(seed: u64, choice: Choice) -> Result<Seen, String> {
     broker.group.is_eager = dice.permille(300);
     broker.group.has_single_owner = rules.has_groups();
     let is_calm = choice.is_calm || choice.at.is_some();
-    broker.delay_max = if dice.permille(300) || is_calm { 0 } else { dice.between(1, 400) * 1_000_000 };
+    let slowest = if dice.permille(100) { 6_000 } else { 400 };
+    broker.delay_max = if dice.permille(300) || is_calm { 0 } else { dice.between(1, slowest) * 1_000_000 };
     let rate = if is_calm { 0 } else { [0, 20, 100, 300][dice.index(4)] };
     let fate = Fate::new(dice.split(), rate, choice.at);
     let broker = Rc::new(RefCell::new(broker));
@@ -162,7 +163,13 @@ impl World {
             580..=719 => self.produce(),
             720..=879 => {
                 let ms = self.roll(|d| if d.permille(100) { d.between(1, 12_000) } else { d.between(1, 400) });
-                self.broker.borrow_mut().pass(Duration::from_millis(ms.unsigned_abs()));
+                let mut broker = self.broker.borrow_mut();
+                let before = broker.group.rebalances;
+                broker.pass(Duration::from_millis(ms.unsigned_abs()));
+                // What shakes a group shakes the broker.
+                if broker.group.rebalances > before && self.roll(|d| d.permille(150)) {
+                    broker.is_up = false;
+                }
             }
             880..=904 => self.kill(who),
             905..=924 => self.stand_still(who),
@@ -392,6 +399,20 @@ impl World {
             }
         }
         self.look()?;
+        for member in &self.members {
+            let member = member.borrow();
+            let broker = self.broker.borrow();
+            let own = broker.group.consumers.get(&member.client).map(|c| c.assigned.clone());
+            self.say(|| {
+                format!(
+                    "{} client {} until {} has {own:?}, {} in flight",
+                    member.name,
+                    member.client,
+                    member.until,
+                    broker.lines.get(member.client).map_or(0, |_| broker.in_flight(member.client))
+                )
+            });
+        }
         self.watch.borrow().finish(&self.broker.borrow(), &self.expected)?;
         self.check_totals()
     }
