@@ -12,6 +12,8 @@
 mod absent;
 #[path = "kafka/day.rs"]
 mod day;
+#[path = "kafka/faults.rs"]
+mod faults;
 #[path = "kafka/load.rs"]
 mod load;
 #[path = "kafka/range.rs"]
@@ -34,7 +36,7 @@ fn scenarios() {
         return;
     }
     let only = std::env::var_os("FRAGILITY_KAFKA_ONLY").map(|o| o.into_string().expect("names"));
-    let scenarios: [(&str, Scenario); 14] = [
+    let scenarios: [(&str, Scenario); 18] = [
         ("million", load::million),
         ("million_once", load::million_once),
         ("day", day::day),
@@ -47,6 +49,10 @@ fn scenarios() {
         ("killed_service_once", load::killed_service_once),
         ("two_instances", load::two_instances),
         ("two_instances_once", load::two_instances_once),
+        ("faults", faults::kills),
+        ("faults_once", faults::kills_once),
+        ("zombie", faults::zombie_member),
+        ("zombie_once", faults::zombie_member_once),
         ("killed_broker", load::killed_broker),
         ("killed_broker_once", load::killed_broker_once),
     ];

@@ -4,7 +4,7 @@ use super::AppError;
 use crate::clock;
 use crate::config::{Config, ConfigErrors};
 use crate::http;
-use crate::lane::{LaneOptions, Query, Shared, run_lane};
+use crate::lane::{LaneOptions, Query, Role, Shared, run_lane};
 use crate::telemetry::Metrics;
 use std::fs;
 use std::io::Write;
@@ -39,7 +39,10 @@ pub struct Service {
 /// When the address cannot be bound, or the state directory not be written.
 pub async fn start(config: Config) -> Result<Service, AppError> {
     let metrics = Metrics::new().map_err(|e| AppError::Failed(format!("metrics: {e}")))?;
-    let shared = Arc::new(Shared::new(Arc::new(metrics), config.kafka.lanes));
+    let shared = Arc::new(Shared::new(
+        Arc::new(metrics),
+        config.kafka.lanes + usize::from(config.kafka.topics.members.is_some()),
+    ));
     let instance = match &config.kafka.instance_id {
         Some(id) => id.clone(),
         None => kept_instance_id(&config.state_dir)?,
@@ -55,7 +58,11 @@ pub async fn start(config: Config) -> Result<Service, AppError> {
         .await
         .map_err(|e| AppError::Failed(format!("http.listen {}: {e}", config.listen)))?;
     let address = listener.local_addr().map_err(|e| AppError::Failed(e.to_string()))?;
-    let (asks, queues): (Vec<_>, Vec<_>) = (0..config.kafka.lanes).map(|_| sync_channel(QUERIES_MAX)).unzip();
+    let members = config.of_members().map(Arc::new);
+    let config = Arc::new(config);
+    let mut plans: Vec<_> = (0..config.kafka.lanes).map(|_| (Role::Symbols, config.clone())).collect();
+    plans.extend(members.map(|config| (Role::Groups, config)));
+    let (asks, queues): (Vec<_>, Vec<_>) = plans.iter().map(|_| sync_channel(QUERIES_MAX)).unzip();
     let router = http::router(shared.clone(), asks.clone());
     tokio::spawn(async move {
         if let Err(failure) = axum::serve(listener, router).await {
@@ -63,11 +70,10 @@ pub async fn start(config: Config) -> Result<Service, AppError> {
         }
     });
     info!(%address, "HTTP is up: /metrics /healthz /readyz / (board)");
-    let config = Arc::new(config);
     let mut lanes = Vec::with_capacity(queues.len());
-    for (number, queries) in queues.into_iter().enumerate() {
-        let (config, shared, instance) = (config.clone(), shared.clone(), instance.clone());
-        let options = LaneOptions { number, config, shared, queries, instance };
+    for (number, ((role, config), queries)) in plans.into_iter().zip(queues).enumerate() {
+        let (shared, instance) = (shared.clone(), instance.clone());
+        let options = LaneOptions { role, number, config, shared, queries, instance };
         let thread = std::thread::Builder::new().name(format!("lane-{number}"));
         let lane = thread.spawn(move || run_lane(&options));
         lanes.push(lane.map_err(|e| AppError::Failed(format!("lane thread: {e}")))?);

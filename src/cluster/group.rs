@@ -2,7 +2,7 @@
 
 use super::company::{self, Members};
 use super::level::{GroupParams, Level, Membership};
-use super::member::{MemberClose, MemberUpdate};
+use super::member::{MemberAmend, MemberClose, MemberUpdate};
 use super::reading::{self, GroupView, MemberReading, Reading};
 use crate::domain::{self, Alert, AlertKind, AlertState, Direction, Phase, SessionDate, Symbol, UnixNanos, Unknown};
 use crate::estimators::{WINDOW, sample_sigma};
@@ -16,7 +16,6 @@ mod amend;
 mod image;
 
 use alert::Seen;
-pub use amend::Amends;
 use amend::Told;
 pub use image::GroupImage;
 
@@ -62,6 +61,8 @@ pub struct Group {
     values: BTreeMap<Symbol, f64>,
     scheduled: BTreeMap<UnixNanos, Vec<MemberUpdate>>,
     scheduled_len: usize,
+    /// Corrections, by the event time from which on they are known.
+    amends: BTreeMap<UnixNanos, Vec<MemberAmend>>,
     /// Closes of sessions that are not over yet.
     pending: BTreeMap<SessionDate, BTreeMap<Symbol, MemberClose>>,
     settled_until: Option<SessionDate>,
@@ -93,6 +94,7 @@ impl Group {
             values: BTreeMap::new(),
             scheduled: BTreeMap::new(),
             scheduled_len: 0,
+            amends: BTreeMap::new(),
             pending: BTreeMap::new(),
             settled_until: None,
             returns: Vec::new(),
@@ -209,12 +211,21 @@ impl Group {
 
     pub(super) fn advance(&mut self, moment: &Moment<'_>, alerts: &mut Vec<Alert>) {
         loop {
-            let next_price = self.scheduled.first_key_value().map(|(at, _)| *at).filter(|at| *at <= moment.watermark);
+            let reached = |at: &UnixNanos| *at <= moment.watermark;
+            let next_price = self.scheduled.first_key_value().map(|(at, _)| *at).filter(reached);
+            let next_amend = self.amends.first_key_value().map(|(at, _)| *at).filter(reached);
             let next_end = self.next_end(moment);
-            match (next_price, next_end) {
-                (Some(at), end) if end.is_none_or(|(_, close)| at <= close) => self.judge(at, moment, alerts),
-                (_, Some((session, close))) => self.settle(session, close, moment, alerts),
-                (_, None) => return,
+            // Of one instant, prices are judged first, then corrections are taken, and the session ends last.
+            let is_next = |at: UnixNanos| next_end.is_none_or(|(_, close)| at <= close);
+            match (next_price, next_amend, next_end) {
+                (Some(at), amend, _) if amend.is_none_or(|a| at <= a) && is_next(at) => self.judge(at, moment, alerts),
+                (_, Some(at), _) if is_next(at) => {
+                    for amend in self.amends.remove(&at).unwrap_or_default() {
+                        self.amend(&amend, moment, alerts);
+                    }
+                }
+                (_, _, Some((session, close))) => self.settle(session, close, moment, alerts),
+                _ => return,
             }
         }
     }

@@ -3,16 +3,21 @@
 //! A group sees its members at a fixed spacing in event time and decides once the watermark has passed, so
 //! its verdict is the same however members are spread over partitions. Levels come from fixed bounds on
 //! three legs (`basket_z`, `rms_z`, `members_in_breach`); a leg that is not known is not reached.
+//!
+//! A group is told of its members by the lane that reads all of them, or by a log of its own that every lane writes and
+//! one of them reads ([`MemberRecord`]).
 
 mod company;
+mod fed;
 mod group;
 mod level;
 mod member;
 mod reading;
 mod stage;
 
-pub use group::{Amends, Group, GroupImage};
+pub use fed::{FedImage, Taken};
+pub use group::{Group, GroupImage};
 pub use level::{GroupParams, Level, LevelBounds};
-pub use member::{MemberClose, MemberUpdate};
+pub use member::{MemberAmend, MemberClose, MemberEvent, MemberRecord, MemberUpdate};
 pub use reading::{GroupView, MemberReading, Reading};
 pub use stage::Stage;

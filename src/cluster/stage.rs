@@ -1,19 +1,24 @@
 //! Aligns members in event time and hands each group its moments in order.
 
-use super::group::{Amends, Group, GroupImage, Moment};
+use super::fed::Fed;
+use super::group::{Group, GroupImage, Moment};
 use super::level::{GroupParams, Membership};
-use super::member::{MemberClose, MemberUpdate};
+use super::member::{MemberAmend, MemberClose, MemberUpdate};
 use super::reading::GroupView;
-use crate::domain::{Alert, Reading, SessionDate, Symbol, UnixNanos};
+use crate::domain::{Alert, SessionDate, Symbol, UnixNanos};
 use crate::market::Calendar;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 /// Every group, behind one watermark.
 pub struct Stage {
-    groups: Vec<Group>,
-    followed: HashSet<Symbol>,
-    watermark: UnixNanos,
+    pub(super) groups: Vec<Group>,
+    pub(super) followed: HashSet<Symbol>,
+    pub(super) watermark: UnixNanos,
+    /// Groups that a log of their own feeds, by what they know of it.
+    pub(super) fed: BTreeMap<Arc<str>, Fed>,
+    /// The groups as history left them.
+    pub(super) pristine: Vec<(Arc<str>, GroupImage)>,
 }
 
 impl Stage {
@@ -21,7 +26,8 @@ impl Stage {
     pub fn new(groups: &[GroupParams], config_hash: &Arc<str>) -> Self {
         let followed = groups.iter().flat_map(|g| &g.members).filter_map(|m| Symbol::new(m).ok()).collect();
         let groups = groups.iter().map(|g| Group::new(g.clone(), config_hash.clone())).collect();
-        Self { groups, followed, watermark: UnixNanos::MIN }
+        let (fed, pristine) = (BTreeMap::new(), Vec::new());
+        Self { groups, followed, watermark: UnixNanos::MIN, fed, pristine }
     }
 
     /// Whether there is nothing to do.
@@ -44,6 +50,11 @@ impl Stage {
         let session = session.unwrap_or(SessionDate::MIN);
         let inside = self.groups.iter().filter(|g| g.holds(symbol, session));
         inside.map(|g| g.params.name.clone()).collect()
+    }
+
+    /// Names of all groups.
+    pub fn names(&self) -> Vec<Arc<str>> {
+        self.groups.iter().map(|g| g.params.name.clone()).collect()
     }
 
     /// Whether a group of that name is configured.
@@ -112,19 +123,11 @@ impl Stage {
         }
     }
 
-    /// Puts right what a member had told; `reading_at` gives its log return and multiple as of an instant.
-    pub fn amend(
-        &mut self,
-        change: &Amends<'_>,
-        calendar: Option<&Calendar>,
-        topic: &Arc<str>,
-        reading_at: &dyn Fn(UnixNanos) -> (Reading, Reading),
-        alerts: &mut Vec<Alert>,
-    ) {
-        let moment = Moment { watermark: self.watermark, is_end: false, calendar, topic };
+    /// Takes a correction of what a member had told.
+    pub fn amend(&mut self, amend: &MemberAmend) {
         for group in &mut self.groups {
-            if group.holds(change.symbol.as_str(), change.session) {
-                group.amend(change, &moment, reading_at, alerts);
+            if group.holds(amend.symbol.as_str(), amend.session) {
+                group.schedule_amend(amend.clone());
             }
         }
     }
@@ -149,6 +152,7 @@ impl Stage {
         for group in &mut self.groups {
             group.settle_history(calendar);
         }
+        self.pristine = self.groups.iter().map(|g| (g.params.name.clone(), g.image())).collect();
     }
 
     /// Every group as it stands.

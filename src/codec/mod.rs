@@ -13,6 +13,7 @@ mod dbn;
 mod decoder;
 mod error;
 mod json;
+mod member;
 mod number;
 #[cfg(feature = "protobuf")]
 mod protobuf;
@@ -32,6 +33,7 @@ pub use dbn::{DBN_MAGIC, DBN_PRELUDE_LEN, DbnDecoder};
 pub use decoder::Decoder;
 pub use error::DecodeError;
 pub use json::{VALUE_LEN_MAX, decode};
+pub use member::{decode_member, encode_member};
 pub use reports::{
     breadth_json, encode_accounting, encode_curve, encode_dead_letter, encode_heartbeat, encode_measure, encode_modes,
     encode_summary, encode_tick,

@@ -59,6 +59,8 @@ pub struct Topics {
     pub state: Option<String>,
     /// Refused records.
     pub dead_letters: Option<String>,
+    /// What members tell groups, where no lane reads all of them.
+    pub members: Option<String>,
 }
 
 /// How to reach Kafka.
@@ -113,6 +115,17 @@ pub struct Config {
     pub params: Params,
     /// Keys that are accepted and change nothing in this build, with the reason.
     pub notes: Vec<(String, &'static str)>,
+}
+
+impl Config {
+    /// The same for lanes that judge groups by what members say: they follow that log, in a group of their own.
+    #[must_use]
+    pub fn of_members(&self) -> Option<Self> {
+        let mut own = self.clone();
+        own.kafka.topics.market = self.kafka.topics.members.clone()?;
+        own.kafka.group = format!("{}-groups", self.kafka.group);
+        Some(own)
+    }
 }
 
 type Problems = Vec<(String, String)>;
@@ -251,12 +264,6 @@ fn check_kafka(c: &mut Checker, raw: &Raw) -> Kafka {
         c.refuse("kafka.group", "is empty, must name a consumer group");
     }
     let lanes = c.whole("kafka.lanes", k.lanes, 1, 64);
-    if lanes > 1 && raw.groups.values().any(|g| !g.members.is_empty()) {
-        c.refuse(
-            "kafka.lanes",
-            format!("is {lanes}, must be 1 while there are groups: a group is judged within one lane"),
-        );
-    }
     let t = &k.topics;
     let topics = Topics {
         market: c.topic("kafka.topics.market", &t.market, true).unwrap_or_default(),
@@ -264,8 +271,18 @@ fn check_kafka(c: &mut Checker, raw: &Raw) -> Kafka {
         alerts: c.topic("kafka.topics.alerts", &t.alerts, true).unwrap_or_default(),
         state: c.topic("kafka.topics.state", &t.state, false),
         dead_letters: c.topic("kafka.topics.dead_letters", &t.dead_letters, false),
+        members: c.topic("kafka.topics.members", &t.members, false),
     };
-    let outputs = [Some(&topics.alerts), topics.state.as_ref(), topics.dead_letters.as_ref()];
+    if lanes > 1 && topics.members.is_none() && raw.groups.values().any(|g| !g.members.is_empty()) {
+        let why = "must be 1 while there are groups and no kafka.topics.members for them to follow";
+        c.refuse("kafka.lanes", format!("is {lanes}, {why}"));
+    }
+    if let Some(members) = &topics.members
+        && [Some(&topics.alerts), topics.state.as_ref(), topics.dead_letters.as_ref()].contains(&Some(members))
+    {
+        c.refuse("kafka.topics.members", format!("is {members:?}, which other records are written to"));
+    }
+    let outputs = [topics.members.as_ref(), Some(&topics.alerts), topics.state.as_ref(), topics.dead_letters.as_ref()];
     for name in outputs.into_iter().flatten() {
         if *name == topics.market || Some(name) == topics.reference.as_ref() {
             c.refuse("kafka.topics", format!("{name:?} is read and written: what is written would come back as input"));

@@ -72,6 +72,7 @@ pub(super) struct RawTopics {
     pub(super) alerts: String,
     pub(super) state: String,
     pub(super) dead_letters: String,
+    pub(super) members: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -100,6 +100,11 @@ impl Unknown {
         }
     }
 
+    /// The inverse of [`Unknown::name`].
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|u| u.name() == name)
+    }
+
     /// A stable number for snapshots.
     pub fn number(self) -> u8 {
         self as u8
@@ -119,6 +124,7 @@ mod tests {
     fn numbers_come_back() {
         for reason in Unknown::ALL {
             assert_eq!(Unknown::from_number(reason.number()), Some(reason));
+            assert_eq!(Unknown::from_name(reason.name()), Some(reason));
         }
         assert_eq!(Unknown::from_number(21), None);
     }

@@ -39,6 +39,7 @@ impl Engine {
         self.states[id as usize].partition = origin.partition;
         // What the watermark may have decided by now is decided.
         self.release(id, amendment.ts, effects);
+        self.close_bucket_by(id, amendment.ts);
         if self.amend_held(id, |e| key.is(e), amendment, effects) {
             return Disposition::APPLIED;
         }
@@ -169,7 +170,7 @@ impl Engine {
                 effects.measures.push((self.name_on(id, Some(measure.session)), measure));
             }
         }
-        self.amend_groups(id, from, ts, effects);
+        self.amend_groups(id, from, ts);
         if let Some(session) = session.filter(|_| settles && is_tracked) {
             self.close_for_groups(id, session, false);
         }

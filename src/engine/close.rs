@@ -5,7 +5,7 @@ use super::print::{Entry, EntryKind};
 use super::revise::Judged;
 use super::state::{NO_PARTITION, SymbolState};
 use super::{Breadth, Channel, Disposition, Effects, Engine, Origin};
-use crate::cluster::MemberClose;
+use crate::cluster::{MemberClose, MemberEvent};
 use crate::domain::{Bar, CloseBasis, Price, Reading, SessionDate, Symbol, UnixNanos};
 use crate::market::{Flag, Measure, OpenBasis, Published, Session};
 use crate::rules::{Episode, EpisodeRules};
@@ -177,7 +177,7 @@ impl Engine {
         let state = &self.states[id as usize];
         let Some(measure) = state.cold.history.measure(calendar.as_deref(), session) else { return };
         let at_hand = state.cold.session.is_some_and(|s| s.date == session);
-        self.stage.close(&MemberClose {
+        let close = MemberClose {
             symbol: self.name_on(id, Some(session)),
             session,
             log_return: measure.log_return,
@@ -187,7 +187,14 @@ impl Engine {
             breached_at: if at_hand { state.cold.breached_at } else { None },
             source: state.cold.source,
             is_history,
-        });
+        };
+        // What only is history is read by whoever judges the group, too.
+        if self.judges_groups() || is_history {
+            self.stage.close(&close);
+        } else {
+            let symbol = close.symbol.clone();
+            self.tell(id, &symbol, session, MemberEvent::Close(close));
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 use super::revise::Judged;
 use super::state::{Care, NO_PARTITION, SymbolState};
 use super::{Breadth, Engine, PartitionClock, SurvivalScore};
-use crate::cluster::GroupImage;
+use crate::cluster::{FedImage, GroupImage};
 use crate::domain::{CloseBasis, Interval, Phase, Price, SessionDate, Symbol, UnixNanos};
 use crate::estimators::DecayedSquares;
 use crate::market::{Desk, HistoryImage, Published, Quarantine};
@@ -85,6 +85,8 @@ struct SymbolImage {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct PartitionImage {
     event_time: i64,
+    /// How far groups that are judged elsewhere were told that it has come.
+    told: i64,
     /// Newest event time of each feed that holds the watermark.
     feed_times: Vec<(u16, i64)>,
     /// Tiers in force when it was taken.
@@ -93,6 +95,8 @@ pub struct PartitionImage {
     symbols: Vec<SymbolImage>,
     /// Renames that its records said: old name, new name, first session.
     renames: Vec<(String, String, i32)>,
+    /// Groups that a partition of their own log feeds.
+    fed: Vec<(String, GroupImage, FedImage)>,
 }
 
 /// What spans partitions.
@@ -227,11 +231,13 @@ impl Engine {
             let clock = self.partitions.get(p);
             let image = PartitionImage {
                 event_time: clock.map_or(i64::MIN, |c| c.event_time.0),
+                told: clock.map_or(i64::MIN, |c| c.told.0),
                 feed_times: clock.map_or_else(Vec::new, |c| c.feeds.iter().map(|(f, t)| (*f, t.0)).collect()),
                 tiers: self.params.rules.tiers.clone(),
                 feeds: feeds.clone(),
                 symbols,
                 renames: self.renames.of(*p),
+                fed: self.stage.fed_image(*p),
             };
             (*p, image)
         };
@@ -287,9 +293,10 @@ impl Engine {
         let feeds: Vec<Option<u16>> =
             image.feeds.iter().map(|f| if f.is_empty() { Some(0) } else { self.feed(f) }).collect();
         let heard = image.feed_times.iter().filter_map(|(f, t)| Some((renumbered(&feeds, *f)?, UnixNanos(*t))));
-        let clock = PartitionClock { event_time, heard_at: now, feeds: heard.collect() };
+        let clock = PartitionClock { event_time, heard_at: now, feeds: heard.collect(), told: UnixNanos(image.told) };
         self.partitions.insert(partition, clock);
         self.restore_renames(partition, &image.renames);
+        self.stage.restore_fed(partition, image.fed.clone());
         for symbol in &image.symbols {
             let origin = symbol.origin.as_ref().and_then(|(s, d)| Some((Symbol::new(s).ok()?, date(*d))));
             let Ok(id) = self.admit_image(&symbol.symbol, origin) else { continue };
@@ -387,10 +394,18 @@ impl Engine {
         }
     }
 
+    /// Forgets what spans partitions; what history says of the groups stays.
+    pub fn forget_groups(&mut self) {
+        self.stage.forget();
+        self.breadth.clear();
+        self.survival.clear();
+    }
+
     /// Forgets the market state of a partition that another instance reads now; reference records stay.
     pub fn forget_partition(&mut self, partition: i32) {
         self.partitions.remove(&partition);
         self.replaying.remove(&partition);
+        self.stage.forget_fed(partition);
         let params = &self.params;
         for state in self.states.iter_mut().filter(|s| s.partition == partition) {
             let mut fresh = SymbolState::new(state.cold.symbol.clone(), params);

@@ -19,6 +19,7 @@ mod index;
 mod intraday;
 mod journal;
 mod market;
+mod members;
 mod params;
 mod print;
 mod realized;
@@ -39,7 +40,7 @@ pub use survival::SurvivalScore;
 pub use views::InputHealth;
 pub use watermark::Watermark;
 
-use crate::cluster::{GroupView, Stage};
+use crate::cluster::{GroupView, MemberRecord, Stage};
 use crate::domain::{Alert, DividendKind, Observation, Outcome, Reference, SessionDate, Symbol, Tick, UnixNanos};
 use crate::market::{Calendar, Curves, HistoryImage, Measure};
 use index::Index;
@@ -109,6 +110,8 @@ pub struct Effects {
     pub measures: Vec<(Symbol, Measure)>,
     /// Records that had waited, with their outcome.
     pub resolved: Vec<Resolved>,
+    /// What members tell groups that are judged elsewhere; in order within each partition.
+    pub members: Vec<MemberRecord>,
 }
 
 /// A record that waited in quarantine, and what became of it.
@@ -130,6 +133,7 @@ impl Effects {
         self.alerts.clear();
         self.measures.clear();
         self.resolved.clear();
+        self.members.clear();
     }
 }
 
@@ -174,6 +178,8 @@ struct PartitionClock {
     heard_at: UnixNanos,
     /// Newest event time of each feed that holds the watermark.
     feeds: BTreeMap<u16, UnixNanos>,
+    /// How far groups that are judged elsewhere were told that it has come.
+    told: UnixNanos,
 }
 
 /// The engine of one lane.
@@ -199,6 +205,8 @@ pub struct Engine {
     news: Vec<(u32, HistoryImage)>,
     /// Partitions whose records are read again: what follows from them has been said.
     replaying: BTreeSet<i32>,
+    /// What members say, where groups are judged elsewhere.
+    outbox: Option<members::Outbox>,
     breadth: BTreeMap<SessionDate, Breadth>,
     survival: BTreeMap<SessionDate, SurvivalScore>,
     curves: Curves,
@@ -223,6 +231,7 @@ impl Engine {
             by_origin: BTreeMap::new(),
             news: Vec::new(),
             replaying: BTreeSet::new(),
+            outbox: None,
             breadth: BTreeMap::new(),
             survival: BTreeMap::new(),
             curves: Curves::default(),
@@ -247,9 +256,14 @@ impl Engine {
             let before = effects.alerts.len();
             let disposition = self.observe(now, origin, observation, is_part, effects);
             effects.alerts.truncate(before);
+            self.tell_after(origin, effects);
             return disposition;
         }
-        self.observe(now, origin, observation, is_part, effects)
+        let disposition = self.observe(now, origin, observation, is_part, effects);
+        if self.outbox.is_some() {
+            self.tell_after(origin, effects);
+        }
+        disposition
     }
 
     #[inline]
@@ -298,7 +312,12 @@ impl Engine {
     }
 
     fn partition_clock(&mut self, partition: i32, now: UnixNanos) -> &mut PartitionClock {
-        let fresh = || PartitionClock { event_time: UnixNanos::MIN, heard_at: now, feeds: BTreeMap::new() };
+        let fresh = || PartitionClock {
+            event_time: UnixNanos::MIN,
+            heard_at: now,
+            feeds: BTreeMap::new(),
+            told: UnixNanos::MIN,
+        };
         self.partitions.entry(partition).or_insert_with(fresh)
     }
 

@@ -30,6 +30,7 @@ impl Engine {
             _ => {}
         }
         self.release(id, status.ts, effects);
+        self.close_bucket_by(id, status.ts);
         if self.enter_if_due(id, status.ts, effects) {
             self.keep_beginning(id, status.ts);
         }

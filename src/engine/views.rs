@@ -15,9 +15,9 @@ pub struct InputHealth {
 }
 
 impl Engine {
-    /// Whether any group is judged.
-    pub fn has_groups(&self) -> bool {
-        self.stage.followed_len() > 0
+    /// Whether groups are judged here, by members of all partitions at hand.
+    pub fn spans_partitions(&self) -> bool {
+        self.judges_groups() && self.stage.followed_len() > 0
     }
 
     /// One symbol as it stands.

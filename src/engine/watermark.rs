@@ -2,7 +2,7 @@
 
 use super::state::Ruler;
 use super::{Effects, Engine, PartitionClock};
-use crate::cluster::{Amends, MemberUpdate};
+use crate::cluster::{MemberAmend, MemberEvent, MemberUpdate};
 use crate::domain::{CloseBasis, NANOS_PER_SEC, Observation, Reading, SessionDate, UnixNanos, Unknown};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,9 +21,10 @@ pub enum Watermark {
 impl Engine {
     /// Lets groups, and closes that wait, follow event time. `assigned` are the partitions being read.
     pub fn advance(&mut self, by: Watermark, assigned: &[i32], effects: &mut Effects) {
-        self.release_by_watermark(by, effects);
-        self.catch_up(effects);
-        self.settle_awaited(by, effects);
+        self.settle_waiting(by, effects);
+        if !self.judges_groups() {
+            return self.hand_over(effects);
+        }
         if self.stage.is_empty() {
             return;
         }
@@ -50,6 +51,13 @@ impl Engine {
         if !self.replaying.is_empty() {
             effects.alerts.truncate(before);
         }
+    }
+
+    /// Decides what waits for a partition's clock, or for the next record.
+    pub(super) fn settle_waiting(&mut self, by: Watermark, effects: &mut Effects) {
+        self.release_by_watermark(by, effects);
+        self.catch_up(effects);
+        self.settle_awaited(by, effects);
     }
 
     /// Finalises, without a word, every session that history alone has closed. History comes in any order, and
@@ -106,7 +114,7 @@ impl Engine {
     /// How far a partition is known to have come: its newest event time, or that of the slowest feed that
     /// holds the watermark and is not idle. Idle means behind the partition by more than its bound, in event
     /// time: no wall clock decides.
-    fn holding_time(&self, clock: &PartitionClock) -> UnixNanos {
+    pub(super) fn holding_time(&self, clock: &PartitionClock) -> UnixNanos {
         let held = clock.feeds.iter().filter_map(|(feed, at)| {
             let idle_after = self.params.feeds.get(&*self.feeds[usize::from(*feed)])?.idle_after?;
             (clock.event_time.since(*at) <= idle_after).then_some(*at)
@@ -178,6 +186,15 @@ impl Engine {
         self.states[id as usize].cold.bucket_end = UnixNanos((ts.0.div_euclid(interval) + 1) * interval);
     }
 
+    /// A symbol's own record says that its open group interval is over: what it changes counts from the next one on,
+    /// however far the watermark has come.
+    pub(super) fn close_bucket_by(&mut self, id: u32, ts: UnixNanos) {
+        let state = &self.states[id as usize];
+        if state.is_tracked && ts >= state.cold.bucket_end {
+            self.close_bucket(id, ts);
+        }
+    }
+
     /// Hands on what stands in the open group interval before the session, or the price, becomes another:
     /// whether the watermark got there in between must not matter.
     pub(super) fn flush_bucket(&mut self, id: u32) {
@@ -206,7 +223,7 @@ impl Engine {
         let is_halted = state.cold.halt.is_some();
         #[expect(clippy::cast_possible_truncation, reason = "the cast saturates, and fractions do not matter")]
         let stale_after = (state.stale_after(&self.params) * NANOS_PER_SEC as f64) as i64;
-        self.stage.update(&MemberUpdate {
+        let update = MemberUpdate {
             symbol: state.cold.symbol.clone(),
             at: state.cold.bucket_end,
             session,
@@ -216,11 +233,17 @@ impl Engine {
             breached_at: state.cold.breached_at,
             source: state.cold.source,
             fresh_until: if is_halted { UnixNanos::MAX } else { state.cold.bucket_end.plus(stale_after) },
-        });
+        };
+        if self.judges_groups() {
+            self.stage.update(&update);
+        } else {
+            let symbol = update.symbol.clone();
+            self.tell(id, &symbol, session, MemberEvent::Price(update));
+        }
     }
 
-    /// Tells the groups that a member's prices from `from` on were not as they had been told.
-    pub(super) fn amend_groups(&mut self, id: u32, from: UnixNanos, at: UnixNanos, effects: &mut Effects) {
+    /// Tells the groups that a member's prices from `from` on were not as they had been told; known at `at`.
+    pub(super) fn amend_groups(&mut self, id: u32, from: UnixNanos, at: UnixNanos) {
         let state = &self.states[id as usize];
         let (true, Some(session), Some(journal)) = (state.is_tracked, state.cold.session, &state.journal) else {
             return;
@@ -229,10 +252,30 @@ impl Engine {
             let price = journal.price_before(end, session.begin);
             price.map_or((Err(Unknown::NotYet), Err(Unknown::NotYet)), |price| readings(&state.cold.ruler, price))
         };
-        let breached_at = state.cold.breached_at;
-        let change = Amends { symbol: &state.cold.symbol, session: session.date, from, at, breached_at };
-        let topic = &self.params.topic;
-        self.stage.amend(&change, self.params.calendar.as_deref(), topic, &amended, &mut effects.alerts);
+        let interval = self.params.group_interval;
+        let first = (from.0.div_euclid(interval) + 1) * interval;
+        let mut ends: Vec<(UnixNanos, Reading, Reading)> = Vec::new();
+        for end in (0..).map(|n| UnixNanos(first + n * interval)).take_while(|end| *end <= at) {
+            let (log_return, z) = amended(end);
+            if ends.last().is_none_or(|(_, r, m)| (*r, *m) != (log_return, z)) {
+                ends.push((end, log_return, z));
+            }
+        }
+        let amend = MemberAmend {
+            symbol: state.cold.symbol.clone(),
+            session: session.date,
+            from,
+            at,
+            unknown_until: at.plus(-self.params.lateness),
+            breached_at: state.cold.breached_at,
+            readings: ends,
+        };
+        if self.judges_groups() {
+            self.stage.amend(&amend);
+        } else {
+            let symbol = amend.symbol.clone();
+            self.tell(id, &symbol, session.date, MemberEvent::Amend(amend));
+        }
     }
 }
 

@@ -87,6 +87,7 @@ impl Lane {
         self.commits.last = Some(self.clock.monotonic());
         match sealed {
             Sealed::Committed => {
+                self.abandoned = 0;
                 self.commits.committed.extend(offsets.iter().copied());
                 if let Some(captured) = self.capture_due() {
                     self.writer.submit(captured);

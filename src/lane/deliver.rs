@@ -1,9 +1,10 @@
 //! From effects to records of the output topics.
 
 use super::publish::Shared;
-use crate::codec::{encode_alert, encode_compact_alert, encode_dead_letter, encode_state};
+use crate::cluster::MemberRecord;
+use crate::codec::{encode_alert, encode_compact_alert, encode_dead_letter, encode_member, encode_state};
 use crate::config::{AlertFormat, Config};
-use crate::domain::{Alert, UnixNanos};
+use crate::domain::{Alert, Outcome, UnixNanos};
 use crate::engine::{Effects, Origin};
 use crate::sinks::{Outgoing, Sealed, Sink, SinkError, Stream};
 use crate::sources::Member;
@@ -52,12 +53,21 @@ impl Deliverer {
         self.sink.seal(offsets, member)
     }
 
-    /// Sends the alerts of `effects` and drops them and its measures; `caused_at` is the log's timestamp of their record.
+    /// Drops what was sent and not committed.
+    pub(super) fn renew(&mut self) -> Result<(), SinkError> {
+        self.unsealed = Unsealed::default();
+        self.sink.renew()
+    }
+
+    /// Sends the alerts of `effects` and what members say, and drops them and its measures; `caused_at` is the log's timestamp of their record.
     pub(super) fn alerts(&mut self, effects: &mut Effects, caused_at: Option<UnixNanos>) -> Result<(), SinkError> {
         for alert in &effects.alerts {
             self.alert(alert, caused_at)?;
         }
         effects.alerts.clear();
+        for member in effects.members.drain(..) {
+            self.member(&member)?;
+        }
         effects.measures.clear();
         Ok(())
     }
@@ -101,6 +111,26 @@ impl Deliverer {
             send(&mut *self.sink, &mut self.unsealed, &state)?;
         }
         Ok(())
+    }
+
+    /// Sends what a member tells a group, to the partition that the group's name leads to.
+    fn member(&mut self, member: &MemberRecord) -> Result<(), SinkError> {
+        self.buffer.clear();
+        encode_member(member, &mut self.buffer);
+        let record = Outgoing {
+            stream: Stream::Members,
+            partition: None,
+            key: member.group.as_bytes(),
+            value: &self.buffer,
+            headers: &[],
+            caused_at: None,
+        };
+        send(&mut *self.sink, &mut self.unsealed, &record)
+    }
+
+    /// Counts a record of the log that groups follow.
+    pub(super) fn member_taken(&self, outcome: Outcome) {
+        self.shared.metrics.member_records.with_label_values(&[outcome.name()]).inc();
     }
 
     /// Counts a print that was applied without setting a price.
@@ -169,6 +199,7 @@ impl Deliverer {
 /// Hands a record over and counts it.
 fn send(sink: &mut dyn Sink, unsealed: &mut Unsealed, record: &Outgoing<'_>) -> Result<(), SinkError> {
     unsealed.records += 1;
-    unsealed.alerts += u64::from(record.stream == Stream::Alerts && !record.key.is_empty());
+    let is_urgent = matches!(record.stream, Stream::Alerts | Stream::Members) && !record.key.is_empty();
+    unsealed.alerts += u64::from(is_urgent);
     sink.send(record)
 }

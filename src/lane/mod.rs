@@ -23,7 +23,7 @@ pub use supervise::{LaneOptions, run_lane};
 
 use crate::app::take_reference;
 use crate::clock::Clock;
-use crate::codec::{Decoder, Judged, encode_tick};
+use crate::codec::{Decoder, Judged, decode_member, encode_tick};
 use crate::config::Config;
 use crate::domain::{Accounts, Outcome, UnixNanos};
 use crate::engine::{Channel, Effects, Engine, Origin, Resolved, Watermark};
@@ -34,7 +34,7 @@ use deliver::Deliverer;
 use partition::{Partition, Stage};
 use recover::DRAIN_TIMEOUT;
 use snapshots::{Snapshots, Writer};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -46,6 +46,8 @@ use tracing::{info, warn};
 const BATCH_MAX: usize = 4_096;
 /// Longest wait for a record.
 const WAIT: Duration = Duration::from_millis(20);
+/// Transactions abandoned in a row before the lane is put together anew.
+const ABANDONED_MAX: u32 = 8;
 /// One record in so many has its processing timed.
 const SAMPLE_EVERY: u64 = 64;
 
@@ -94,8 +96,19 @@ impl From<SinkError> for LaneError {
     }
 }
 
+/// What a lane's log holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Role {
+    /// Market records: symbols are judged, and groups too where this lane reads all of their members.
+    Symbols,
+    /// What members tell groups: groups are judged.
+    Groups,
+}
+
 /// What a lane is made of.
 pub struct LaneParts {
+    /// What its log holds.
+    pub role: Role,
     /// Its number in the process.
     pub number: usize,
     /// Name of this instance.
@@ -123,6 +136,7 @@ pub struct LaneParts {
 /// One thread's work.
 #[expect(clippy::struct_excessive_bools, reason = "independent facts, each asked for by itself")]
 pub struct Lane {
+    role: Role,
     number: usize,
     instance: String,
     config: Arc<Config>,
@@ -138,11 +152,16 @@ pub struct Lane {
     asking: Vec<i32>,
     asked_since: Instant,
     partitions: BTreeMap<i32, Partition>,
+    /// Partitions that the source reads.
+    started: BTreeSet<i32>,
+    /// Transactions abandoned since one was committed.
+    abandoned: u32,
     /// Offsets that the groups' snapshot reflects.
     groups_at: BTreeMap<i32, i64>,
     /// Whether partitions were ever assigned.
     has_lived: bool,
     has_joined: bool,
+    was_assigned: bool,
     commits: Commits,
     effects: Effects,
     is_paused: bool,
@@ -159,8 +178,20 @@ impl Lane {
     /// # Errors
     /// When there is no thread to write snapshots on.
     pub fn new(parts: LaneParts) -> Result<Self, LaneError> {
-        let LaneParts { number, instance, config, shared, clock, engine, source, reference, sink, store, writes_aside } =
-            parts;
+        let LaneParts {
+            role,
+            number,
+            instance,
+            config,
+            shared,
+            clock,
+            engine,
+            source,
+            reference,
+            sink,
+            store,
+            writes_aside,
+        } = parts;
         let snapshots = Snapshots::new(store, &config.kafka.topics.market, &config.kafka.group);
         let metrics = shared.metrics.clone();
         let writer = if writes_aside {
@@ -170,6 +201,7 @@ impl Lane {
         };
         shared.metrics.recount(number, &Accounts::default());
         Ok(Self {
+            role,
             number,
             instance,
             deliverer: Deliverer::new(sink, shared.clone(), &config),
@@ -185,9 +217,12 @@ impl Lane {
             writer,
             asking: Vec::new(),
             partitions: BTreeMap::new(),
+            started: BTreeSet::new(),
+            abandoned: 0,
             groups_at: BTreeMap::new(),
             has_lived: false,
             has_joined: false,
+            was_assigned: false,
             commits: Commits::default(),
             effects: Effects::default(),
             is_paused: false,
@@ -213,6 +248,17 @@ impl Lane {
     /// # Errors
     /// When the lane cannot go on; it is then put together anew, and nothing it has not committed counts.
     pub fn turn(&mut self) -> Result<(), LaneError> {
+        match self.work() {
+            Err(failure @ (LaneError::Sink(_) | LaneError::Lost))
+                if self.has_joined && self.deliverer.sink.is_transactional() && self.abandoned < ABANDONED_MAX =>
+            {
+                self.abandon(&failure)
+            }
+            done => done,
+        }
+    }
+
+    fn work(&mut self) -> Result<(), LaneError> {
         if !self.has_joined {
             return self.join();
         }
@@ -226,6 +272,11 @@ impl Lane {
         self.back_pressure()?;
         self.settle()?;
         self.heartbeat()
+    }
+
+    /// Whether groups are judged elsewhere, by what this lane's members say.
+    fn tells_members(&self) -> bool {
+        self.role == Role::Symbols && self.config.kafka.topics.members.is_some()
     }
 
     /// Before the first market record: the sink is ready, and the reference log is read whole.
@@ -262,7 +313,7 @@ impl Lane {
         let is_awaited = self.deliverer.sink.in_flight() > 0 || self.deliverer.unsealed.alerts > 0;
         let wait = if is_awaited { Duration::from_millis(1) } else { WAIT };
         let now = self.clock.now();
-        let Self { source, engine, deliverer, partitions, effects, shared, sampled, config, clock, .. } = self;
+        let Self { source, engine, deliverer, partitions, effects, shared, sampled, config, clock, role, .. } = self;
         let mut batch = Accounts::default();
         let (mut failure, mut fresh, mut overshoot) = (None, 0_u64, None);
         let bound = config.in_flight_max;
@@ -286,7 +337,10 @@ impl Lane {
             *sampled += 1;
             let timer = sampled.is_multiple_of(SAMPLE_EVERY).then(|| clock.monotonic());
             let sent = deliverer.unsealed.records;
-            let taken = take_record(&config.decoder, engine, deliverer, effects, (now, is_silent), &record);
+            let taken = match role {
+                Role::Symbols => take_record(&config.decoder, engine, deliverer, effects, (now, is_silent), &record),
+                Role::Groups => take_member(engine, deliverer, effects, (now, is_silent), &record),
+            };
             if let Some(timer) = timer {
                 shared.metrics.observe_processing(clock.monotonic() - timer);
             }
@@ -311,7 +365,7 @@ impl Lane {
             let is_full = deliverer.unsealed.records != sent && deliverer.sink.in_flight() > bound;
             if is_caught || is_full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
-        if fresh > 0 {
+        if fresh > 0 && *role == Role::Symbols {
             let waiting = partitions.values().map(|p| p.accounts.quarantined).sum();
             shared.metrics.count(self.number, fresh, &batch.outcomes, waiting);
         }
@@ -327,7 +381,8 @@ impl Lane {
     /// Lets groups, and what waits for its partition's clock, follow event time. No offset may be committed before:
     /// a replay takes it that what its records decided has been said.
     fn advance(&mut self, taken: usize) -> Result<(), LaneError> {
-        if taken == 0 && self.effects.alerts.is_empty() {
+        let is_quiet = taken == 0 && self.effects.alerts.is_empty() && self.effects.members.is_empty();
+        if is_quiet || self.role == Role::Groups {
             return Ok(());
         }
         self.advance_engine();
@@ -336,6 +391,10 @@ impl Lane {
     }
 
     fn advance_engine(&mut self) {
+        if self.role == Role::Groups {
+            // Their event time comes with their records.
+            return;
+        }
         let mut assigned = self.assigned();
         // Groups are judged over all partitions: they wait for those that are not there yet.
         assigned.extend(&self.asking);
@@ -379,11 +438,15 @@ impl Lane {
         channel: Channel,
         wait: Duration,
     ) -> Result<usize, LaneError> {
-        let Self { engine, effects, shared, deliverer, .. } = self;
+        let Self { engine, effects, shared, deliverer, role, .. } = self;
         let mut failure = None;
         let taken = reader.poll(BATCH_MAX, wait, &mut |partition, offset, value| {
             let value = value.unwrap_or_default();
             let (outcome, reason, detail) = take_reference(engine, channel, value, effects);
+            if *role == Role::Groups {
+                // Counted, and set aside if need be, by the lane of the symbols.
+                return;
+            }
             shared.metrics.reference_records.with_label_values(&[outcome.name()]).inc();
             if outcome.is_dead_letter() {
                 let origin = Origin { partition, offset, timestamp: None };
@@ -398,6 +461,10 @@ impl Lane {
     /// Makes the counters say what the partitions at hand add up to: what another instance reads is its to
     /// count, and what is read again is not counted twice.
     fn recount(&self) {
+        if self.role == Role::Groups {
+            // Market records alone are counted, where they are taken.
+            return;
+        }
         let mut total = Accounts::default();
         for partition in self.partitions.values() {
             total.add(&partition.accounts);
@@ -464,7 +531,7 @@ fn take_record(
     let value = record.value.unwrap_or_default();
     let Judged { outcome, reason, detail } =
         decoder.decode(value).judge(|observation, is_part| engine.step(now, &origin, observation, is_part, effects));
-    if !effects.alerts.is_empty() {
+    if !effects.alerts.is_empty() || !effects.members.is_empty() {
         deliverer.alerts(effects, record.timestamp)?;
     }
     effects.measures.clear();
@@ -474,6 +541,33 @@ fn take_record(
     }
     if outcome.is_dead_letter() && !is_silent {
         deliverer.dead_letter(false, &origin, record.key, value, reason, &detail)?;
+    }
+    Ok(Some(outcome))
+}
+
+/// One record of the log that groups follow.
+fn take_member(
+    engine: &mut Engine,
+    deliverer: &mut Deliverer,
+    effects: &mut Effects,
+    (now, is_silent): (UnixNanos, bool),
+    record: &RawRecord<'_>,
+) -> Result<Option<Outcome>, SinkError> {
+    let origin = Origin { partition: record.partition, offset: record.offset, timestamp: record.timestamp };
+    let value = record.value.unwrap_or_default();
+    let outcome = match decode_member(value) {
+        Ok(member) => engine.take_member(now, &origin, &member, effects).outcome,
+        Err(_) if value.is_empty() => Outcome::Tombstone,
+        Err(error) => {
+            if !is_silent {
+                deliverer.dead_letter(false, &origin, record.key, value, error.reason, &error.detail)?;
+            }
+            error.outcome
+        }
+    };
+    deliverer.member_taken(outcome);
+    if !effects.alerts.is_empty() {
+        deliverer.alerts(effects, record.timestamp)?;
     }
     Ok(Some(outcome))
 }

@@ -23,6 +23,7 @@ impl Lane {
         match change {
             Ownership::Assigned(partitions) => {
                 info!(?partitions, "partitions assigned");
+                self.was_assigned = true;
                 if partitions.is_empty() {
                     // An answer is expected all the same.
                     return Ok(self.source.start(&[])?);
@@ -41,12 +42,18 @@ impl Lane {
         if lost && self.deliverer.sink.is_transactional() && self.deliverer.unsealed.records > 0 {
             // What is open holds records of partitions that someone else may read by now.
             self.source.release(partitions)?;
+            self.started.retain(|p| !partitions.contains(p));
+            for partition in partitions {
+                self.partitions.remove(partition);
+                self.engine.forget_partition(*partition);
+            }
             return Err(LaneError::Lost);
         }
         // Given up in any case: a partition that is not let go holds up the whole group.
         // What has been taken in this turn has not been followed up yet.
         let committed = if lost { Ok(true) } else { self.advance(1).and_then(|()| self.commit_now(DRAIN_TIMEOUT)) };
         self.source.release(partitions)?;
+        self.started.retain(|p| !partitions.contains(p));
         for partition in partitions {
             self.partitions.remove(partition);
             self.engine.forget_partition(*partition);
@@ -68,6 +75,14 @@ impl Lane {
         if self.asking.is_empty() {
             return Ok(());
         }
+        if !self.deliverer.sink.begin(ASK_TIMEOUT)? {
+            return Ok(());
+        }
+        if self.tells_members() {
+            // Groups elsewhere wait for every partition there is.
+            let Some(inputs) = self.source.partitions(ASK_TIMEOUT)? else { return Ok(()) };
+            self.engine.tell_members(inputs);
+        }
         let Some(standings) = self.source.standing(&self.asking, ASK_TIMEOUT)? else { return Ok(()) };
         self.asking.clear();
         if self.partitions.is_empty() && !self.has_lived {
@@ -78,7 +93,16 @@ impl Lane {
             starts.push((standing.partition, self.restore(standing)));
         }
         info!(?starts, "reading");
-        self.source.start(&starts)?;
+        let (known, new): (Vec<_>, Vec<_>) = starts.into_iter().partition(|(p, _)| self.started.contains(p));
+        if !known.is_empty() {
+            self.source.seek(&known)?;
+            let known: Vec<i32> = known.iter().map(|(p, _)| *p).collect();
+            self.source.set_paused(&known, false)?;
+        }
+        if !new.is_empty() {
+            self.source.start(&new)?;
+            self.started.extend(new.iter().map(|(p, _)| *p));
+        }
         if self.is_paused {
             self.source.set_paused(&self.assigned(), true)?;
         }
@@ -86,6 +110,30 @@ impl Lane {
         self.recount();
         // Some have nothing to read again.
         self.caught_up()
+    }
+
+    /// A transaction failed: what it held was not said, so the state that follows from it did not come about either.
+    /// The producer is abandoned, and every partition goes back to where the group stands. The consumer stays in its
+    /// group: to leave in the middle of a rebalance would hold the group up, or leave partitions to nobody.
+    pub(super) fn abandon(&mut self, failure: &LaneError) -> Result<(), LaneError> {
+        self.abandoned += 1;
+        warn!(%failure, "transaction abandoned; partitions go back to where the group stands");
+        self.shared.metrics.transactions_abandoned.inc();
+        self.deliverer.renew()?;
+        let partitions = self.assigned();
+        self.commits.forget(&partitions);
+        for partition in &partitions {
+            self.partitions.remove(partition);
+            self.engine.forget_partition(*partition);
+        }
+        self.engine.forget_groups();
+        self.effects.clear();
+        self.groups_at.clear();
+        (self.has_lived, self.is_paused) = (false, false);
+        self.recount();
+        self.asking.extend(&partitions);
+        self.asked_since = self.clock.monotonic();
+        Ok(())
     }
 
     fn restore_groups(&mut self, standings: &[Standing]) {
@@ -238,7 +286,7 @@ impl Lane {
 
     /// Whether what this lane decides spans its partitions.
     fn waits_for_all(&self) -> bool {
-        self.engine.has_groups()
+        self.role == super::Role::Symbols && self.engine.spans_partitions()
     }
 
     fn is_any_replaying(&self) -> bool {

@@ -3,7 +3,7 @@
 use super::partition::{Partition, STUCK_AFTER};
 use super::publish::{Query, ReadyState, fixed_gauges};
 use super::view::{LISTED, LaneView, symbol_json};
-use super::{Lane, LaneError};
+use super::{Lane, LaneError, Role};
 use crate::codec::encode_heartbeat;
 use serde_json::{Value, json};
 use std::sync::mpsc::Receiver;
@@ -32,6 +32,10 @@ impl Lane {
             let since = now.saturating_duration_since(self.asked_since);
             let stuck = if since > STUCK_AFTER { format!("; stuck for {} s", since.as_secs()) } else { String::new() };
             return Err(format!("asking where partitions {:?} stand{stuck}", self.asking));
+        }
+        if self.partitions.is_empty() && self.role == Role::Groups && self.was_assigned {
+            // There may be fewer partitions than lanes; this one stands by.
+            return Ok(());
         }
         if self.partitions.is_empty() {
             return Err("waiting for partitions to be assigned".into());
@@ -76,7 +80,15 @@ impl Lane {
         self.last_report = Some(now);
         let partitions = self.look_at_partitions();
         self.warn_of_silence();
-        let view = LaneView::of(&self.engine, LISTED, self.deliverer.sink.in_flight(), partitions);
+        let in_flight = self.deliverer.sink.in_flight();
+        let mut view = match self.role {
+            Role::Symbols => LaneView::of(&self.engine, LISTED, in_flight, partitions),
+            Role::Groups => LaneView { in_flight, clusters: self.engine.groups(), partitions, ..LaneView::default() },
+        };
+        if self.tells_members() || (self.role == Role::Groups && self.partitions.is_empty()) {
+            // Someone else knows.
+            view.clusters.clear();
+        }
         self.shared.show(self.number, self.readiness(), view, now);
     }
 
@@ -100,6 +112,7 @@ impl Lane {
                 m.lag_seconds.with_label_values(&[topic, &label]).set(if lag > 0 { age } else { 0.0 });
             }
             all.push(json!({
+                "topic": topic,
                 "partition": number,
                 "lane": self.number,
                 "stage": partition.stage.name(),
@@ -113,7 +126,7 @@ impl Lane {
 
     /// Groups wait for the slowest partition; one that never speaks holds them for ever. Say so once.
     fn warn_of_silence(&mut self) {
-        if self.silence_warned || !self.engine.has_groups() || self.engine.event_time().is_none() {
+        if self.silence_warned || !self.engine.spans_partitions() || self.engine.event_time().is_none() {
             return;
         }
         let before = self.clock.now().plus(-i64::try_from(SILENCE.as_nanos()).unwrap_or(i64::MAX));

@@ -2,7 +2,7 @@
 
 use super::publish::{Query, Shared, fixed_gauges};
 use super::snapshots::FileStore;
-use super::{Lane, LaneError, LaneParts};
+use super::{Lane, LaneError, LaneParts, Role};
 use crate::app::load_history;
 use crate::clock::{self, Clock};
 use crate::config::{Config, DeliveryMode};
@@ -22,6 +22,8 @@ const STEADY: Duration = Duration::from_mins(1);
 
 /// What a lane is given.
 pub struct LaneOptions {
+    /// What its log holds.
+    pub role: Role,
     /// Its number in the process, from 0.
     pub number: usize,
     /// Configuration.
@@ -63,7 +65,7 @@ pub fn run_lane(options: &LaneOptions) {
 }
 
 fn live_once(options: &LaneOptions) -> Result<(), LaneError> {
-    let LaneOptions { number, config, shared, queries, instance } = options;
+    let LaneOptions { role, number, config, shared, queries, instance } = options;
     let kafka = &config.kafka;
     let store = FileStore::open(&config.state_dir).map_err(LaneError::Snapshot)?;
     let mut engine = Engine::new(config.params.clone());
@@ -87,6 +89,7 @@ fn live_once(options: &LaneOptions) -> Result<(), LaneError> {
     };
     let source = KafkaSource::new(kafka, &name, shared.health.clone())?;
     let mut lane = Lane::new(LaneParts {
+        role: *role,
         number: *number,
         instance: instance.clone(),
         config: config.clone(),

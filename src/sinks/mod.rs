@@ -18,6 +18,8 @@ pub enum Stream {
     State,
     /// Refused records.
     DeadLetters,
+    /// What members tell groups that are judged elsewhere.
+    Members,
 }
 
 /// A record to deliver.
@@ -100,6 +102,14 @@ pub trait Sink {
     /// # Errors
     /// When a record was refused for good.
     fn drain(&mut self, timeout: Duration) -> Result<bool, SinkError>;
+
+    /// Drops what was sent and not committed, and starts anew; [`Sink::begin`] comes next.
+    ///
+    /// # Errors
+    /// When it cannot be had, as with every kind that has nothing to drop.
+    fn renew(&mut self) -> Result<(), SinkError> {
+        Err(SinkError("this sink has nothing to start anew".into()))
+    }
 
     /// Partitions of the alerts stream, as far as known.
     fn alert_partitions(&mut self) -> i32;

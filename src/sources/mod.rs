@@ -107,6 +107,14 @@ pub trait Source {
     /// When the log refuses.
     fn standing(&mut self, partitions: &[i32], wait: Duration) -> Result<Option<Vec<Standing>>, SourceError>;
 
+    /// Partitions that the log has, where that is known.
+    ///
+    /// # Errors
+    /// When the log refuses.
+    fn partitions(&mut self, _wait: Duration) -> Result<Option<i32>, SourceError> {
+        Ok(None)
+    }
+
     /// Begins reading assigned partitions at offsets.
     ///
     /// # Errors

@@ -77,8 +77,12 @@ pub struct Metrics {
     pub symbols: IntGauge,
     /// Snapshots by result.
     pub snapshots: IntCounterVec,
+    /// Records of the log that groups follow, by outcome.
+    pub member_records: IntCounterVec,
     /// Partitions assigned, by what their state came from.
     pub restores: IntCounterVec,
+    /// Transactions that failed and were given up.
+    pub transactions_abandoned: IntCounter,
     /// Restarts of the lane after an error.
     pub lane_restarts: IntCounter,
     /// Records taken, for readers inside the process.
@@ -213,10 +217,19 @@ impl Metrics {
             )?,
             symbols: r.gauge("fragility_symbols", "Symbols known.")?,
             snapshots: r.counters("fragility_snapshots_total", "Snapshots by result.", &["result"])?,
+            member_records: r.counters(
+                "fragility_member_records_total",
+                "Records of the log that groups follow, by outcome.",
+                &["outcome"],
+            )?,
             restores: r.counters(
                 "fragility_restores_total",
                 "Partitions assigned, by what their state came from.",
                 &["from"],
+            )?,
+            transactions_abandoned: r.counter(
+                "fragility_transactions_abandoned_total",
+                "Transactions that failed and were given up; what they held is said again.",
             )?,
             lane_restarts: r.counter("fragility_lane_restarts_total", "Restarts of the lane after an error.")?,
             taken: AtomicU64::new(0),

@@ -8,15 +8,15 @@ use std::fmt::Write;
 use std::fs;
 
 const PARTITIONS: usize = 8;
-const AT_LEAST_ONCE: &str = "at_least_once";
-const EXACTLY_ONCE: &str = "exactly_once";
+pub(crate) const AT_LEAST_ONCE: &str = "at_least_once";
+pub(crate) const EXACTLY_ONCE: &str = "exactly_once";
 const OUTCOMES: [&str; 8] =
     ["applied", "duplicate", "late", "rejected", "malformed", "unknown_symbol", "tombstone", "ignored"];
 
 /// Topics, files and names of one scenario.
-struct Load<'a> {
-    world: &'a World,
-    name: String,
+pub(crate) struct Load<'a> {
+    pub(crate) world: &'a World,
+    pub(crate) name: String,
     mode: &'static str,
     market: String,
     alerts: String,
@@ -28,7 +28,7 @@ struct Load<'a> {
 type Alert = (String, i64, f64, f64);
 
 impl<'a> Load<'a> {
-    fn new(world: &'a World, name: &str, mode: &'static str) -> Self {
+    pub(crate) fn new(world: &'a World, name: &str, mode: &'static str) -> Self {
         let name = format!("{name}-{}", mode.replace('_', "-"));
         let (market, alerts, dead) = (format!("{name}-market"), format!("{name}-alerts"), format!("{name}-dead"));
         world.create(&[&format!("{market}:{PARTITIONS}"), &format!("{alerts}:4"), &format!("{dead}:1")]);
@@ -39,7 +39,7 @@ impl<'a> Load<'a> {
     }
 
     /// Sends ticks in the background.
-    fn generate(&self, count: usize, rate: usize) -> Running {
+    pub(crate) fn generate(&self, count: usize, rate: usize) -> Running {
         let (count, rate) = (count.to_string(), rate.to_string());
         let args = [
             "generate",
@@ -55,9 +55,14 @@ impl<'a> Load<'a> {
         self.world.begin(&args)
     }
 
-    fn serve(&self, instance: &str) -> crate::support::Service {
+    pub(crate) fn serve(&self, instance: &str) -> crate::support::Service {
+        self.serve_with(instance, &[])
+    }
+
+    /// The same with further settings.
+    pub(crate) fn serve_with(&self, instance: &str, further: &[&str]) -> crate::support::Service {
         let Self { world, name, mode, market, alerts, references, .. } = self;
-        let sets = [
+        let mut sets = vec![
             format!("kafka.brokers={}", world.boot),
             format!("kafka.group={name}"),
             format!("kafka.topics.market={market}"),
@@ -73,6 +78,7 @@ impl<'a> Load<'a> {
             "kafka.properties.session.timeout.ms=6000".to_owned(),
             format!("history.files=[{references:?}]"),
         ];
+        sets.extend(further.iter().map(ToString::to_string));
         world.serve("config/bench.toml", &sets)
     }
 
@@ -87,8 +93,9 @@ impl<'a> Load<'a> {
         by_symbol
     }
 
-    /// Every expected alert came, none besides, and in order; a repeat has the same bytes.
-    fn check_alerts(&self, may_repeat: bool) {
+    /// Every expected alert came, none besides, and in order; a repeat has the same bytes. How many came, and
+    /// how many of them again.
+    pub(crate) fn check_alerts(&self, may_repeat: bool) -> (usize, usize) {
         let mut seen: BTreeMap<String, Vec<Alert>> = BTreeMap::new();
         let mut bytes: BTreeMap<(String, String, i64), String> = BTreeMap::new();
         let mut repeated = 0;
@@ -110,9 +117,18 @@ impl<'a> Load<'a> {
         assert_eq!(seen.len(), expected.len(), "alerts of symbols that expect none");
         assert!(may_repeat || repeated == 0, "{repeated} alerts came more than once");
         eprintln!("{}: {} alerts, {repeated} repeated", self.name, bytes.len());
+        (bytes.len(), repeated)
     }
 
-    fn check_committed(&self) {
+    /// Waits until everything sent is committed.
+    pub(crate) fn await_committed(&self) {
+        until("everything committed", LONG, || {
+            let at = self.world.offsets(&self.name, &self.market);
+            at.iter().all(|(committed, end)| *committed == Some(*end) || *end == 0).then_some(())
+        });
+    }
+
+    pub(crate) fn check_committed(&self) {
         for (partition, (committed, end)) in self.world.offsets(&self.name, &self.market).into_iter().enumerate() {
             assert_eq!(committed, Some(end), "partition {partition}");
         }

@@ -371,6 +371,17 @@ impl Service {
         assert!(took < STOP_MAX + Duration::from_millis(500), "the end took {took:?}");
     }
 
+    /// Sends a signal, by its name.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.running.child.id().to_string();
+        assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
+    }
+
+    /// Alerts sent since it started, those that were said before left out.
+    pub(crate) fn alerts(&self) -> f64 {
+        self.metrics().iter().filter(|(n, _)| n.starts_with("fragility_alerts_total{")).map(|(_, v)| v).sum()
+    }
+
     /// kill -9.
     pub(crate) fn kill(mut self) {
         self.running.child.kill().unwrap();

@@ -138,6 +138,7 @@ pub(crate) fn stream_number(stream: Stream) -> u8 {
         Stream::Alerts => 0,
         Stream::State => 1,
         Stream::DeadLetters => 2,
+        Stream::Members => 3,
     }
 }
 
@@ -405,6 +406,18 @@ impl Broker {
             *kept = (*kept).max(*offset);
         }
         true
+    }
+
+    /// A producer is dropped for another; some of what it sent may still arrive.
+    pub(crate) fn renew(&mut self, line: usize) {
+        let on_the_way = self.lines[line].queue.len();
+        let arriving = self.dice.index(on_the_way + 1);
+        if self.is_up {
+            for _ in 0..arriving {
+                self.arrive(line);
+            }
+        }
+        self.lines[line] = Line::default();
     }
 
     /// The process behind a connection is gone; some of what was sent may still arrive.

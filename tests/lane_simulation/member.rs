@@ -8,7 +8,7 @@ use fragility::clock::{Clock, ManualClock};
 use fragility::config::{Config, DeliveryMode};
 use fragility::domain::UnixNanos;
 use fragility::engine::Engine;
-use fragility::lane::{Lane, LaneError, LaneParts, Shared};
+use fragility::lane::{Lane, LaneError, LaneParts, Role, Shared};
 use fragility::sources::ReferenceLog;
 use fragility::telemetry::Metrics;
 use std::any::Any;
@@ -88,6 +88,7 @@ impl Instance {
             Box::new(reader) as Box<dyn ReferenceLog>
         });
         let lane = Lane::new(LaneParts {
+            role: Role::Symbols,
             number: 0,
             instance: self.name.clone(),
             config: config.clone(),

@@ -21,6 +21,7 @@ pub(crate) enum Operation {
     SealEnd,
     Settled,
     Drain,
+    Renew,
     Reference,
     StoreRead,
     StoreWrite,

@@ -132,6 +132,12 @@ impl Sink for SimulatedSink {
         }
     }
 
+    fn renew(&mut self) -> Result<(), SinkError> {
+        let client = self.wire.client;
+        self.is_ready = false;
+        self.wire.call(Operation::Renew, |b| b.renew(client)).map_err(SinkError)
+    }
+
     fn alert_partitions(&mut self) -> i32 {
         super::broker::OUTPUT_PARTITIONS
     }

@@ -3,26 +3,15 @@
 use super::alert::Seen;
 use super::{Group, Moment, Stay};
 use crate::cluster::level::Level;
+use crate::cluster::member::MemberAmend;
 use crate::cluster::reading::{self, MemberReading};
-use crate::domain::{self, Alert, AlertKind, AlertState, Phase, SessionDate, Symbol, UnixNanos};
+use crate::domain::{Alert, AlertKind, AlertState, Phase, Symbol, UnixNanos};
 use crate::market::Located;
 
 /// Moments that were told and are kept for corrections, of one session.
 const TOLD_MAX: usize = 32;
-
-/// A member's prices from some instant on were not as they had been told.
-pub struct Amends<'a> {
-    /// Which member.
-    pub symbol: &'a Symbol,
-    /// Session at hand.
-    pub session: SessionDate,
-    /// Event time of the print that was taken back or replaced.
-    pub from: UnixNanos,
-    /// Event time at which that became known.
-    pub at: UnixNanos,
-    /// Its first breach of the session, as it is now.
-    pub breached_at: Option<UnixNanos>,
-}
+/// Corrections that may wait for event time; beyond, the oldest are left out.
+const AMENDS_MAX: usize = 65_536;
 
 /// A moment at which something was said, and what it was said of.
 #[derive(Clone, PartialEq, Debug)]
@@ -44,17 +33,20 @@ impl Group {
         self.told.push(told);
     }
 
-    /// Puts a member right. `reading_at` gives its log return and multiple as of an instant.
-    pub(in crate::cluster) fn amend(
-        &mut self,
-        change: &Amends<'_>,
-        moment: &Moment<'_>,
-        reading_at: &dyn Fn(UnixNanos) -> (domain::Reading, domain::Reading),
-        alerts: &mut Vec<Alert>,
-    ) {
-        let is_meant = |symbol: &Symbol, at: UnixNanos| symbol == change.symbol && at > change.from;
+    /// Takes a correction: it takes effect when event time has come to where it was known.
+    pub(in crate::cluster) fn schedule_amend(&mut self, amend: MemberAmend) {
+        if self.amends.values().map(Vec::len).sum::<usize>() >= AMENDS_MAX {
+            self.amends.pop_first();
+        }
+        self.amends.entry(amend.unknown_until).or_default().push(amend);
+    }
+
+    /// Puts a member right.
+    pub(super) fn amend(&mut self, change: &MemberAmend, moment: &Moment<'_>, alerts: &mut Vec<Alert>) {
+        // What it said behind `at` was right from the start.
+        let is_meant = |symbol: &Symbol, at: UnixNanos| *symbol == change.symbol && at > change.from && at <= change.at;
         for update in self.scheduled.values_mut().flatten().filter(|u| is_meant(&u.symbol, u.at)) {
-            (update.log_return, update.z) = reading_at(update.at);
+            (update.log_return, update.z) = change.reading_at(update.at);
             update.breached_at = change.breached_at;
         }
         if self.session != Some(change.session) || self.settled_until.is_some_and(|s| s >= change.session) {
@@ -62,7 +54,7 @@ impl Group {
         }
         let put_right = |members: &mut [MemberReading], at: UnixNanos| {
             for member in members.iter_mut().filter(|m| is_meant(&m.symbol, at)) {
-                (member.log_return, member.z) = reading_at(at);
+                (member.log_return, member.z) = change.reading_at(at);
                 member.breached_at = change.breached_at;
             }
         };
@@ -89,7 +81,7 @@ impl Group {
         }
     }
 
-    fn amend_stay(&mut self, number: u32, change: &Amends<'_>, moment: &Moment<'_>, alerts: &mut Vec<Alert>) {
+    fn amend_stay(&mut self, number: u32, change: &MemberAmend, moment: &Moment<'_>, alerts: &mut Vec<Alert>) {
         let levels: Vec<Level> =
             self.told.iter().filter(|t| t.number == number).map(|t| t.level.unwrap_or(Level::Calm)).collect();
         let peak = levels.iter().max().copied().unwrap_or(Level::Calm);

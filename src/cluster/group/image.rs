@@ -3,7 +3,7 @@
 use super::amend::Told;
 use super::{Group, Stay};
 use crate::cluster::level::{Level, Membership};
-use crate::cluster::member::{MemberClose, MemberUpdate};
+use crate::cluster::member::{MemberAmend, MemberClose, MemberUpdate};
 use crate::cluster::reading::MemberReading;
 use crate::domain::{self, CloseBasis, Direction, SessionDate, Symbol, UnixNanos, Unknown};
 use serde::{Deserialize, Serialize};
@@ -62,6 +62,46 @@ pub struct GroupImage {
     sequence: u64,
     judged_at: i64,
     told: Vec<ToldImage>,
+    amends: Vec<AmendImage>,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+struct AmendImage {
+    symbol: String,
+    session: i32,
+    from: i64,
+    at: i64,
+    unknown_until: i64,
+    breached_at: Option<i64>,
+    readings: Vec<(i64, Known, Known)>,
+}
+
+impl From<&MemberAmend> for AmendImage {
+    fn from(a: &MemberAmend) -> Self {
+        Self {
+            symbol: a.symbol.to_string(),
+            session: a.session.days(),
+            from: a.from.0,
+            at: a.at.0,
+            unknown_until: a.unknown_until.0,
+            breached_at: a.breached_at.map(|t| t.0),
+            readings: a.readings.iter().map(|(at, r, z)| (at.0, known(*r), known(*z))).collect(),
+        }
+    }
+}
+
+impl AmendImage {
+    fn restore(self) -> Option<MemberAmend> {
+        Some(MemberAmend {
+            symbol: Symbol::new(&self.symbol).ok()?,
+            session: date(self.session),
+            from: UnixNanos(self.from),
+            at: UnixNanos(self.at),
+            unknown_until: UnixNanos(self.unknown_until),
+            breached_at: self.breached_at.map(UnixNanos),
+            readings: self.readings.into_iter().map(|(at, r, z)| (UnixNanos(at), reading(r), reading(z))).collect(),
+        })
+    }
 }
 
 fn known(reading: domain::Reading) -> Known {
@@ -209,6 +249,7 @@ impl Group {
             sequence: self.sequence,
             judged_at: self.judged_at.0,
             told: self.told.iter().map(ToldImage::from).collect(),
+            amends: self.amends.values().flatten().map(AmendImage::from).collect(),
         }
     }
 
@@ -224,6 +265,9 @@ impl Group {
         let now = image.now.into_iter().filter_map(ReadingImage::restore);
         self.now = now.map(|m| (m.symbol.clone(), m)).collect();
         self.values = image.values.into_iter().filter_map(|(s, v)| Some((Symbol::new(&s).ok()?, v))).collect();
+        (self.scheduled_len, self.last) = (0, None);
+        self.scheduled.clear();
+        self.pending.clear();
         for (at, session, r) in image.scheduled {
             let Some(m) = r.restore() else { continue };
             let update = MemberUpdate {
@@ -261,5 +305,7 @@ impl Group {
         (self.count, self.sequence) = (image.count, image.sequence);
         self.judged_at = UnixNanos(image.judged_at);
         self.told = image.told.into_iter().map(ToldImage::restore).collect();
+        self.amends.clear();
+        image.amends.into_iter().filter_map(AmendImage::restore).for_each(|amend| self.schedule_amend(amend));
     }
 }

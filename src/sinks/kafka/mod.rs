@@ -58,6 +58,7 @@ fn topic_of(topics: &Topics, stream: Stream) -> Option<&str> {
         Stream::Alerts => Some(&topics.alerts),
         Stream::State => topics.state.as_deref(),
         Stream::DeadLetters => topics.dead_letters.as_deref(),
+        Stream::Members => topics.members.as_deref(),
     }
 }
 

@@ -13,7 +13,7 @@ use crate::sinks::{Outgoing, Sealed, Sink, SinkError};
 use crate::sources::{ClientHealth, Member};
 use crate::telemetry::Metrics;
 use rdkafka::client::ClientContext;
-use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::KafkaError;
 use rdkafka::message::DeliveryResult;
@@ -64,6 +64,7 @@ impl ProducerContext for Reports {
 
 /// Delivers to Kafka topics in transactions.
 pub struct TransactionalSink {
+    config: ClientConfig,
     producer: BaseProducer<Reports>,
     topics: Topics,
     market: String,
@@ -87,10 +88,9 @@ impl TransactionalSink {
             config.set("transaction.timeout.ms", TRANSACTION_TIMEOUT.as_millis().to_string());
         }
         config.set("transactional.id", id);
-        let reports = Reports { health: health.clone(), failure: Mutex::new(None) };
-        let producer: BaseProducer<Reports> =
-            config.create_with_context(reports).map_err(|e| SinkError(format!("kafka producer: {e}")))?;
+        let producer = producer(&config, &health)?;
         Ok(Self {
+            config,
             producer,
             topics: kafka.topics.clone(),
             market: kafka.topics.market.clone(),
@@ -130,6 +130,11 @@ impl TransactionalSink {
             None => Ok(()),
         }
     }
+}
+
+fn producer(config: &ClientConfig, health: &Arc<ClientHealth>) -> Result<BaseProducer<Reports>, SinkError> {
+    let reports = Reports { health: health.clone(), failure: Mutex::new(None) };
+    config.create_with_context(reports).map_err(|e| SinkError(format!("kafka producer: {e}")))
 }
 
 fn failed(step: &str, error: &KafkaError) -> SinkError {
@@ -227,6 +232,13 @@ impl Sink for TransactionalSink {
             )]
             std::thread::sleep(LOOK);
         }
+    }
+
+    fn renew(&mut self) -> Result<(), SinkError> {
+        self.producer = producer(&self.config, &self.health)?;
+        (self.is_ready, self.is_open) = (false, false);
+        self.sent.clear();
+        Ok(())
     }
 
     fn alert_partitions(&mut self) -> i32 {

@@ -278,6 +278,19 @@ impl Source for KafkaSource {
         Ok(Some(standings))
     }
 
+    fn partitions(&mut self, wait: Duration) -> Result<Option<i32>, SourceError> {
+        match self.consumer.fetch_metadata(Some(&self.topic), wait) {
+            Ok(metadata) => {
+                let count = metadata.topics().first().map_or(0, |t| t.partitions().len());
+                Ok(i32::try_from(count).ok().filter(|count| *count > 0))
+            }
+            Err(error) => {
+                self.trouble(&error)?;
+                Ok(None)
+            }
+        }
+    }
+
     fn start(&mut self, partitions: &[(i32, i64)]) -> Result<(), SourceError> {
         let from = |(p, at): &(i32, i64)| (*p, Offset::Offset(*at));
         let list = self.list(&partitions.iter().map(from).collect::<Vec<_>>())?;
