@@ -10,7 +10,7 @@ fn caught(choice: Choice, within: u64) -> Option<(u64, String)> {
 }
 
 fn check(sabotage: Sabotage, is_exact: Option<bool>, within: u64, words: &str) {
-    let choice = Choice { sabotage, is_exact, ..Choice::default() };
+    let choice = Choice { is_exact, sabotage, ..Choice::default() };
     let (seed, wrong) = caught(choice, within).unwrap_or_else(|| panic!("{sabotage:?} went unnoticed"));
     println!("{sabotage:?}: seed {seed}: {wrong}");
     assert!(wrong.contains(words), "{sabotage:?}, seed {seed}: {wrong}");

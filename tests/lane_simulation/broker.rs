@@ -265,9 +265,8 @@ impl Broker {
         let open = self.transactions.iter().rposition(|t| t.name == name && t.epoch == epoch);
         match open.map(|at| (at, self.transactions[at].fate)) {
             Some((at, Fate::Open)) => Some(at),
-            Some((_, Fate::Committing(_))) => None,
             // What timed out was aborted and its producer fenced.
-            Some((_, Fate::Aborted)) => None,
+            Some((_, Fate::Committing(_) | Fate::Aborted)) => None,
             _ => {
                 let name = name.to_owned();
                 let began = self.now;

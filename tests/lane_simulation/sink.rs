@@ -143,6 +143,8 @@ impl Sink for SimulatedSink {
     }
 }
 
+/// What may become of one slot of a name.
+type Damage<'a> = &'a mut dyn FnMut(&str, usize, &mut Option<Vec<u8>>);
 pub(crate) type Kept = BTreeMap<String, [Option<Vec<u8>>; 2]>;
 
 /// A partition's snapshot as it lies on disk.
@@ -186,7 +188,7 @@ impl SimulatedStore {
     }
 
     /// Does something to every file.
-    pub(crate) fn damage(&self, damage: &mut dyn FnMut(&str, usize, &mut Option<Vec<u8>>)) {
+    pub(crate) fn damage(&self, damage: Damage<'_>) {
         for (name, slots) in self.kept.lock().unwrap().iter_mut() {
             for (at, slot) in slots.iter_mut().enumerate() {
                 damage(name, at, slot);

@@ -260,6 +260,14 @@ impl Source for SimulatedSource {
     }
 
     fn member(&self) -> Option<Member> {
+        {
+            // A client learns at any moment that it is out, not only when it is polled.
+            let mut broker = self.wire.broker.borrow_mut();
+            let is_out = broker.group.consumers.get(&self.wire.client).is_some_and(|c| !c.is_in);
+            if is_out && broker.dice.permille(300) {
+                broker.group.notice(self.wire.client);
+            }
+        }
         let proof = self.proof();
         let is_any = self.wire.broker.borrow().sabotage == Sabotage::ProofOfNobody;
         (is_any || proof.generation.is_some()).then(|| Member(Box::new(proof)))

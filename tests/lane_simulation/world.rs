@@ -25,11 +25,15 @@ pub(crate) struct Choice {
     /// One operation fails, and nothing else goes wrong.
     pub(crate) at: Option<(u64, Fault)>,
     pub(crate) is_calm: bool,
+    /// Disks hold snapshots of a run that came to the end, while the group stands at the beginning.
+    pub(crate) is_ahead: bool,
 }
 
 /// What a world has seen.
 #[derive(Default, Debug)]
 pub(crate) struct Seen {
+    pub(crate) worlds: u64,
+    pub(crate) beats: u64,
     pub(crate) alerts: usize,
     pub(crate) repeats: u64,
     pub(crate) operations: u64,
@@ -38,6 +42,21 @@ pub(crate) struct Seen {
     pub(crate) kills: u64,
     pub(crate) turns: u64,
     pub(crate) failures: u64,
+}
+
+impl Seen {
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.worlds += other.worlds;
+        self.beats += other.beats;
+        self.alerts += other.alerts;
+        self.repeats += other.repeats;
+        self.operations += other.operations;
+        self.faults += other.faults;
+        self.rebalances += other.rebalances;
+        self.kills += other.kills;
+        self.turns += other.turns;
+        self.failures += other.failures;
+    }
 }
 
 struct World {
@@ -54,11 +73,36 @@ struct World {
     wrong: RefCell<Option<String>>,
     seen: RefCell<Seen>,
     backups: RefCell<Vec<super::sink::Kept>>,
+    is_calm: bool,
     trace: bool,
 }
 
 /// Runs the world of a seed.
 pub(crate) fn run(seed: u64, choice: Choice) -> Result<Seen, String> {
+    let (world, about) = make(seed, choice);
+    world.live().map_err(|wrong| format!("{about}: {wrong}"))?;
+    let plan = world.fate.plan();
+    let counted = world.seen.take();
+    Ok(Seen {
+        worlds: 1,
+        alerts: world.expected.alerts_len(),
+        repeats: world.watch.borrow().repeats,
+        beats: world.watch.borrow().beats,
+        operations: plan.operations,
+        faults: plan.faults,
+        rebalances: world.broker.borrow().group.rebalances,
+        ..counted
+    })
+}
+
+/// What the disk of a world without faults holds at its end.
+fn leftovers(seed: u64, choice: Choice) -> super::sink::Kept {
+    let (world, about) = make(seed, Choice { is_calm: true, is_ahead: false, ..choice });
+    world.live().unwrap_or_else(|wrong| panic!("{about}, without faults: {wrong}"));
+    world.members[0].borrow().store.copy()
+}
+
+fn make(seed: u64, choice: Choice) -> (Rc<World>, String) {
     let mut dice = Dice::new(seed);
     let rules = choice.rules.unwrap_or(Rules::ALL[dice.index(Rules::ALL.len())]);
     let is_exact = choice.is_exact.unwrap_or_else(|| dice.permille(500));
@@ -81,6 +125,12 @@ pub(crate) fn run(seed: u64, choice: Choice) -> Result<Seen, String> {
     let mut stand_in = Instance::new(count, disk(&fate, &broker), &broker);
     stand_in.is_retired = true;
     members.push(stand_in);
+    if choice.is_ahead || (!is_calm && dice.permille(30)) {
+        let kept = leftovers(seed, Choice { rules: Some(rules), is_exact: Some(is_exact), ..choice });
+        for member in &members {
+            member.store.restore(kept.clone());
+        }
+    }
     let members = members.into_iter().map(RefCell::new).collect();
     let world = Rc::new_cyclic(|me| World {
         me: me.clone(),
@@ -95,19 +145,11 @@ pub(crate) fn run(seed: u64, choice: Choice) -> Result<Seen, String> {
         wrong: RefCell::new(None),
         seen: RefCell::default(),
         backups: RefCell::default(),
-        trace: std::env::var("FRAGILITY_SIM_TRACE").is_ok(),
+        is_calm,
+        trace: super::setting("FRAGILITY_SIM_TRACE").is_some(),
     });
-    world
-        .live(is_calm)
-        .map_err(|e| format!("{rules:?}, {}: {e}", if is_exact { "exactly once" } else { "at least once" }))?;
-    let plan = world.fate.plan();
-    let mut seen = std::mem::take(&mut *world.seen.borrow_mut());
-    seen.alerts = world.expected.alerts_len();
-    seen.repeats = world.watch.borrow().repeats;
-    seen.operations = plan.operations;
-    seen.faults = plan.faults;
-    seen.rebalances = world.broker.borrow().group.rebalances;
-    Ok(seen)
+    let kind = if is_exact { "exactly once" } else { "at least once" };
+    (world, format!("{rules:?}, {kind}"))
 }
 
 impl World {
@@ -115,14 +157,11 @@ impl World {
         draw(&mut self.dice.borrow_mut())
     }
 
-    fn live(&self, is_calm: bool) -> Result<(), String> {
+    fn live(&self) -> Result<(), String> {
+        let is_calm = self.is_calm;
         let steps = self.roll(|d| if is_calm { 12 } else { d.between(30, 120) });
         for _ in 0..steps {
-            if is_calm {
-                self.calm_step()?
-            } else {
-                self.step()?
-            }
+            if is_calm { self.calm_step() } else { self.step() }?;
             self.look()?;
         }
         self.drain()
