@@ -175,11 +175,11 @@ impl Writer<'_> {
             2..=3 => self.push(symbol, None),
             4 => self.json(symbol, format!(r#"{{"type":"tick","symbol":"{symbol}","ts":{ts},"price":-1}}"#)),
             5..=12 => self.json(symbol, format!(r#"{{"type":"heartbeat","ts":{ts}}}"#)),
-            13..=17 if self.rules.has_calendar() => {
+            13..=17 if self.can_amend(which) => {
                 let victim = self.actors[which].seq.saturating_sub(self.dice.below(6));
                 self.json(symbol, format!(r#"{{"type":"cancel","symbol":"{symbol}","ts":{ts},"seq":{victim}}}"#));
             }
-            18..=22 if self.rules.has_calendar() => {
+            18..=22 if self.can_amend(which) => {
                 let victim = self.actors[which].seq.saturating_sub(self.dice.below(6));
                 let right = price(self.actors[which].level + self.dice.gaussian());
                 self.json(
@@ -194,6 +194,12 @@ impl Writer<'_> {
             }
             _ => self.tick(which),
         }
+    }
+
+    /// What an amendment behind the close changes in a group depends on when its session is found to be over.
+    fn can_amend(&self, which: usize) -> bool {
+        let session = &sessions()[self.actors[which].session];
+        self.rules.has_calendar() && (!self.rules.has_groups() || self.at < session.close.0)
     }
 
     fn tick(&mut self, which: usize) {
