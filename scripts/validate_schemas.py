@@ -5,7 +5,7 @@
     scripts/validate_schemas.py config config/bench.toml    .toml files are one record
     scripts/validate_schemas.py --self                      the schemas alone
 
-Names: alert, state, heartbeat, input, config. Like the decoder, a repeated
+Names: alert, state, heartbeat, dead_letter, input, config. Like the decoder, a repeated
 field, NaN and infinity are refused. `--self` checks every schema against its
 metaschema, that each property has a description, that state is alert under
 another name, and that the defaults of config are those of config/fragility.toml.
@@ -25,7 +25,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import SchemaError, best_match
 
 ROOT = Path(__file__).resolve().parent.parent
-NAMES = ("alert", "state", "heartbeat", "input", "config")
+NAMES = ("alert", "state", "heartbeat", "dead_letter", "input", "config")
 SHOWN = 10
 
 

@@ -1,6 +1,7 @@
 //! The command line.
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
+use fragility::app::AlertName;
 use fragility::sources::RangePoint;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -27,9 +28,15 @@ pub(crate) enum Command {
     Scenarios(ScenariosArgs),
     /// Check a configuration without connecting
     Check(CheckArgs),
+    /// Recompute alerts from what they carry themselves
+    Verify(VerifyArgs),
+    /// Print the arithmetic of one alert, and the records that decided it as they stand in the log
+    Explain(Box<ExplainArgs>),
+    /// Print which alerts two rule sets give over the same input: added, removed, earlier, later, changed
+    Diff(DiffArgs),
     /// Print the sessions of a span of days
     Calendar(CalendarArgs),
-    /// Print a JSON Schema: alert, heartbeat, state, input or config
+    /// Print a JSON Schema: alert, state, heartbeat, `dead_letter`, input or config
     Schema {
         /// Which one
         name: String,
@@ -134,6 +141,52 @@ pub(crate) struct CheckArgs {
     /// Print every key with its value and where it came from, secrets masked
     #[arg(long)]
     pub(crate) effective: bool,
+}
+
+/// Options of `verify`.
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// Alerts or states as they were written, one a line, plain, gzip or zstd; `-` for standard input
+    #[arg(long, value_name = "FILE", default_value = "-")]
+    pub(crate) alert: PathBuf,
+}
+
+/// Options of `explain`.
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    /// Which alert; without `:REVISION` its newest record
+    #[arg(value_name = "ALERT_ID[:REVISION]")]
+    pub(crate) name: AlertName,
+    /// Where the configuration comes from
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    /// Look in kafka.topics.alerts from here on, inclusive, as in `replay`; default: the beginning
+    #[arg(long, value_name = "POINT", conflicts_with = "alert")]
+    pub(crate) from: Option<RangePoint>,
+    /// Look up to here, exclusive; default: the end
+    #[arg(long, value_name = "POINT", conflicts_with = "alert")]
+    pub(crate) to: Option<RangePoint>,
+    /// Look in a file of alerts instead, one a line; `-` for standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) alert: Option<PathBuf>,
+    /// Look the deciding records up in the inputs of the replay that wrote the alert, in their order, instead of
+    /// the market topic
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub(crate) input: Vec<PathBuf>,
+}
+
+/// Options of `diff`.
+#[derive(Debug, Args)]
+pub(crate) struct DiffArgs {
+    /// Configuration file (TOML); given twice, A and B
+    #[arg(long, value_name = "FILE", required = true)]
+    pub(crate) config: Vec<PathBuf>,
+    /// Override one key in both; repeatable
+    #[arg(long, value_name = "SECTION.KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Input files, as in `replay`; each is read twice
+    #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
+    pub(crate) input: Vec<PathBuf>,
 }
 
 /// Options of `calendar`.

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! main -> app -> { lane, http } -> { sources, sinks, telemetry, clock } -> config -> core
-//! core = { engine -> { cluster, rules } -> market -> estimators -> domain,  codec -> domain }
+//! core = { verify -> codec -> engine -> { cluster, rules } -> market -> estimators -> domain }
 //! record bytes -> decode -> step(now, origin, observation) -> effects -> sink -> acknowledged -> commit
 //! ```
 //!
@@ -28,3 +28,4 @@ pub mod rules;
 pub mod sinks;
 pub mod sources;
 pub mod telemetry;
+pub mod verify;

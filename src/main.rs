@@ -67,6 +67,30 @@ fn run(cli: Cli) -> Result<ExitCode, AppError> {
             }
             printed(app::check(&loaded, args.effective, &mut io::stdout().lock()))
         }
+        Command::Verify(args) => {
+            let counts = app::verify_file(&args.alert, &mut io::stdout().lock(), &mut io::stderr().lock())?;
+            Ok(ExitCode::from(counts.code()))
+        }
+        Command::Explain(args) => {
+            let args = *args;
+            let loaded = load(&args.config)?;
+            init_log(loaded.config.log_format, "warn");
+            let range = KafkaRange::new(args.from, args.to).map_err(|e| AppError::Usage(e.to_string()))?;
+            let options = app::ExplainOptions { name: args.name, range, alert: args.alert, inputs: args.input };
+            let is_good = app::explain(&loaded.config, &options, &mut io::stdout().lock())?;
+            Ok(ExitCode::from(u8::from(!is_good)))
+        }
+        Command::Diff(args) => {
+            let [a, b] = &args.config[..] else {
+                return Err(AppError::Usage(format!("--config is given {} times, must be twice", args.config.len())));
+            };
+            init_log(config::LogFormat::Pretty, "warn");
+            let environment = environment();
+            let [a, b] = [a, b].map(|file| config::load(file, &environment, &args.set));
+            let (a, b) = (a?.config, b?.config);
+            app::diff([&a, &b], &args.input, &mut io::stdout().lock(), &mut io::stderr().lock())?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Calendar(args) => {
             let loaded = match &args.config {
                 Some(file) => config::load(file, &environment(), &[])?,

@@ -3,70 +3,10 @@
 
 mod harness;
 
-use harness::repo;
+use harness::binary::{Dir, config, ok, run, shipped, text};
 use serde_json::Value;
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
-
-/// A directory of its own, gone at the end.
-struct Dir(PathBuf);
-
-impl Dir {
-    fn new() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("fragility-cli-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let path = std::env::temp_dir().join(name);
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-
-    fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
-        let path = self.file(name);
-        fs::write(&path, bytes).unwrap();
-        path
-    }
-}
-
-impl Drop for Dir {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-fn run(args: &[&str], stdin: &[u8]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_fragility"));
-    // Nothing of the surroundings but what a test sets.
-    command.env_clear().args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    let mut input = child.stdin.take().unwrap();
-    let bytes = stdin.to_vec();
-    let writer = std::thread::spawn(move || input.write_all(&bytes));
-    let output = child.wait_with_output().unwrap();
-    // A command that does not read its input closes it.
-    let _ = writer.join().unwrap();
-    output
-}
-
-fn ok(args: &[&str], stdin: &[u8]) -> Vec<u8> {
-    let output = run(args, stdin);
-    assert_eq!(output.status.code(), Some(0), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    output.stdout
-}
-
-fn config() -> String {
-    repo("config/fragility.toml").display().to_string()
-}
-
-fn text(path: &Path) -> String {
-    path.display().to_string()
-}
 
 /// Alerts, measures, summary and accounting of a replay.
 #[derive(PartialEq, Debug)]
@@ -91,10 +31,6 @@ fn replay(inputs: &[&str], stdin: &[u8]) -> Replayed {
         summary: fs::read_to_string(summary).unwrap(),
         accounting: serde_json::from_str(&fs::read_to_string(accounting).unwrap()).unwrap(),
     }
-}
-
-fn shipped() -> [String; 2] {
-    ["data/us_top50_reference.ndjson", "data/us_top50_daily_2024q4_2025q1.csv"].map(|f| text(&repo(f)))
 }
 
 /// Alerts with their source taken out.
@@ -370,7 +306,7 @@ fn the_calendar_is_one_line_a_session() {
 
 #[test]
 fn every_schema_is_json_and_other_names_are_refused() {
-    for name in ["alert", "heartbeat", "state", "input", "config"] {
+    for name in ["alert", "state", "heartbeat", "dead_letter", "input", "config"] {
         let schema: Value = serde_json::from_slice(&ok(&["schema", name], b"")).unwrap();
         assert!(schema["$schema"].is_string(), "{name}");
     }
@@ -392,7 +328,9 @@ fn a_null_in_an_alert_has_its_reason() {
             assert!(alert.get(field).is_some(), "{field} is missing in {line}");
         }
         let fields = alert.as_object().unwrap();
-        let nulls = fields.iter().filter(|(name, value)| value.is_null() && *name != "cluster");
+        // Null by nature.
+        let by_nature = |name: &str| ["cluster", "suspected_split"].contains(&name);
+        let nulls = fields.iter().filter(|(name, value)| value.is_null() && !by_nature(name));
         for (name, _) in nulls {
             assert!(alert["unknown"][name].is_string(), "{name} is null without a reason in {line}");
         }

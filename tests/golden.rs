@@ -34,6 +34,7 @@ fn replay(params: Params, files: &[&str]) -> (Engine, Effects, BTreeMap<(String,
         }
     }
     engine.advance(Watermark::End, &[], &mut effects);
+    effects.alerts.iter().for_each(harness::holds);
     let key =
         |(symbol, m): &(fragility::domain::Symbol, Measure)| ((symbol.to_string(), m.session.to_string()), m.clone());
     let measures = effects.measures.iter().map(key).collect();

@@ -12,8 +12,12 @@
 mod absent;
 #[path = "kafka/day.rs"]
 mod day;
+#[path = "kafka/explained.rs"]
+mod explained;
 #[path = "kafka/faults.rs"]
 mod faults;
+#[path = "kafka/groups.rs"]
+mod groups;
 #[path = "kafka/load.rs"]
 mod load;
 #[path = "kafka/range.rs"]
@@ -36,11 +40,12 @@ fn scenarios() {
         return;
     }
     let only = std::env::var_os("FRAGILITY_KAFKA_ONLY").map(|o| o.into_string().expect("names"));
-    let scenarios: [(&str, Scenario); 18] = [
+    let scenarios: [(&str, Scenario); 21] = [
         ("million", load::million),
         ("million_once", load::million_once),
         ("day", day::day),
         ("range", range::range),
+        ("explained", explained::explained),
         ("refused", refused::refused),
         ("absent_broker", absent::broker),
         ("absent_setting", absent::setting),
@@ -49,6 +54,8 @@ fn scenarios() {
         ("killed_service_once", load::killed_service_once),
         ("two_instances", load::two_instances),
         ("two_instances_once", load::two_instances_once),
+        ("groups", groups::followed),
+        ("groups_once", groups::followed_once),
         ("faults", faults::kills),
         ("faults_once", faults::kills_once),
         ("zombie", faults::zombie_member),

@@ -32,9 +32,8 @@ fn by_entity(alerts: &[Alert]) -> BTreeMap<String, Vec<String>> {
     for alert in alerts {
         let mut bytes = Vec::new();
         encode_alert(&Alert { source: Vec::new(), ..alert.clone() }, &mut bytes);
-        all.entry(format!("{}:{}", alert.entity.type_name(), alert.entity.id()))
-            .or_default()
-            .push(String::from_utf8(bytes).unwrap());
+        let key = format!("{}:{}", alert.entity.type_name(), alert.entity.id());
+        all.entry(key).or_default().push(String::from_utf8(bytes).unwrap());
     }
     all
 }
@@ -316,6 +315,7 @@ proptest! {
         prop_assert_eq!((accounts.quarantined, accounts.records_in()), (0, records.len() as u64));
         let (mut sequences, mut revisions) = (BTreeMap::new(), BTreeMap::new());
         for alert in &effects.alerts {
+            harness::holds(alert);
             let sequence = sequences.entry(alert.entity.clone()).or_insert(0_u64);
             *sequence += 1;
             prop_assert_eq!(alert.sequence, *sequence, "{:?}", alert);

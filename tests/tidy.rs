@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The core modules, and the crate modules that each of them may use beside itself.
-const CORE: [(&str, &[&str]); 7] = [
+const CORE: [(&str, &[&str]); 8] = [
     ("domain", &[]),
     ("estimators", &["domain"]),
     ("market", &["domain", "estimators"]),
@@ -15,6 +15,7 @@ const CORE: [(&str, &[&str]); 7] = [
     ("cluster", &["domain", "estimators", "market"]),
     ("engine", &["domain", "estimators", "market", "rules", "cluster"]),
     ("codec", &["domain", "estimators", "market", "rules", "cluster", "engine"]),
+    ("verify", &["domain", "estimators", "market", "rules", "cluster", "engine", "codec"]),
 ];
 
 /// What the core has no business with: the outside world and ambient time.

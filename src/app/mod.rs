@@ -4,21 +4,27 @@ mod calendar;
 mod check;
 mod curves;
 mod demo;
+mod diff;
+mod explain;
 mod history;
 mod output;
 mod replay;
 mod run;
 mod scenarios;
 mod schema;
+mod verify;
 
 pub use calendar::calendar;
 pub use check::check;
 pub use demo::{DemoOptions, demo};
+pub use diff::{Compared, diff};
+pub use explain::{AlertName, ExplainOptions, explain};
 pub use history::{load_history, take_reference};
 pub use replay::{ReplayOptions, Replayed, replay};
 pub use run::{Service, run, start};
 pub use scenarios::{ScenarioOptions, scenarios};
 pub use schema::schema;
+pub use verify::{Verification, verify_file};
 
 use crate::config::ConfigErrors;
 use crate::sources::InputError;

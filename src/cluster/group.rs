@@ -3,7 +3,7 @@
 use super::company::{self, Members};
 use super::level::{GroupParams, Level, Membership};
 use super::member::{MemberAmend, MemberClose, MemberUpdate};
-use super::reading::{self, GroupView, MemberReading, Reading};
+use super::reading::{self, GroupView, MemberReading, Reading, direction_of};
 use crate::domain::{self, Alert, AlertKind, AlertState, Direction, Phase, SessionDate, Symbol, UnixNanos, Unknown};
 use crate::estimators::{WINDOW, sample_sigma};
 use crate::market::{Calendar, Located};
@@ -520,13 +520,4 @@ impl Group {
     pub(super) fn closes(&self) -> impl Iterator<Item = &GroupView> {
         self.closes.values()
     }
-}
-
-/// Sign of the basket; of the largest multiple where the basket is not known.
-fn direction_of(reading: &Reading, members: &[MemberReading]) -> Direction {
-    let largest = || {
-        let known = members.iter().filter_map(|m| m.z.ok());
-        known.max_by(|a, b| a.abs().total_cmp(&b.abs())).unwrap_or(0.0)
-    };
-    Direction::of(reading.basket_return.unwrap_or_else(|_| largest()))
 }

@@ -1,6 +1,6 @@
 //! Levels of a group, and the bounds that make them.
 
-use crate::domain::SessionDate;
+use crate::domain::{LevelView, SessionDate};
 use std::sync::Arc;
 
 /// How far a group is from calm.
@@ -17,6 +17,14 @@ pub enum Level {
 }
 
 impl Level {
+    /// The tiers of a group's rule: every level above calm.
+    pub(crate) const TIERS: [f64; 3] = [1.0, 2.0, 3.0];
+
+    /// The inverse of [`Level::name`].
+    pub fn from_name(name: &str) -> Option<Self> {
+        (0..=3).filter_map(Self::from_number).find(|l| l.name() == name)
+    }
+
     /// The name in alerts.
     pub fn name(self) -> &'static str {
         match self {
@@ -66,6 +74,17 @@ pub struct GroupParams {
     pub coverage_min: f64,
     /// Multiple at which a member counts as in breach.
     pub breach_at: f64,
+}
+
+impl GroupParams {
+    /// What alerts say of the levels.
+    pub(super) fn level_views(&self) -> [LevelView; 3] {
+        let names = [Level::Watch, Level::Alert, Level::Critical].map(Level::name);
+        std::array::from_fn(|at| {
+            let LevelBounds { basket_z, rms_z, members, legs } = self.levels[at];
+            LevelView { level: names[at], basket_z, rms_z, members, legs }
+        })
+    }
 }
 
 /// When a symbol belongs to a group: joined, or left, from a session on.

@@ -13,6 +13,7 @@ mod group;
 mod level;
 mod member;
 mod reading;
+mod sentence;
 mod stage;
 
 pub use fed::{FedImage, Taken};
@@ -20,4 +21,6 @@ pub use group::{Group, GroupImage};
 pub use level::{GroupParams, Level, LevelBounds};
 pub use member::{MemberAmend, MemberClose, MemberEvent, MemberRecord, MemberUpdate};
 pub use reading::{GroupView, MemberReading, Reading};
+pub(crate) use reading::{change_of, direction_of, read};
+pub(crate) use sentence::GroupSentence;
 pub use stage::Stage;

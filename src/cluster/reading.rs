@@ -1,7 +1,7 @@
 //! The arithmetic of a group at one moment.
 
 use super::level::{GroupParams, Level};
-use crate::domain::{self, CloseBasis, Leg, SessionDate, Symbol, UnixNanos, Unknown};
+use crate::domain::{self, CloseBasis, Direction, Leg, SessionDate, Symbol, UnixNanos, Unknown};
 use std::sync::Arc;
 
 /// One member as the group sees it.
@@ -95,7 +95,7 @@ pub struct GroupView {
 /// Reads a group off its members, in the order given.
 ///
 /// `basket_sigma` is the sample standard deviation of the 21 basket returns before the session.
-pub(super) fn read(params: &GroupParams, members: &[MemberReading], basket_sigma: domain::Reading) -> Reading {
+pub(crate) fn read(params: &GroupParams, members: &[MemberReading], basket_sigma: domain::Reading) -> Reading {
     let total: Option<f64> = members.iter().map(|m| m.market_value).sum();
     let told = members.iter().filter(|m| m.log_return.is_ok()).filter_map(|m| m.market_value);
     // A sum of nothing is -0.
@@ -134,7 +134,7 @@ pub(super) fn read(params: &GroupParams, members: &[MemberReading], basket_sigma
 
 impl Reading {
     /// The legs with the bounds of `level`.
-    pub(super) fn legs(&self, params: &GroupParams, level: Level) -> Vec<Leg> {
+    pub(crate) fn legs(&self, params: &GroupParams, level: Level) -> Vec<Leg> {
         let bounds = &params.levels[usize::from(level.number().max(1)) - 1];
         let leg = |name, value: domain::Reading, threshold: f64| Leg {
             name,
@@ -149,7 +149,7 @@ impl Reading {
         ]
     }
 
-    fn judge(&self, params: &GroupParams) -> Option<Level> {
+    pub(crate) fn judge(&self, params: &GroupParams) -> Option<Level> {
         for level in [Level::Critical, Level::Alert, Level::Watch] {
             let reached = self.legs(params, level).iter().filter(|l| l.reached).count();
             if reached >= params.levels[usize::from(level.number()) - 1].legs {
@@ -159,4 +159,18 @@ impl Reading {
         let known = [self.basket_z, self.rms_z, self.members_in_breach].iter().filter(|l| l.is_ok()).count();
         (known >= params.levels[0].legs).then_some(Level::Calm)
     }
+}
+
+/// What the members known gained in market value, in US dollars: `sum value_i (exp(r_i) - 1)`.
+pub(crate) fn change_of(members: &[MemberReading]) -> f64 {
+    members.iter().filter_map(|m| Some(m.market_value? * m.log_return.ok()?.exp_m1())).sum()
+}
+
+/// The direction that a stay begins with: the sign of the basket, or of the largest multiple where that is not known.
+pub(crate) fn direction_of(reading: &Reading, members: &[MemberReading]) -> Direction {
+    let largest = || {
+        let known = members.iter().filter_map(|m| m.z.ok());
+        known.max_by(|a, b| a.abs().total_cmp(&b.abs())).unwrap_or(0.0)
+    };
+    Direction::of(reading.basket_return.unwrap_or_else(|_| largest()))
 }

@@ -1,21 +1,28 @@
 //! Alerts to JSON: `fragility.alert.v1`, and the short form of the benchmark.
 
+use super::alert_cluster::cluster_json;
+use super::digest::{SOURCE_MARK, digest_of};
 use super::realized::realized_json;
-use crate::domain::{Alert, EchoView, ModeView, Reading, RulerView, Symbol, Unknown, WindowMove};
+use crate::domain::{Alert, EchoView, ModeView, Reading, RuleRef, RulerView, Unknown, WindowMove};
 use crate::estimators::SURVIVAL_MODEL;
 use serde::Serialize;
 use serde::ser::{SerializeMap, SerializeSeq, Serializer};
 use std::collections::BTreeMap;
 
+/// Name and version of an alert's format.
+pub const ALERT_SCHEMA: &str = "fragility.alert.v1";
+/// Name and version of a state's format.
+pub const STATE_SCHEMA: &str = "fragility.state.v1";
+
 /// Multiples of sigma are published with four decimals; decisions are made on the unrounded.
-fn rounded(value: f64) -> f64 {
+pub(crate) fn rounded(value: f64) -> f64 {
     let scaled = (value * 1e4).round() / 1e4;
     // No negative zero.
     if scaled == 0.0 { 0.0 } else { scaled }
 }
 
 /// A number that prints without decimals when it has none.
-struct Tier(f64);
+pub(crate) struct Tier(pub(crate) f64);
 
 impl Serialize for Tier {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -28,7 +35,7 @@ impl Serialize for Tier {
 }
 
 /// A sequence made while it is written.
-struct Each<F>(F);
+pub(super) struct Each<F>(pub(super) F);
 
 impl<T: Serialize, I: Iterator<Item = T>, F: Fn() -> I> Serialize for Each<F> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -51,6 +58,7 @@ struct RuleJson<'a> {
     id: &'a str,
     version: u32,
     config_hash: &'a str,
+    tiers: Vec<Tier>,
 }
 
 #[derive(Serialize)]
@@ -114,30 +122,6 @@ struct UsdJson<'a> {
     shares: Option<f64>,
     basis: &'a str,
     record_rank: Option<u32>,
-}
-
-#[derive(Serialize)]
-struct LegJson<'a> {
-    name: &'a str,
-    value: Option<f64>,
-    percentile: Option<f64>,
-    threshold: f64,
-    reached: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    unknown: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-struct MemberJson<'a> {
-    symbol: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    company: Option<&'a str>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    classes: Vec<&'a str>,
-    z: Option<f64>,
-    breached_at: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    unknown: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -237,11 +221,13 @@ impl Serialize for AlertJson<'_> {
         map.serialize_entry("alert_id", &a.alert_id.hyphenated().to_string())?;
         map.serialize_entry("revision", &a.revision)?;
         map.serialize_entry("sequence", &a.sequence)?;
+        map.serialize_entry("episode", &a.episode)?;
         map.serialize_entry("kind", a.kind.name())?;
         map.serialize_entry("state", a.state.name())?;
         map.serialize_entry("entity", &EntityJson { r#type: a.entity.type_name(), id: a.entity.id() })?;
         map.serialize_entry("groups", &a.groups)?;
-        let rule = RuleJson { id: a.rule.id, version: a.rule.version, config_hash: &a.rule.config_hash };
+        let RuleRef { id, version, config_hash, tiers } = &a.rule;
+        let rule = RuleJson { id, version: *version, config_hash, tiers: tiers.iter().map(|t| Tier(*t)).collect() };
         map.serialize_entry("rule", &rule)?;
         map.serialize_entry("mode", "bofa21")?;
         if a.session.is_none() {
@@ -284,6 +270,8 @@ impl Serialize for AlertJson<'_> {
             reasons.0.push(("reference.session", Unknown::DeskReference));
         }
         map.serialize_entry("reference", &reference)?;
+        let suspected = a.reference.as_ref().ok().and_then(|r| r.suspected_split);
+        map.serialize_entry("suspected_split", &suspected)?;
         let next = || a.next_tiers.iter().map(|n| NextTierJson { tier: Tier(n.tier), price: n.price });
         map.serialize_entry("next_tiers", &Each(next))?;
         let evidence = reasons
@@ -294,7 +282,7 @@ impl Serialize for AlertJson<'_> {
             reasons.field("cluster.coverage", cluster.coverage);
             reasons.0.push(("cluster.legs.percentile", Unknown::NotComputed));
         }
-        serialize_cluster(&mut map, a)?;
+        map.serialize_entry("cluster", &a.cluster.as_ref().map(cluster_json))?;
         let usd = reasons.any("usd", &a.usd).map(|u| UsdJson {
             market_value_change: u.market_value_change,
             shares: u.shares,
@@ -319,67 +307,38 @@ impl Serialize for AlertJson<'_> {
             })
         };
         map.serialize_entry("events", &Each(events))?;
-        let source =
-            || a.source.iter().map(|s| SourceJson { topic: &s.topic, partition: s.partition, offset: s.offset });
-        map.serialize_entry("source", &Each(source))?;
         map.serialize_entry("summary", &a.summary)?;
         map.serialize_entry("unknown", &reasons)?;
         map.end()
     }
 }
 
-fn serialize_cluster<M: SerializeMap>(map: &mut M, alert: &Alert) -> Result<(), M::Error> {
-    #[derive(Serialize)]
-    struct ClusterJson<'a, L, M, F> {
-        level: &'a str,
-        legs: L,
-        members: M,
-        coverage: Option<f64>,
-        initiator: Option<&'a str>,
-        followers: F,
-    }
-    let Some(c) = &alert.cluster else { return map.serialize_entry("cluster", &None::<()>) };
-    let reason = |r: &Reading| r.err().map(Unknown::name);
-    let legs = || {
-        c.legs.iter().map(|l| LegJson {
-            name: l.name,
-            value: l.value.ok().map(rounded),
-            percentile: None,
-            threshold: l.threshold,
-            reached: l.reached,
-            unknown: reason(&l.value),
-        })
-    };
-    let members = || {
-        c.members.iter().map(|m| MemberJson {
-            symbol: m.symbol.as_str(),
-            company: m.company.as_deref(),
-            classes: m.classes.iter().map(Symbol::as_str).collect(),
-            z: m.z.ok().map(rounded),
-            breached_at: m.breached_at.map(|t| t.0),
-            unknown: reason(&m.z),
-        })
-    };
-    let cluster = ClusterJson {
-        level: c.level,
-        legs: Each(legs),
-        members: Each(members),
-        coverage: c.coverage.ok(),
-        initiator: c.initiator.as_ref().map(Symbol::as_str),
-        followers: Each(|| c.followers.iter().map(Symbol::as_str)),
-    };
-    map.serialize_entry("cluster", &cluster)
+/// Writes a record, its places in the log and the digest behind it, without a line end.
+fn encode(schema: &'static str, alert: &Alert, out: &mut Vec<u8>) {
+    let start = out.len();
+    // Writing numbers and text into memory cannot fail.
+    let _ = serde_json::to_writer(&mut *out, &AlertJson { schema, alert });
+    // The record goes on behind what is digested.
+    out.pop();
+    let digest = digest_of(&out[start..]);
+    out.extend_from_slice(SOURCE_MARK);
+    out.pop();
+    let source =
+        || alert.source.iter().map(|s| SourceJson { topic: &s.topic, partition: s.partition, offset: s.offset });
+    let _ = serde_json::to_writer(&mut *out, &Each(source));
+    out.extend_from_slice(b",\"digest\":\"");
+    out.extend_from_slice(digest.as_bytes());
+    out.extend_from_slice(b"\"}");
 }
 
 /// Appends an alert as one JSON object, without a line end.
 pub fn encode_alert(alert: &Alert, out: &mut Vec<u8>) {
-    // Writing numbers and text into memory cannot fail.
-    let _ = serde_json::to_writer(out, &AlertJson { schema: "fragility.alert.v1", alert });
+    encode(ALERT_SCHEMA, alert, out);
 }
 
 /// Appends the entity's state after an alert: the same fields, under the schema of the state topic.
 pub fn encode_state(alert: &Alert, out: &mut Vec<u8>) {
-    let _ = serde_json::to_writer(out, &AlertJson { schema: "fragility.state.v1", alert });
+    encode(STATE_SCHEMA, alert, out);
 }
 
 #[derive(Serialize)]

@@ -3,6 +3,8 @@
 //! Any bytes give a value or an error; nothing here panics, loops without bound or keeps state.
 
 mod alert;
+mod alert_cluster;
+mod alert_record;
 #[cfg(feature = "avro")]
 mod avro;
 mod batch;
@@ -11,6 +13,7 @@ mod confluent;
 mod csv;
 mod dbn;
 mod decoder;
+mod digest;
 mod error;
 mod json;
 mod member;
@@ -24,13 +27,22 @@ mod snapshot;
 mod vendors;
 mod wire;
 
-pub use alert::{encode_alert, encode_compact_alert, encode_state, ruler_json, window_json};
+pub use alert::{
+    ALERT_SCHEMA, STATE_SCHEMA, encode_alert, encode_compact_alert, encode_state, ruler_json, window_json,
+};
+pub(crate) use alert::{Tier, rounded};
+pub use alert_record::{
+    AlertRecord, ClusterRecord, CompactRecord, EchoRecord, EntityRecord, EvidenceRecord, LegRecord, LevelRecord,
+    MemberRecord, ModeRecord, MoveRecord, NextTierRecord, NotAnAlert, RealizedRecord, ReferenceRecord, RuleRecord,
+    RulerRecord, SaidRecord, SourceRecord, TestRecord, UsdRecord, WindowRecord, decode_alert,
+};
 #[cfg(feature = "avro")]
 pub use avro::AvroSchemas;
 pub use batch::{Batch, EVENTS_MAX, Judged};
 pub use csv::{CsvDecoder, CsvError};
 pub use dbn::{DBN_MAGIC, DBN_PRELUDE_LEN, DbnDecoder};
 pub use decoder::Decoder;
+pub use digest::{digest_of, digested};
 pub use error::DecodeError;
 pub use json::{VALUE_LEN_MAX, decode};
 pub use member::{decode_member, encode_member};

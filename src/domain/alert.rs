@@ -29,6 +29,23 @@ pub enum AlertKind {
 }
 
 impl AlertKind {
+    const ALL: [Self; 9] = [
+        Self::Open,
+        Self::Escalate,
+        Self::Update,
+        Self::Deescalate,
+        Self::Close,
+        Self::Confirm,
+        Self::Fade,
+        Self::Correct,
+        Self::Retract,
+    ];
+
+    /// The inverse of [`AlertKind::name`].
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|k| k.name() == name)
+    }
+
     /// The name in alerts.
     pub fn name(self) -> &'static str {
         match self {
@@ -62,6 +79,13 @@ pub enum AlertState {
 }
 
 impl AlertState {
+    const ALL: [Self; 5] = [Self::Provisional, Self::Confirmed, Self::Faded, Self::Expired, Self::Retracted];
+
+    /// The inverse of [`AlertState::name`].
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|s| s.name() == name)
+    }
+
     /// The name in alerts.
     pub fn name(self) -> &'static str {
         match self {
@@ -134,7 +158,7 @@ impl Entity {
 }
 
 /// Which rule decided.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct RuleRef {
     /// Name of the rule.
     pub id: &'static str,
@@ -142,6 +166,8 @@ pub struct RuleRef {
     pub version: u32,
     /// Hash over the settings that can change an alert.
     pub config_hash: Arc<str>,
+    /// Every tier of it, ascending; the first opens.
+    pub tiers: Arc<[f64]>,
 }
 
 /// The window behind a volatility.
@@ -192,6 +218,8 @@ pub struct ReferencePrice {
     pub session: Option<SessionDate>,
     /// Where it comes from.
     pub basis: &'static str,
+    /// The split that the session looks like and that no record announces, as new shares for one old.
+    pub suspected_split: Option<f64>,
 }
 
 /// A price at which the next tier fires.
@@ -283,8 +311,27 @@ pub struct MemberZ {
     pub classes: Vec<Symbol>,
     /// Its multiple of sigma.
     pub z: Reading,
+    /// Its log return of the session so far.
+    pub log_return: Reading,
+    /// Its market value before the session, in US dollars: what weighs it.
+    pub market_value: Option<f64>,
     /// When it first reached the first tier in this session.
     pub breached_at: Option<UnixNanos>,
+}
+
+/// What a level of a cluster asks for.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct LevelView {
+    /// Its name.
+    pub level: &'static str,
+    /// Bound on the absolute basket multiple.
+    pub basket_z: f64,
+    /// Bound on the weighted root mean square of the members' multiples.
+    pub rms_z: f64,
+    /// Bound on the number of members in breach.
+    pub members: f64,
+    /// Bounds that must be reached.
+    pub legs: usize,
 }
 
 /// What a cluster alert carries beside the arithmetic of its basket.
@@ -302,6 +349,12 @@ pub struct ClusterView {
     pub initiator: Option<Symbol>,
     /// The others in breach, in the same order.
     pub followers: Vec<Symbol>,
+    /// What each level asks for, lowest first.
+    pub levels: [LevelView; 3],
+    /// Multiple at which a member counts as in breach.
+    pub breach_at: f64,
+    /// Least coverage at which basket and root mean square are known.
+    pub coverage_min: f64,
 }
 
 /// One alert record.
@@ -383,6 +436,6 @@ pub struct Alert {
     pub fast_volatility: f64,
     /// Root of the 30-minute decayed sum of squared tick returns.
     pub slow_volatility: f64,
-    /// Number of the episode.
+    /// Number of the episode within entity and session, from 1.
     pub episode: u32,
 }

@@ -16,10 +16,21 @@ pub const RULE_VERSION: u32 = 1;
 /// the copy. The namespace is the version 5 UUID of `fragility.alert.v1` in the URL namespace; the name is
 /// `rule|version|type:id|session|direction|episode`, with `-` for no session.
 pub fn alert_id(rule: &str, entity: &Entity, session: Option<SessionDate>, direction: Direction, episode: u32) -> Uuid {
+    let (kind, id) = (entity.type_name(), entity.id());
+    alert_id_of((rule, RULE_VERSION), (kind, id), session, direction, episode)
+}
+
+/// [`alert_id`] of a record at hand: of any rule with its version, and any entity by type and id.
+pub fn alert_id_of(
+    (rule, version): (&str, u32),
+    (kind, id): (&str, &str),
+    session: Option<SessionDate>,
+    direction: Direction,
+    episode: u32,
+) -> Uuid {
     let namespace = Uuid::new_v5(&Uuid::NAMESPACE_URL, b"fragility.alert.v1");
     let session = session.map_or_else(|| "-".to_owned(), |s| s.to_string());
-    let (kind, id) = (entity.type_name(), entity.id());
-    let name = format!("{rule}|{RULE_VERSION}|{kind}:{id}|{session}|{}|{episode}", direction.name());
+    let name = format!("{rule}|{version}|{kind}:{id}|{session}|{}|{episode}", direction.name());
     Uuid::new_v5(&namespace, name.as_bytes())
 }
 

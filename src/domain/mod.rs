@@ -13,10 +13,10 @@ mod time;
 mod unknown;
 
 pub use alert::{
-    Alert, AlertKind, AlertState, ClusterView, Direction, EchoView, Entity, Leg, MemberZ, ModeView, NextTier, Reading,
-    ReferencePrice, RuleRef, RulerView, Source, UsdChange, WindowMove, WindowView,
+    Alert, AlertKind, AlertState, ClusterView, Direction, EchoView, Entity, Leg, LevelView, MemberZ, ModeView,
+    NextTier, Reading, ReferencePrice, RuleRef, RulerView, Source, UsdChange, WindowMove, WindowView,
 };
-pub use identity::{RULE_CLUSTER, RULE_SYMBOL, RULE_VERSION, alert_id};
+pub use identity::{RULE_CLUSTER, RULE_SYMBOL, RULE_VERSION, alert_id, alert_id_of};
 pub use observation::{
     Accounts, Amendment, Bar, BarError, Heartbeat, Interval, Observation, Outcome, Price, PriceError, Status, Tick,
     TradingStatus,

@@ -117,6 +117,13 @@ pub enum Phase {
 }
 
 impl Phase {
+    const ALL: [Self; 5] = [Self::Overnight, Self::Pre, Self::Regular, Self::Post, Self::Close];
+
+    /// The inverse of [`Phase::name`].
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|p| p.name() == name)
+    }
+
     /// The name in alerts.
     pub fn name(self) -> &'static str {
         match self {

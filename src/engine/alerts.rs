@@ -1,6 +1,7 @@
 //! Builds a symbol's alerts: the arithmetic, its evidence and one sentence about it.
 
 use super::Engine;
+use super::sentence::Sentence;
 use super::state::{Ruler, SymbolState};
 use crate::domain::{
     Alert, AlertKind, AlertState, Entity, NextTier, Phase, RULE_SYMBOL, RULE_VERSION, Reading, ReferencePrice, RuleRef,
@@ -162,7 +163,12 @@ impl Engine {
             state: episode.state,
             entity,
             groups: self.stage.groups_of(name.as_str(), session),
-            rule: RuleRef { id: RULE_SYMBOL, version: RULE_VERSION, config_hash: self.params.config_hash.clone() },
+            rule: RuleRef {
+                id: RULE_SYMBOL,
+                version: RULE_VERSION,
+                config_hash: self.params.config_hash.clone(),
+                tiers: tiers.tiers.as_slice().into(),
+            },
             session,
             phase,
             event_time: moment.ts,
@@ -182,7 +188,12 @@ impl Engine {
             log_return: moved(|price, reference| (price / reference).ln()),
             simple_return: moved(|price, reference| price / reference - 1.0),
             price: moment.price,
-            reference: reference.map(|r| ReferencePrice { price: r.price, session: r.session, basis: r.basis }),
+            reference: reference.map(|r| ReferencePrice {
+                price: r.price,
+                session: r.session,
+                basis: r.basis,
+                suspected_split: ruler.suspicion,
+            }),
             next_tiers,
             evidence: window,
             cluster: None,
@@ -195,7 +206,7 @@ impl Engine {
             slow_volatility: state.slow.volatility(),
             episode: episode.number,
         };
-        alert.summary = sentence(&alert, ruler.suspicion);
+        alert.summary = Sentence::of(&alert).to_string();
         alert
     }
 }
@@ -207,7 +218,8 @@ fn window_of(state: &SymbolState, session: Option<SessionDate>) -> Window {
     if window.is_empty() { Err(Unknown::Warming) } else { Ok(window) }
 }
 
-fn view_of(window: &[(SessionDate, f64)]) -> WindowView {
+/// What an alert says of its window; of an empty one there is nothing to say.
+pub(crate) fn view_of(window: &[(SessionDate, f64)]) -> WindowView {
     let max_abs_return = window.iter().fold(0.0_f64, |m, (_, r)| m.max(r.abs()));
     let edge = |at: Option<&(SessionDate, f64)>| at.map_or(SessionDate::MIN, |(s, _)| *s);
     let echo = window_echo(window).map(|e| e.view());
@@ -263,34 +275,4 @@ fn quality(
     }
     flags.sort();
     flags
-}
-
-/// One English sentence for people; every number in it stands in its own field too.
-fn sentence(alert: &Alert, suspicion: Option<f64>) -> String {
-    let id = alert.entity.id();
-    let z = alert.z.map_or_else(|_| "an unknown number of".to_owned(), |z| format!("{z:+.2}"));
-    let percent = alert.simple_return.map_or_else(|_| String::new(), |r| format!(" ({:+.2} %)", r * 100.0));
-    // Four decimals at most, none that say nothing.
-    let shown = |price: f64| (price * 1e4).round() / 1e4;
-    let price = alert.price.map_or_else(|_| "unknown".to_owned(), |p| shown(p).to_string());
-    let from =
-        alert.reference.as_ref().map_or_else(|_| String::new(), |r| format!(", {price} against {}", shown(r.price)));
-    let on = alert.session.map_or_else(String::new, |s| format!(" on {s}"));
-    let verb = match (alert.kind, alert.state) {
-        (AlertKind::Open, _) => "has moved".to_owned(),
-        (AlertKind::Escalate, _) => format!("has reached tier {} with", alert.tier),
-        (AlertKind::Update, _) => "stands at".to_owned(),
-        (AlertKind::Deescalate, _) => format!("has eased to tier {} at", alert.tier),
-        (AlertKind::Close, AlertState::Expired) => "ended its session without a verdict, last at".to_owned(),
-        (AlertKind::Close, _) => "has ended its move and stands at".to_owned(),
-        (AlertKind::Confirm, _) => "closed with a move of".to_owned(),
-        (AlertKind::Fade, _) => "did not hold its move and closed at".to_owned(),
-        (AlertKind::Correct, _) => "was corrected to".to_owned(),
-        (AlertKind::Retract, _) => "never made the move reported; it stands at".to_owned(),
-    };
-    let doubt = suspicion.map_or_else(String::new, |ratio| {
-        let (new, old) = if ratio >= 1.0 { (ratio, 1.0) } else { (1.0, 1.0 / ratio) };
-        format!("; no record says so, but it looks like a split of {} for {}", shown(new), shown(old))
-    });
-    format!("{id} {verb} {z} sigma{percent}{on}{from}{doubt}.")
 }

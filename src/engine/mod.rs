@@ -26,6 +26,7 @@ mod realized;
 mod renames;
 mod replaying;
 mod revise;
+mod sentence;
 mod session;
 mod state;
 mod status;
@@ -33,8 +34,10 @@ mod survival;
 mod views;
 mod watermark;
 
+pub(crate) use alerts::{severity, view_of as window_view_of};
 pub use image::{EngineImage, GroupsImage, PartitionImage};
 pub use params::{FeedParams, Params, StaleRules, Universe};
+pub(crate) use sentence::Sentence;
 pub use state::SymbolView;
 pub use survival::SurvivalScore;
 pub use views::InputHealth;

@@ -39,7 +39,7 @@ pub use range_based::{
     yang_zhang_variance,
 };
 pub use rate::{TimeConstant, TimeEwma, VarianceRate};
-pub use realized::{JumpTest, Realized};
+pub use realized::{JumpTest, Realized, normal_upper_tail};
 pub use robust::{ShockRule, mad_sigma, trimmed_sigma, winsorized_sigma, zero_centred_mad_sigma};
 pub use session_returns::{RETURNS_PER_SESSION, SessionReturns, SpannedReturn};
 pub use survival::{SURVIVAL_MODEL, normal_cdf, survival};

@@ -167,8 +167,8 @@ pub struct JumpTest {
     pub p_value: f64,
 }
 
-/// `1 - Phi(z)`.
-fn normal_upper_tail(z: f64) -> f64 {
+/// `1 - Phi(z)`: the probability that belongs to a [`JumpTest::z`].
+pub fn normal_upper_tail(z: f64) -> f64 {
     0.5 * libm::erfc(z / SQRT_2)
 }
 

@@ -16,8 +16,6 @@ use tracing::warn;
 
 /// Time given to the broker to answer the last commit.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(1);
-/// A commit that is not confirmed after so long is sent again.
-const CONFIRM_TIMEOUT: Duration = Duration::from_secs(5);
 /// Least time between two transactions: alerts of a burst share one.
 const GAP: Duration = Duration::from_millis(5);
 /// Time given to the disk when partitions are given up.
@@ -33,16 +31,19 @@ struct Pending {
 #[derive(Default)]
 pub(super) struct Commits {
     pending: Option<Pending>,
-    /// Newest offsets committed, or sent to be.
+    /// Newest offsets known to be committed, by a transaction or before the partition was assigned.
     committed: BTreeMap<i32, i64>,
-    /// When offsets were last sent on their own and nothing is known of them yet.
-    sent: Option<Instant>,
     /// State whose offsets are sent and not confirmed yet.
     unconfirmed: Option<Captured>,
     last: Option<Instant>,
 }
 
 impl Commits {
+    /// Where the group stands in a partition that is assigned.
+    pub(super) fn stands_at(&mut self, partition: i32, offset: i64) {
+        self.committed.insert(partition, offset);
+    }
+
     /// What was captured belongs to partitions that are gone.
     pub(super) fn forget(&mut self, partitions: &[i32]) {
         self.pending = None;
@@ -55,9 +56,6 @@ impl Lane {
     /// Moves a commit on: seals when one is due, goes on when what was sealed is acknowledged.
     pub(super) fn settle(&mut self) -> Result<(), LaneError> {
         self.keep_confirmed();
-        if self.commits.sent.is_some_and(|at| self.clock.monotonic().saturating_duration_since(at) >= CONFIRM_TIMEOUT) {
-            self.forget_unconfirmed();
-        }
         // A failure shows even when nothing is due. What an abandoned seal left unacknowledged is waited for,
         // or the next one would pass it.
         if !self.deliverer.sink.is_settled()? {
@@ -114,7 +112,6 @@ impl Lane {
             return Ok(false);
         }
         self.commits.pending = None;
-        self.forget_unconfirmed();
         let offsets = self.uncommitted();
         if !offsets.is_empty() || self.deliverer.unsealed.records > 0 {
             let member = self.source.member();
@@ -143,8 +140,6 @@ impl Lane {
         // Without its broker a commit is only delayed: what is not committed is read again.
         match self.source.commit(&offsets, wait) {
             Ok(()) => {
-                self.commits.committed.extend(offsets);
-                self.commits.sent = Some(self.clock.monotonic());
                 self.commits.unconfirmed = self.commits.unconfirmed.take().or(state);
             }
             Err(error) => warn!(%error, "offsets not committed; they are with the next commit"),
@@ -162,20 +157,16 @@ impl Lane {
         }
     }
 
-    /// What was sent and not confirmed is sent again: without new records no other commit would make up for it.
-    fn forget_unconfirmed(&mut self) {
-        if self.commits.sent.take().is_some() {
-            self.commits.committed.retain(|p, offset| self.source.confirmed(*p).is_some_and(|kept| kept >= *offset));
-        }
-    }
-
     fn live_offsets(&self) -> Vec<(i32, i64)> {
         self.partitions.iter().filter(|(_, state)| state.is_live()).map(|(p, state)| (*p, state.next)).collect()
     }
 
     fn uncommitted(&self) -> Vec<(i32, i64)> {
         let mut offsets = self.live_offsets();
-        offsets.retain(|(p, next)| self.commits.committed.get(p) != Some(next));
+        // What was asked for and is not confirmed is asked for again: a group in the middle of a rebalance refuses.
+        offsets.retain(|(p, next)| {
+            self.commits.committed.get(p) != Some(next) && self.source.confirmed(*p).is_none_or(|kept| kept < *next)
+        });
         offsets
     }
 

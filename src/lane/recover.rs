@@ -202,6 +202,9 @@ impl Lane {
             state.next = to;
             restored("nothing");
         }
+        if let Some(committed) = committed {
+            self.commits.stands_at(partition, committed);
+        }
         self.engine.replay_begins(partition);
         if state.next < to {
             state.stage = Stage::Replaying { from: state.next, to };

@@ -1,11 +1,14 @@
 //! What several test files share: the shipped parameters, records by their JSON, and a running engine.
 #![allow(dead_code, reason = "each test file uses its own part of this")]
 
-use fragility::codec::decode;
+pub(crate) mod binary;
+
+use fragility::codec::{decode, encode_alert, encode_state};
 use fragility::config::{DEFAULTS, load_text};
 use fragility::domain::{Alert, AlertKind, Entity, Outcome, SessionDate, Symbol, UnixNanos};
 use fragility::engine::{Disposition, Effects, Engine, Origin, Params, StaleRules};
 use fragility::market::{Calendar, Measure, Session};
+use fragility::verify::{Verified, verify};
 use std::path::PathBuf;
 
 /// A file of the repository.
@@ -119,9 +122,11 @@ impl Run {
         self.applied(&close(symbol, session, price));
     }
 
-    /// Everything said since the last call about one entity, or all when it is empty.
+    /// Everything said since the last call; each holds by what it carries itself.
     pub(crate) fn said(&mut self) -> Vec<Alert> {
-        std::mem::take(&mut self.effects.alerts)
+        let said = std::mem::take(&mut self.effects.alerts);
+        said.iter().for_each(holds);
+        said
     }
 
     /// Kinds and tiers said since the last call.
@@ -152,6 +157,18 @@ pub(crate) fn tick(symbol: &str, ts: UnixNanos, price: f64) -> String {
 
 pub(crate) fn close(symbol: &str, session: &str, price: f64) -> String {
     format!(r#"{{"type":"close","symbol":"{symbol}","session":"{session}","price":{price}}}"#)
+}
+
+/// An alert holds by what its bytes carry, and so does the state after it.
+pub(crate) fn holds(alert: &Alert) {
+    for encode in [encode_alert, encode_state] {
+        let mut bytes = Vec::new();
+        encode(alert, &mut bytes);
+        match verify(&bytes) {
+            Ok(Verified::Alert(_, differences)) if differences.is_empty() => {}
+            other => panic!("{other:?}\n{}", String::from_utf8_lossy(&bytes)),
+        }
+    }
 }
 
 /// The entity's name.

@@ -204,13 +204,19 @@ impl World {
 
     /// `replay` of a range: exit code, what it wrote to standard output, and what it said.
     pub(crate) fn replay(&self, config: &str, sets: &[String], args: &[&str]) -> (Option<i32>, String, String) {
+        let config = repo(config).display().to_string();
+        let mut all = vec!["replay", "--config", &config];
+        all.extend(args);
+        all.extend(sets.iter().flat_map(|s| ["--set", s]));
+        self.ask(&all)
+    }
+
+    /// A command that ends by itself: exit code, what it wrote to standard output, and what it said.
+    pub(crate) fn ask(&self, args: &[&str]) -> (Option<i32>, String, String) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_fragility"));
-        command.arg("replay").arg("--config").arg(repo(config)).args(args);
-        for set in sets {
-            command.args(["--set", set]);
-        }
-        let mut running = Running::spawn(&self.dir, &self.next_name("replay"), &mut command);
-        let status = until("end of replay", LONG, || running.child.try_wait().unwrap());
+        command.args(args);
+        let mut running = Running::spawn(&self.dir, &self.next_name(args[0]), &mut command);
+        let status = until("the command's end", LONG, || running.child.try_wait().unwrap());
         (status.code(), fs::read_to_string(&running.out).unwrap(), running.stderr())
     }
 

@@ -267,6 +267,16 @@ pub(super) fn replay_text(config: &Config, text: &str) -> Result<Vec<Vec<u8>>, A
     Ok(run.held.in_order())
 }
 
+/// The alerts of inputs, one a line, in the order and form in which [`replay`] writes them.
+pub(super) fn replay_alerts(config: &Config, inputs: &[PathBuf]) -> Result<Vec<Vec<u8>>, AppError> {
+    let mut run = Run::new(config, inputs.iter().map(|path| path.display().to_string()).collect());
+    load_history(&mut run.engine, &config.history_files)?;
+    run.engine.history_loaded();
+    run.read_files(inputs)?;
+    run.advance(Watermark::End, &[])?;
+    Ok(run.held.in_order())
+}
+
 /// Replays inputs in the order given and writes what was asked for.
 ///
 /// # Errors

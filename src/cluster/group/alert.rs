@@ -2,8 +2,9 @@
 
 use super::{Group, Stay};
 use crate::cluster::company::Company;
-use crate::cluster::level::{GroupParams, Level};
-use crate::cluster::reading::{MemberReading, Reading};
+use crate::cluster::level::Level;
+use crate::cluster::reading::{MemberReading, Reading, change_of};
+use crate::cluster::sentence::GroupSentence;
 use crate::domain::{
     Alert, AlertKind, AlertState, CloseBasis, ClusterView, Entity, MemberZ, Phase, RULE_CLUSTER, RULE_VERSION, RuleRef,
     SessionDate, Source, Symbol, UnixNanos, Unknown, UsdChange, WindowView, alert_id,
@@ -41,7 +42,6 @@ impl Group {
             echo: window_echo(w).map(|e| e.view()),
         });
         let breached = in_order_of_breach(seen.members, self.params.breach_at);
-        let change: f64 = seen.members.iter().filter_map(|m| Some(m.market_value? * m.log_return.ok()?.exp_m1())).sum();
         let mut source: Vec<Source> = seen
             .lines
             .iter()
@@ -53,10 +53,20 @@ impl Group {
         let weakest = seen.members.iter().filter(|m| m.log_return.is_ok()).map(|m| m.basis).min().flatten();
         let basis = weakest.filter(|_| seen.phase == Phase::Close).map_or("provisional", CloseBasis::name);
         let level = stay.level;
-        let mut breached = breached.into_iter();
-        let initiator = breached.next();
-        let summary = sentence(&self.params, kind, state, stay, seen, initiator.as_ref());
-        let now = reading.level;
+        let summary = GroupSentence {
+            name: &self.params.name,
+            kind,
+            state,
+            held: level.name(),
+            now: reading.level.map_or("UNKNOWN", Level::name),
+            session: Some(seen.session),
+            basket_return: reading.basket_return.ok(),
+            in_breach: reading.members_in_breach.ok(),
+            members: seen.members.len(),
+            breach_at: self.params.breach_at,
+            first: breached.first().map(Symbol::as_str),
+        };
+        let summary = summary.to_string();
         Alert {
             alert_id: alert_id(RULE_CLUSTER, &entity, Some(seen.session), stay.direction, stay.number),
             revision: stay.revision,
@@ -65,7 +75,12 @@ impl Group {
             state,
             entity,
             groups: vec![self.params.name.clone()],
-            rule: RuleRef { id: RULE_CLUSTER, version: RULE_VERSION, config_hash: self.config_hash.clone() },
+            rule: RuleRef {
+                id: RULE_CLUSTER,
+                version: RULE_VERSION,
+                config_hash: self.config_hash.clone(),
+                tiers: Level::TIERS.into(),
+            },
             session: Some(seen.session),
             phase: seen.phase,
             event_time: seen.at,
@@ -88,25 +103,12 @@ impl Group {
             reference: Err(Unknown::NotASecurity),
             next_tiers: Vec::new(),
             evidence: window,
-            cluster: Some(ClusterView {
-                level: now.map_or("UNKNOWN", Level::name),
-                legs: reading.legs(&self.params, now.unwrap_or(Level::Watch)),
-                members: seen
-                    .members
-                    .iter()
-                    .map(|m| MemberZ {
-                        symbol: m.symbol.clone(),
-                        company: seen.companies.get(&m.symbol).map(|c| c.name.clone()),
-                        classes: seen.companies.get(&m.symbol).map(|c| c.classes.clone()).unwrap_or_default(),
-                        z: m.z,
-                        breached_at: m.breached_at,
-                    })
-                    .collect(),
-                coverage: reading.coverage,
-                initiator,
-                followers: breached.collect(),
+            cluster: Some(self.cluster_view(seen, breached)),
+            usd: reading.basket_return.map(|_| UsdChange {
+                market_value_change: change_of(seen.members),
+                shares: None,
+                basis,
             }),
-            usd: reading.basket_return.map(|_| UsdChange { market_value_change: change, shares: None, basis }),
             quality: if reading.coverage.is_ok_and(|c| c >= 1.0) {
                 Vec::new()
             } else {
@@ -120,6 +122,31 @@ impl Group {
             episode: stay.number,
         }
     }
+
+    fn cluster_view(&self, seen: &Seen<'_>, breached: Vec<Symbol>) -> ClusterView {
+        let now = seen.reading.level;
+        let member = |m: &MemberReading| MemberZ {
+            symbol: m.symbol.clone(),
+            company: seen.companies.get(&m.symbol).map(|c| c.name.clone()),
+            classes: seen.companies.get(&m.symbol).map(|c| c.classes.clone()).unwrap_or_default(),
+            z: m.z,
+            log_return: m.log_return,
+            market_value: m.market_value,
+            breached_at: m.breached_at,
+        };
+        let mut breached = breached.into_iter();
+        ClusterView {
+            level: now.map_or("UNKNOWN", Level::name),
+            legs: seen.reading.legs(&self.params, now.unwrap_or(Level::Watch)),
+            members: seen.members.iter().map(member).collect(),
+            coverage: seen.reading.coverage,
+            initiator: breached.next(),
+            followers: breached.collect(),
+            levels: self.params.level_views(),
+            breach_at: self.params.breach_at,
+            coverage_min: self.params.coverage_min,
+        }
+    }
 }
 
 /// Members in breach: by first breach, then larger absolute multiple, then symbol.
@@ -131,33 +158,4 @@ fn in_order_of_breach(members: &[MemberReading], breach_at: f64) -> Vec<Symbol> 
         time(a).cmp(&time(b)).then(zb.abs().total_cmp(&za.abs())).then(a.symbol.cmp(&b.symbol))
     });
     breached.into_iter().map(|(m, _)| m.symbol.clone()).collect()
-}
-
-/// One English sentence for people; every number in it stands in its own field too.
-fn sentence(
-    params: &GroupParams,
-    kind: AlertKind,
-    state: AlertState,
-    stay: &Stay,
-    seen: &Seen<'_>,
-    first: Option<&Symbol>,
-) -> String {
-    let reading = seen.reading;
-    let (name, session) = (&params.name, seen.session);
-    let now = reading.level.map_or("UNKNOWN", Level::name);
-    let held = stay.level.name();
-    let verb = match (kind, state) {
-        (AlertKind::Close, AlertState::Expired) => format!("ended {session} without a verdict"),
-        (AlertKind::Close, _) => format!("is {now} again on {session}"),
-        (AlertKind::Confirm, _) => format!("closed {session} at {held}"),
-        (AlertKind::Retract, _) => format!("never stood at {held} on {session} and is {now}"),
-        (AlertKind::Fade, _) => format!("did not hold {held} and closed {session} at {now}"),
-        _ => format!("is at {held} on {session}"),
-    };
-    let basket =
-        reading.basket_return.map_or_else(|_| "unknown".to_owned(), |r| format!("{:+.2} %", r.exp_m1() * 100.0));
-    let count = reading.members_in_breach.map_or_else(|_| "an unknown number".to_owned(), |n| n.to_string());
-    let by = first.map_or_else(String::new, |s| format!(", first {s}"));
-    let of = seen.members.len();
-    format!("Group {name} {verb}: basket {basket}, {count} of {of} members beyond {} sigma{by}.", params.breach_at)
 }

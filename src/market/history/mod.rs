@@ -111,6 +111,12 @@ pub enum Sigma {
 }
 
 impl Sigma {
+    /// The deviation of a whole window, for prices measured from `reference`.
+    pub fn of_window(sigma: f64, reference: Option<f64>) -> Self {
+        let step = reference.map_or(0.0, |price| HALF_PRICE_STEP / price);
+        if sigma < SIGMA_MIN.max(step) { Self::Insufficient(sigma) } else { Self::Known(sigma) }
+    }
+
     /// The number, where it is a ruler.
     pub fn usable(self) -> Option<f64> {
         if let Self::Known(sigma) = self { Some(sigma) } else { None }
@@ -417,8 +423,7 @@ impl History {
             return Sigma::Warming(returns.len());
         }
         let Some(sigma) = sample_sigma(&returns) else { return Sigma::Warming(returns.len()) };
-        let step = self.reference(calendar, Some(session)).map_or(0.0, |r| HALF_PRICE_STEP / r.price);
-        if sigma < SIGMA_MIN.max(step) { Sigma::Insufficient(sigma) } else { Sigma::Known(sigma) }
+        Sigma::of_window(sigma, self.reference(calendar, Some(session)).ok().map(|r| r.price))
     }
 
     /// Whether prices before `session`, whose ruler is `sigma`, were unusually calm: `LOW_SIGMA` and `PINNED`.

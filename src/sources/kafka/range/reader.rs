@@ -120,6 +120,14 @@ impl RangeReader {
     /// # Errors
     /// When topic or partition do not exist, no broker answers, or a setting is wrong.
     pub fn open(kafka: &Kafka, range: &KafkaRange) -> Result<Self, RangeError> {
+        Self::open_topic(kafka, &kafka.topics.market, range)
+    }
+
+    /// The same in any topic.
+    ///
+    /// # Errors
+    /// As [`RangeReader::open`].
+    pub fn open_topic(kafka: &Kafka, topic: &str, range: &KafkaRange) -> Result<Self, RangeError> {
         let mut config = client_config(kafka, "replay");
         // What a service would be given to read.
         if config.get("isolation.level").is_none() {
@@ -143,7 +151,7 @@ impl RangeReader {
             config.create_with_context(ClientHealth::default()).map_err(|e| failed(format!("kafka consumer: {e}")))?;
         let mut reader = Self {
             consumer,
-            topic: kafka.topics.market.clone(),
+            topic: topic.to_owned(),
             brokers: kafka.brokers.clone(),
             shares: BTreeMap::new(),
             heads: BinaryHeap::new(),
