@@ -2,6 +2,7 @@
 //! the lane has to live with.
 
 use super::broker::Sabotage;
+use super::rules::Rules;
 use super::world::{Choice, run};
 
 /// The first seed whose world shows the break, and what was found wrong.
@@ -66,11 +67,14 @@ fn a_commit_ahead_of_its_records_is_noticed() {
     check(Sabotage::CommitsAhead, None, 50, "");
 }
 
-/// A record handed out twice under one offset, and a snapshot under another's name, change nothing.
+/// A record handed out twice under one offset, a snapshot under another's name, and groups whose snapshot is gone
+/// while those of the partitions are not.
 #[test]
 fn what_the_lane_tells_apart_does_no_harm() {
-    for sabotage in [Sabotage::RepeatsInput, Sabotage::WrongName] {
-        let choice = Choice { sabotage, ..Choice::default() };
+    for (sabotage, rules) in
+        [(Sabotage::RepeatsInput, None), (Sabotage::WrongName, None), (Sabotage::LosesGroups, Some(Rules::Grouped))]
+    {
+        let choice = Choice { rules, sabotage, ..Choice::default() };
         assert_eq!(caught(choice, 100), None, "{sabotage:?}");
     }
 }

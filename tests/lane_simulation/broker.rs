@@ -124,6 +124,8 @@ pub(crate) enum Sabotage {
     ForgedOffset,
     /// Snapshots of one partition are given out as another's.
     WrongName,
+    /// The groups' snapshots are gone whenever they are asked for.
+    LosesGroups,
     /// Offsets of a commit are moved on by one.
     CommitsAhead,
 }

@@ -204,6 +204,9 @@ impl SnapshotStore for SimulatedStore {
             Fault::CrashBefore | Fault::CrashAfter => kill(),
             _ => {}
         }
+        if self.sabotage == Sabotage::LosesGroups && name.ends_with("-groups") {
+            return Ok(None);
+        }
         let kept = self.kept.lock().unwrap();
         let at = usize::from(slot == Slot::Previous);
         let name = if self.sabotage == Sabotage::WrongName && name.ends_with("-0") {
