@@ -5,7 +5,7 @@
 //! at what price the next tier fires.
 //!
 //! ```text
-//! main -> app -> { lane, http } -> { sources, sinks, telemetry, clock } -> config -> core
+//! main -> app -> { lane, http } -> { sources, sinks, stores, telemetry, clock } -> config -> core
 //! core = { verify -> codec -> engine -> { cluster, rules } -> market -> estimators -> domain }
 //! record bytes -> decode -> step(now, origin, observation) -> effects -> sink -> acknowledged -> commit
 //! ```
@@ -27,5 +27,6 @@ pub mod market;
 pub mod rules;
 pub mod sinks;
 pub mod sources;
+pub mod stores;
 pub mod telemetry;
 pub mod verify;

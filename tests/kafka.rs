@@ -12,6 +12,8 @@
 mod absent;
 #[path = "kafka/day.rs"]
 mod day;
+#[path = "kafka/downstream.rs"]
+mod downstream;
 #[path = "kafka/explained.rs"]
 mod explained;
 #[path = "kafka/faults.rs"]
@@ -40,7 +42,7 @@ fn scenarios() {
         return;
     }
     let only = std::env::var_os("FRAGILITY_KAFKA_ONLY").map(|o| o.into_string().expect("names"));
-    let scenarios: [(&str, Scenario); 21] = [
+    let scenarios: [(&str, Scenario); 22] = [
         ("million", load::million),
         ("million_once", load::million_once),
         ("day", day::day),
@@ -52,6 +54,7 @@ fn scenarios() {
         ("absent_topic", absent::topic),
         ("killed_service", load::killed_service),
         ("killed_service_once", load::killed_service_once),
+        ("other_machine", load::other_machine),
         ("two_instances", load::two_instances),
         ("two_instances_once", load::two_instances_once),
         ("groups", groups::followed),

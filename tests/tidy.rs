@@ -39,7 +39,7 @@ const IMPURE: [&str; 16] = [
 ];
 
 /// What the configuration must not know of.
-const BEYOND_CONFIG: [&str; 6] = ["app", "lane", "http", "sources", "sinks", "telemetry"];
+const BEYOND_CONFIG: [&str; 7] = ["app", "lane", "http", "sources", "sinks", "stores", "telemetry"];
 
 const LINES_MAX: usize = 600;
 

@@ -216,6 +216,7 @@ pub fn encode_heartbeat(
     sent_at: UnixNanos,
     topic: &str,
     inputs: &[(i32, i64, Option<UnixNanos>)],
+    flags: &[&str],
     out: &mut Vec<u8>,
 ) {
     let input = |(partition, next, at): &(i32, i64, Option<UnixNanos>)| json!({"topic": topic, "partition": partition, "next_offset": next, "event_time": at.map(|t| t.0)});
@@ -224,6 +225,7 @@ pub fn encode_heartbeat(
         "instance": instance,
         "sent_at": sent_at.0,
         "inputs": inputs.iter().map(input).collect::<Vec<_>>(),
+        "flags": flags,
     });
     let _ = serde_json::to_writer(out, &beat);
 }

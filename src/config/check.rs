@@ -61,6 +61,8 @@ pub struct Topics {
     pub dead_letters: Option<String>,
     /// What members tell groups, where no lane reads all of them.
     pub members: Option<String>,
+    /// Snapshots, for other machines.
+    pub snapshots: Option<String>,
 }
 
 /// How to reach Kafka.
@@ -99,6 +101,8 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// Spacing of snapshots.
     pub snapshot_interval: Duration,
+    /// Spacing of snapshots in the topic that other machines read.
+    pub shared_interval: Duration,
     /// Address of the HTTP server.
     pub listen: SocketAddr,
     /// Files loaded before the first record.
@@ -196,6 +200,7 @@ impl Config {
         let in_flight_max = c.whole("delivery.in_flight_max", raw.delivery.in_flight_max, 1, 1_000_000);
         let snapshot_interval =
             secs(c.whole("state.snapshot_interval_secs", raw.state.snapshot_interval_secs, 1, 3_600));
+        let shared_interval = secs(c.whole("state.topic_interval_secs", raw.state.topic_interval_secs, 1, 86_400));
         if raw.state.dir.is_empty() {
             c.refuse("state.dir", "is empty, must name a directory");
         }
@@ -231,6 +236,7 @@ impl Config {
             in_flight_max: usize::try_from(in_flight_max).unwrap_or(1),
             state_dir: PathBuf::from(&raw.state.dir),
             snapshot_interval,
+            shared_interval,
             listen,
             history_files: raw.history.files.iter().map(PathBuf::from).collect(),
             log_format,
@@ -272,6 +278,7 @@ fn check_kafka(c: &mut Checker, raw: &Raw) -> Kafka {
         state: c.topic("kafka.topics.state", &t.state, false),
         dead_letters: c.topic("kafka.topics.dead_letters", &t.dead_letters, false),
         members: c.topic("kafka.topics.members", &t.members, false),
+        snapshots: c.topic("kafka.topics.snapshots", &t.snapshots, false),
     };
     if lanes > 1 && topics.members.is_none() && raw.groups.values().any(|g| !g.members.is_empty()) {
         let why = "must be 1 while there are groups and no kafka.topics.members for them to follow";
@@ -282,7 +289,13 @@ fn check_kafka(c: &mut Checker, raw: &Raw) -> Kafka {
     {
         c.refuse("kafka.topics.members", format!("is {members:?}, which other records are written to"));
     }
-    let outputs = [topics.members.as_ref(), Some(&topics.alerts), topics.state.as_ref(), topics.dead_letters.as_ref()];
+    let outputs = [
+        topics.members.as_ref(),
+        topics.snapshots.as_ref(),
+        Some(&topics.alerts),
+        topics.state.as_ref(),
+        topics.dead_letters.as_ref(),
+    ];
     for name in outputs.into_iter().flatten() {
         if *name == topics.market || Some(name) == topics.reference.as_ref() {
             c.refuse("kafka.topics", format!("{name:?} is read and written: what is written would come back as input"));

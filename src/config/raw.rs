@@ -73,6 +73,7 @@ pub(super) struct RawTopics {
     pub(super) state: String,
     pub(super) dead_letters: String,
     pub(super) members: String,
+    pub(super) snapshots: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -97,6 +98,7 @@ pub(super) struct RawDelivery {
 pub(super) struct RawState {
     pub(super) dir: String,
     pub(super) snapshot_interval_secs: i64,
+    pub(super) topic_interval_secs: i64,
 }
 
 #[derive(Debug, Clone, Deserialize)]

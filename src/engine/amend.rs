@@ -36,7 +36,7 @@ impl Engine {
             PrintRef::Id(text) => PrintKey { feed, id: hash(text.as_bytes()), seq: 0 },
             PrintRef::Seq(seq) => PrintKey { feed, id: 0, seq: *seq },
         };
-        self.states[id as usize].partition = origin.partition;
+        self.read_from(id, origin.partition);
         // What the watermark may have decided by now is decided.
         self.release(id, amendment.ts, effects);
         self.close_bucket_by(id, amendment.ts);

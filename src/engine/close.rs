@@ -46,8 +46,8 @@ impl Engine {
             self.flush_bucket(id);
         }
         if let Some(origin) = origin {
+            self.read_from(id, origin.partition);
             let state = &mut self.states[id as usize];
-            state.partition = origin.partition;
             state.cold.source = Some((origin.partition, origin.offset));
         }
         let at = ts.unwrap_or(session.close);

@@ -28,8 +28,8 @@ impl Engine {
                 None => return Some(Disposition::FEEDS_FULL),
             },
         };
+        self.read_from(id, origin.partition);
         let state = &mut self.states[id as usize];
-        state.partition = origin.partition;
         if !state.accept_seq(feed, tick.seq) {
             return Some(Disposition::DUPLICATE);
         }
@@ -165,8 +165,8 @@ impl Engine {
         let Some(feed) = bar.feed.as_deref().map_or(Some(0), |name| self.feed(name)) else {
             return Disposition::FEEDS_FULL;
         };
+        self.read_from(id, origin.partition);
         let state = &mut self.states[id as usize];
-        state.partition = origin.partition;
         if !state.accept_seq(feed, bar.seq) || !state.accept_bar(bar.interval, bar.ts) {
             return Disposition::DUPLICATE;
         }

@@ -48,7 +48,7 @@ use crate::domain::{Alert, DividendKind, Observation, Outcome, Reference, Sessio
 use crate::market::{Calendar, Curves, HistoryImage, Measure};
 use index::Index;
 use renames::Renames;
-use state::SymbolState;
+use state::{NO_PARTITION, SymbolState};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -210,6 +210,8 @@ pub struct Engine {
     replaying: BTreeSet<i32>,
     /// What members say, where groups are judged elsewhere.
     outbox: Option<members::Outbox>,
+    /// How often a symbol came from another partition than before, and the last one that did.
+    moved: Option<(u64, Symbol)>,
     breadth: BTreeMap<SessionDate, Breadth>,
     survival: BTreeMap<SessionDate, SurvivalScore>,
     curves: Curves,
@@ -235,6 +237,7 @@ impl Engine {
             news: Vec::new(),
             replaying: BTreeSet::new(),
             outbox: None,
+            moved: None,
             breadth: BTreeMap::new(),
             survival: BTreeMap::new(),
             curves: Curves::default(),
@@ -360,7 +363,7 @@ impl Engine {
             && let session = renames::session_of(record, self.params.calendar.as_deref())
             && let Some(id) = record.symbol().and_then(|symbol| self.known_on(symbol, session))
         {
-            self.states[id as usize].partition = origin.partition;
+            self.read_from(id, origin.partition);
         }
         disposition
     }
@@ -519,6 +522,23 @@ impl Engine {
                 state.begin_journal(&self.params);
             }
         }
+    }
+
+    /// Notes which partition a symbol's record came from.
+    fn read_from(&mut self, id: u32, partition: i32) {
+        let state = &mut self.states[id as usize];
+        if state.partition != partition {
+            if state.partition != NO_PARTITION {
+                let count = self.moved.as_ref().map_or(0, |(count, _)| *count);
+                self.moved = Some((count + 1, state.cold.symbol.clone()));
+            }
+            state.partition = partition;
+        }
+    }
+
+    /// How often a symbol came from another partition than before, and the last one that did.
+    pub fn moved(&self) -> Option<(u64, &str)> {
+        self.moved.as_ref().map(|(count, symbol)| (*count, symbol.as_str()))
     }
 
     /// The newest event time of a partition.

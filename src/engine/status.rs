@@ -18,8 +18,8 @@ impl Engine {
             Ok(id) => id,
             Err(refusal) => return refusal,
         };
+        self.read_from(id, origin.partition);
         let state = &mut self.states[id as usize];
-        state.partition = origin.partition;
         if status.ts < state.last_ts.plus(-self.params.lateness) {
             return Disposition::LATE;
         }

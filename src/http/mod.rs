@@ -52,6 +52,8 @@ async fn board() -> impl IntoResponse {
 }
 
 async fn metrics(State(api): State<Api>) -> Response {
+    // Also looks for lanes that are stuck.
+    let _ = api.shared.ready();
     match api.shared.metrics.text() {
         Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),

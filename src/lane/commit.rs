@@ -36,6 +36,8 @@ pub(super) struct Commits {
     /// State whose offsets are sent and not confirmed yet.
     unconfirmed: Option<Captured>,
     last: Option<Instant>,
+    /// When state last went to where other machines find it.
+    last_shared: Option<Instant>,
 }
 
 impl Commits {
@@ -80,6 +82,7 @@ impl Lane {
     }
 
     fn seal(&mut self, offsets: Vec<(i32, i64)>) -> Result<(), LaneError> {
+        self.shared.beat(self.number, "committing");
         let member = self.source.member();
         let sealed = self.deliverer.seal(&offsets, member.as_ref())?;
         self.commits.last = Some(self.clock.monotonic());
@@ -126,7 +129,7 @@ impl Lane {
         });
         // Without partitions there is nothing to keep, and what the disk has of the groups is worth more.
         if kept && !live.is_empty() {
-            let captured = self.capture(&live.iter().map(|(p, _)| *p).collect::<Vec<_>>());
+            let captured = self.capture(&live.iter().map(|(p, _)| *p).collect::<Vec<_>>(), true);
             self.commits.unconfirmed = None;
             if !self.writer.submit(captured) || !self.writer.flush(WRITE_TIMEOUT) {
                 warn!("the last snapshot is not written; the next owner reads more again");
@@ -175,11 +178,12 @@ impl Lane {
         let now = self.clock.monotonic();
         let live = || self.partitions.iter().filter(|(_, state)| state.is_live());
         let is_due = live().any(|(_, state)| state.snapshot_due <= now);
-        is_due.then(|| live().map(|(p, _)| *p).collect::<Vec<_>>()).map(|live| self.capture(&live))
+        is_due.then(|| live().map(|(p, _)| *p).collect::<Vec<_>>()).map(|live| self.capture(&live, false))
     }
 
-    fn capture(&mut self, partitions: &[i32]) -> Captured {
-        let due = self.clock.monotonic() + self.config.snapshot_interval;
+    fn capture(&mut self, partitions: &[i32], is_last: bool) -> Captured {
+        let now = self.clock.monotonic();
+        let due = now + self.config.snapshot_interval;
         let image = self.engine.image(partitions);
         let mut captured = Vec::with_capacity(partitions.len());
         for (partition, image) in image.partitions {
@@ -194,6 +198,14 @@ impl Lane {
                 image,
             });
         }
-        Captured { partitions: captured, groups: image.groups, offsets: self.live_offsets() }
+        let is_shared = is_last
+            || self
+                .commits
+                .last_shared
+                .is_none_or(|at| now.saturating_duration_since(at) >= self.config.shared_interval);
+        if is_shared {
+            self.commits.last_shared = Some(now);
+        }
+        Captured { partitions: captured, groups: image.groups, offsets: self.live_offsets(), is_shared }
     }
 }

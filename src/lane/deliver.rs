@@ -24,6 +24,8 @@ pub(super) struct Unsealed {
 pub(super) struct Deliverer {
     pub(super) sink: Box<dyn Sink>,
     pub(super) unsealed: Unsealed,
+    /// Records refused so far.
+    pub(super) refused: u64,
     shared: Arc<Shared>,
     format: AlertFormat,
     market: String,
@@ -38,6 +40,7 @@ impl Deliverer {
         Self {
             sink,
             unsealed: Unsealed::default(),
+            refused: 0,
             shared,
             format: config.alert_format,
             market: topics.market.clone(),
@@ -148,6 +151,7 @@ impl Deliverer {
         reason: &'static str,
         detail: &str,
     ) -> Result<(), SinkError> {
+        self.refused += 1;
         self.shared.metrics.dead_letters.with_label_values(&[reason]).inc();
         let topic = if is_reference { &self.reference } else { &self.market };
         self.buffer.clear();

@@ -9,34 +9,35 @@
 
 mod commit;
 mod deliver;
+mod flood;
 mod partition;
 mod publish;
 mod recover;
 mod report;
 mod snapshots;
 mod supervise;
+mod take;
 mod view;
 
 pub use publish::{Published, Query, ReadyState, Shared};
-pub use snapshots::{FileStore, Slot, SnapshotStore};
 pub use supervise::{LaneOptions, run_lane};
 
 use crate::app::take_reference;
 use crate::clock::Clock;
-use crate::codec::{Decoder, Judged, decode_member, encode_tick};
 use crate::config::Config;
 use crate::domain::{Accounts, Outcome, UnixNanos};
-use crate::engine::{Channel, Effects, Engine, Origin, Resolved, Watermark};
+use crate::engine::{Channel, Effects, Engine, Origin, Watermark};
 use crate::sinks::{Sink, SinkError};
-use crate::sources::{InputError, RawRecord, ReferenceLog, Source, SourceError};
+use crate::sources::{InputError, ReferenceLog, Source, SourceError};
+use crate::stores::SnapshotStore;
 use commit::Commits;
 use deliver::Deliverer;
+use flood::Flood;
 use partition::{Partition, Stage};
 use recover::DRAIN_TIMEOUT;
 use snapshots::{Snapshots, Writer};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
@@ -48,8 +49,6 @@ const BATCH_MAX: usize = 4_096;
 const WAIT: Duration = Duration::from_millis(20);
 /// Transactions abandoned in a row before the lane is put together anew.
 const ABANDONED_MAX: u32 = 8;
-/// One record in so many has its processing timed.
-const SAMPLE_EVERY: u64 = 64;
 
 /// Why a lane stopped; it is started over.
 #[derive(Debug)]
@@ -129,6 +128,8 @@ pub struct LaneParts {
     pub sink: Box<dyn Sink>,
     /// Where snapshots are kept.
     pub store: Arc<dyn SnapshotStore>,
+    /// Where other machines find them, if that is configured.
+    pub shared_store: Option<Arc<dyn SnapshotStore>>,
     /// Whether snapshots are written beside the lane.
     pub writes_aside: bool,
 }
@@ -169,6 +170,8 @@ pub struct Lane {
     last_report: Option<Instant>,
     last_heartbeat: Option<Instant>,
     silence_warned: bool,
+    flood: Flood,
+    moved: u64,
     started_at: UnixNanos,
 }
 
@@ -190,9 +193,10 @@ impl Lane {
             reference,
             sink,
             store,
+            shared_store,
             writes_aside,
         } = parts;
-        let snapshots = Snapshots::new(store, &config.kafka.topics.market, &config.kafka.group);
+        let snapshots = Snapshots::new(store, shared_store, &config.kafka.topics.market, &config.kafka.group);
         let metrics = shared.metrics.clone();
         let writer = if writes_aside {
             Writer::thread(snapshots.clone(), metrics).map_err(LaneError::Snapshot)?
@@ -230,12 +234,15 @@ impl Lane {
             last_report: None,
             last_heartbeat: None,
             silence_warned: false,
+            flood: Flood::default(),
+            moved: 0,
         })
     }
 
     /// Runs until asked to stop.
     fn run(&mut self, queries: &Receiver<Query>) -> Result<(), LaneError> {
         while !self.shared.is_stopping() {
+            self.shared.beat(self.number, "taking records");
             self.turn()?;
             self.answer(queries);
             self.report();
@@ -308,76 +315,6 @@ impl Lane {
         self.partitions.keys().copied().collect()
     }
 
-    /// Takes what has come, decides, and sends.
-    fn take_batch(&mut self) -> Result<usize, LaneError> {
-        let is_awaited = self.deliverer.sink.in_flight() > 0 || self.deliverer.unsealed.alerts > 0;
-        let wait = if is_awaited { Duration::from_millis(1) } else { WAIT };
-        let now = self.clock.now();
-        let Self { source, engine, deliverer, partitions, effects, shared, sampled, config, clock, role, .. } = self;
-        let mut batch = Accounts::default();
-        let (mut failure, mut fresh, mut overshoot) = (None, 0_u64, None);
-        let bound = config.in_flight_max;
-        let taken = source.poll(BATCH_MAX, wait, &mut |record| {
-            let Some(partition) = partitions.get_mut(&record.partition) else { return ControlFlow::Continue(()) };
-            if record.offset < partition.next {
-                // Taken before.
-                return ControlFlow::Continue(());
-            }
-            let is_silent = partition.is_silent();
-            if is_silent && !matches!(partition.stage, Stage::Replaying { to, .. } if record.offset < to) {
-                // The first new one comes again once its partition is live.
-                if let Stage::Replaying { to, .. } = partition.stage {
-                    partition.next = to;
-                }
-                overshoot = Some((record.partition, record.offset));
-                return ControlFlow::Break(());
-            }
-            partition.next = record.offset + 1;
-            partition.timestamp = record.timestamp;
-            *sampled += 1;
-            let timer = sampled.is_multiple_of(SAMPLE_EVERY).then(|| clock.monotonic());
-            let sent = deliverer.unsealed.records;
-            let taken = match role {
-                Role::Symbols => take_record(&config.decoder, engine, deliverer, effects, (now, is_silent), &record),
-                Role::Groups => take_member(engine, deliverer, effects, (now, is_silent), &record),
-            };
-            if let Some(timer) = timer {
-                shared.metrics.observe_processing(clock.monotonic() - timer);
-            }
-            match taken {
-                Ok(outcome) => {
-                    fresh += 1;
-                    batch.take(outcome);
-                    partition.accounts.take(outcome);
-                }
-                Err(error) => {
-                    failure = Some(error);
-                    return ControlFlow::Break(());
-                }
-            }
-            let is_caught = matches!(partition.stage, Stage::Replaying { to, .. } if partition.next >= to);
-            if !effects.resolved.is_empty()
-                && let Err(error) = resolve(effects, partitions, deliverer, &mut batch.outcomes)
-            {
-                failure = Some(error);
-                return ControlFlow::Break(());
-            }
-            let is_full = deliverer.unsealed.records != sent && deliverer.sink.in_flight() > bound;
-            if is_caught || is_full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        })?;
-        if fresh > 0 && *role == Role::Symbols {
-            let waiting = partitions.values().map(|p| p.accounts.quarantined).sum();
-            shared.metrics.count(self.number, fresh, &batch.outcomes, waiting);
-        }
-        if let Some(error) = failure {
-            return Err(LaneError::Sink(error));
-        }
-        if let Some(at) = overshoot {
-            self.source.seek(&[at])?;
-        }
-        Ok(taken)
-    }
-
     /// Lets groups, and what waits for its partition's clock, follow event time. No offset may be committed before:
     /// a replay takes it that what its records decided has been said.
     fn advance(&mut self, taken: usize) -> Result<(), LaneError> {
@@ -407,7 +344,7 @@ impl Lane {
             return Ok(());
         }
         let mut outcomes = [0; Outcome::ALL.len()];
-        resolve(&mut self.effects, &mut self.partitions, &mut self.deliverer, &mut outcomes)?;
+        take::resolve(&mut self.effects, &mut self.partitions, &mut self.deliverer, &mut outcomes)?;
         let waiting = self.partitions.values().map(|p| p.accounts.quarantined).sum();
         self.shared.metrics.count(self.number, 0, &outcomes, waiting);
         Ok(())
@@ -515,83 +452,4 @@ impl Lane {
         drop(writer);
         source.close();
     }
-}
-
-/// One record: decoded, decided, its alerts sent unless it is read again. Returns its one outcome, or `None`
-/// while it waits.
-fn take_record(
-    decoder: &Decoder,
-    engine: &mut Engine,
-    deliverer: &mut Deliverer,
-    effects: &mut Effects,
-    (now, is_silent): (UnixNanos, bool),
-    record: &RawRecord<'_>,
-) -> Result<Option<Outcome>, SinkError> {
-    let origin = Origin { partition: record.partition, offset: record.offset, timestamp: record.timestamp };
-    let value = record.value.unwrap_or_default();
-    let Judged { outcome, reason, detail } =
-        decoder.decode(value).judge(|observation, is_part| engine.step(now, &origin, observation, is_part, effects));
-    if !effects.alerts.is_empty() || !effects.members.is_empty() {
-        deliverer.alerts(effects, record.timestamp)?;
-    }
-    effects.measures.clear();
-    let Some(outcome) = outcome else { return Ok(None) };
-    if outcome == Outcome::Applied && reason != "applied" {
-        deliverer.set_aside(reason);
-    }
-    if outcome.is_dead_letter() && !is_silent {
-        deliverer.dead_letter(false, &origin, record.key, value, reason, &detail)?;
-    }
-    Ok(Some(outcome))
-}
-
-/// One record of the log that groups follow.
-fn take_member(
-    engine: &mut Engine,
-    deliverer: &mut Deliverer,
-    effects: &mut Effects,
-    (now, is_silent): (UnixNanos, bool),
-    record: &RawRecord<'_>,
-) -> Result<Option<Outcome>, SinkError> {
-    let origin = Origin { partition: record.partition, offset: record.offset, timestamp: record.timestamp };
-    let value = record.value.unwrap_or_default();
-    let outcome = match decode_member(value) {
-        Ok(member) => engine.take_member(now, &origin, &member, effects).outcome,
-        Err(_) if value.is_empty() => Outcome::Tombstone,
-        Err(error) => {
-            if !is_silent {
-                deliverer.dead_letter(false, &origin, record.key, value, error.reason, &error.detail)?;
-            }
-            error.outcome
-        }
-    };
-    deliverer.member_taken(outcome);
-    if !effects.alerts.is_empty() {
-        deliverer.alerts(effects, record.timestamp)?;
-    }
-    Ok(Some(outcome))
-}
-
-/// Accounts for records that had waited, and sends the refused ones away.
-fn resolve(
-    effects: &mut Effects,
-    partitions: &mut BTreeMap<i32, Partition>,
-    deliverer: &mut Deliverer,
-    outcomes: &mut [u64; Outcome::ALL.len()],
-) -> Result<(), SinkError> {
-    for Resolved { origin, disposition, tick, is_part } in effects.resolved.drain(..) {
-        let Some(partition) = partitions.get_mut(&origin.partition) else { continue };
-        // A record of several events has had its outcome.
-        if !is_part {
-            partition.accounts.resolve(disposition.outcome);
-            outcomes[disposition.outcome as usize] += 1;
-        }
-        if disposition.outcome.is_dead_letter() && partition.is_live() {
-            let mut value = Vec::new();
-            encode_tick(&tick, &mut value);
-            let key = tick.symbol.as_bytes();
-            deliverer.dead_letter(false, &origin, Some(key), &value, disposition.reason, "")?;
-        }
-    }
-    Ok(())
 }

@@ -16,6 +16,8 @@ use tokio::sync::{broadcast, oneshot, watch};
 
 /// Alerts kept for readers.
 const ALERTS_KEPT: usize = 200;
+/// A lane that has not come round for so long is stuck.
+const BEAT_MAX: Duration = Duration::from_secs(30);
 /// Least time over which a rate is taken.
 const RATE_INTERVAL: Duration = Duration::from_millis(200);
 
@@ -43,11 +45,12 @@ pub struct Published {
 struct LaneSlot {
     ready: ReadyState,
     view: LaneView,
+    beat: Option<(Instant, &'static str)>,
 }
 
 impl Default for LaneSlot {
     fn default() -> Self {
-        Self { ready: Err("starting".into()), view: LaneView::default() }
+        Self { ready: Err("starting".into()), view: LaneView::default(), beat: None }
     }
 }
 
@@ -116,7 +119,26 @@ impl Shared {
     /// # Errors
     /// Why it cannot.
     pub fn ready(&self) -> ReadyState {
-        self.ready.borrow().clone()
+        let now = crate::clock::monotonic();
+        let lanes = self.lanes();
+        let late = |slot: &LaneSlot| slot.beat.map_or(Duration::ZERO, |(at, _)| now.saturating_duration_since(at));
+        let stuck = lanes.iter().enumerate().filter(|(_, slot)| late(slot) > BEAT_MAX);
+        let stuck: Vec<String> = stuck
+            .map(|(number, slot)| {
+                let doing = slot.beat.map_or("starting", |(_, doing)| doing);
+                format!("lane {number} has been {doing} for {} s", late(slot).as_secs())
+            })
+            .collect();
+        drop(lanes);
+        self.metrics.lanes_stuck.set(i64::try_from(stuck.len()).unwrap_or(i64::MAX));
+        if stuck.is_empty() { self.ready.borrow().clone() } else { Err(stuck.join("; ")) }
+    }
+
+    /// A lane lives, and does this next: one that does not come back is named stuck with it.
+    pub(super) fn beat(&self, lane: usize, doing: &'static str) {
+        if let Some(slot) = self.lanes().get_mut(lane) {
+            slot.beat = Some((crate::clock::monotonic(), doing));
+        }
     }
 
     /// Notes whether a lane is ready: true when that is news. The service is ready when all of its lanes are.
@@ -151,6 +173,7 @@ impl Shared {
         slot.ready = ready;
         slot.view = view;
         self.merge_ready(&lanes);
+        let ready = self.ready.borrow().clone();
         let mut all = LaneView::default();
         for slot in lanes.iter() {
             all.add(slot.view.clone());
@@ -158,7 +181,7 @@ impl Shared {
         drop(lanes);
         gauges(&self.metrics, &all);
         let rate = self.rate.lock().unwrap_or_else(PoisonError::into_inner).at(self.metrics.taken(), now);
-        let text = state_json(&all, &self.metrics, &self.ready(), rate).to_string();
+        let text = state_json(&all, &self.metrics, &ready, rate).to_string();
         self.view.send_replace(Published { view: text.into() });
     }
 

@@ -8,7 +8,7 @@ use crate::codec::encode_heartbeat;
 use serde_json::{Value, json};
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 /// Spacing of views.
 const VIEW_INTERVAL: Duration = Duration::from_millis(400);
@@ -80,6 +80,8 @@ impl Lane {
         self.last_report = Some(now);
         let partitions = self.look_at_partitions();
         self.warn_of_silence();
+        self.look_for_flood();
+        self.look_for_moves();
         let in_flight = self.deliverer.sink.in_flight();
         let mut view = match self.role {
             Role::Symbols => LaneView::of(&self.engine, LISTED, in_flight, partitions),
@@ -124,6 +126,34 @@ impl Lane {
         all
     }
 
+    fn look_for_flood(&mut self) {
+        let Some(within) = self.flood.look(self.clock.monotonic(), self.deliverer.refused) else { return };
+        let gauge = self.shared.metrics.dead_letter_flood.with_label_values(&[&self.number.to_string()]);
+        gauge.set(i64::from(within > 0));
+        if within > 0 {
+            error!(within, "a flood of refused records: see fragility_dead_letters_total by reason");
+        } else {
+            info!("the flood of refused records is over");
+        }
+    }
+
+    /// A symbol belongs to one partition: one that moves has its state where its old records are read.
+    fn look_for_moves(&mut self) {
+        let Some((moved, example)) = self.engine.moved() else { return };
+        if moved > self.moved {
+            warn!(
+                moved,
+                example,
+                "symbols come from another partition than before: the number of partitions was changed, or a producer's key"
+            );
+            self.shared.metrics.symbols_moved.inc_by(moved - self.moved);
+            self.moved = moved;
+            // Old and new partition are kept as of one moment, or a restart would find the symbol in neither.
+            let now = self.clock.monotonic();
+            self.partitions.values_mut().for_each(|p| p.snapshot_due = now);
+        }
+    }
+
     /// Groups wait for the slowest partition; one that never speaks holds them for ever. Say so once.
     fn warn_of_silence(&mut self) {
         if self.silence_warned || !self.engine.spans_partitions() || self.engine.event_time().is_none() {
@@ -159,7 +189,8 @@ impl Lane {
         self.last_heartbeat = Some(now);
         let mut bytes = Vec::new();
         let topic = &self.config.kafka.topics.market;
-        encode_heartbeat(&self.instance, self.clock.now(), topic, &inputs, &mut bytes);
+        let flags: &[&str] = if self.flood.is_on() { &["DEAD_LETTER_FLOOD"] } else { &[] };
+        encode_heartbeat(&self.instance, self.clock.now(), topic, &inputs, flags, &mut bytes);
         self.deliverer.heartbeat(&bytes)?;
         Ok(())
     }

@@ -1,7 +1,6 @@
 //! Starts a lane, and starts it over after an error: from the last snapshot, after a bounded, jittered wait.
 
 use super::publish::{Query, Shared, fixed_gauges};
-use super::snapshots::FileStore;
 use super::{Lane, LaneError, LaneParts, Role};
 use crate::app::load_history;
 use crate::clock::{self, Clock};
@@ -9,6 +8,7 @@ use crate::config::{Config, DeliveryMode};
 use crate::engine::Engine;
 use crate::sinks::{KafkaSink, Sink, TransactionalSink};
 use crate::sources::{KafkaSource, ReferenceLog, ReferenceReader};
+use crate::stores::{FileStore, SnapshotStore, TopicStore};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
@@ -59,6 +59,7 @@ pub fn run_lane(options: &LaneOptions) {
         if clock::monotonic() - started > STEADY {
             backoff = BACKOFF_MIN;
         }
+        shared.beat(*number, "waiting to start over");
         wait(shared, jittered(backoff));
         backoff = (backoff * 2).min(BACKOFF_MAX);
     }
@@ -72,6 +73,7 @@ fn live_once(options: &LaneOptions) -> Result<(), LaneError> {
     if let Some(params) = shared.reloaded() {
         engine.reload(params);
     }
+    shared.beat(*number, "loading history");
     if let Err(failure) = load_history(&mut engine, &config.history_files) {
         // The files were there when the service started; without them the reference prices are not.
         return Err(LaneError::History(failure));
@@ -88,6 +90,13 @@ fn live_once(options: &LaneOptions) -> Result<(), LaneError> {
         DeliveryMode::ExactlyOnce => Box::new(TransactionalSink::new(kafka, &name, health, metrics)?),
     };
     let source = KafkaSource::new(kafka, &name, shared.health.clone())?;
+    let shared_store = match kafka.topics.snapshots.as_deref() {
+        Some(topic) => {
+            let store = TopicStore::new(kafka, topic).map_err(LaneError::Snapshot)?;
+            Some(Arc::new(store) as Arc<dyn SnapshotStore>)
+        }
+        None => None,
+    };
     let mut lane = Lane::new(LaneParts {
         role: *role,
         number: *number,
@@ -100,6 +109,7 @@ fn live_once(options: &LaneOptions) -> Result<(), LaneError> {
         reference,
         sink,
         store: Arc::new(store),
+        shared_store,
         writes_aside: true,
     })?;
     let ended = lane.run(queries);

@@ -83,6 +83,12 @@ pub struct Metrics {
     pub restores: IntCounterVec,
     /// Transactions that failed and were given up.
     pub transactions_abandoned: IntCounter,
+    /// Lanes that have not come round for long.
+    pub lanes_stuck: IntGauge,
+    /// 1 while refused records come in a flood.
+    pub dead_letter_flood: IntGaugeVec,
+    /// Symbols that came from another partition than before.
+    pub symbols_moved: IntCounter,
     /// Restarts of the lane after an error.
     pub lane_restarts: IntCounter,
     /// Records taken, for readers inside the process.
@@ -230,6 +236,16 @@ impl Metrics {
             transactions_abandoned: r.counter(
                 "fragility_transactions_abandoned_total",
                 "Transactions that failed and were given up; what they held is said again.",
+            )?,
+            lanes_stuck: r.gauge("fragility_lanes_stuck", "Lanes that have not come round for 30 s.")?,
+            dead_letter_flood: r.int_gauges(
+                "fragility_dead_letter_flood",
+                "1 while a lane refuses 1,000 records or more within 10 s.",
+                &["lane"],
+            )?,
+            symbols_moved: r.counter(
+                "fragility_symbols_moved_total",
+                "Symbols whose records came from another partition than before.",
             )?,
             lane_restarts: r.counter("fragility_lane_restarts_total", "Restarts of the lane after an error.")?,
             taken: AtomicU64::new(0),

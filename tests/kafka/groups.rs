@@ -2,6 +2,7 @@
 //! alert is that of one lane that reads everything, with and without a kill in the middle.
 
 use crate::day::{closes, market_lines, reference_lines};
+use crate::downstream::Downstream;
 use crate::load::{AT_LEAST_ONCE, EXACTLY_ONCE};
 use crate::support::{LONG, Service, World, until};
 use serde_json::Value;
@@ -26,6 +27,7 @@ impl<'a> Day<'a> {
             &format!("{}:2", topic("members")),
             &format!("{}:3", topic("alerts")),
             &format!("{}:1", topic("dead")),
+            &format!("{}:2:compact", topic("state")),
         ]);
         let file = world.file(&topic("reference"), &reference_lines(&closes()));
         world.client(&["produce", &world.boot, &topic("reference"), &file]);
@@ -41,6 +43,8 @@ impl<'a> Day<'a> {
             format!("kafka.topics.reference={name}-reference"),
             format!("kafka.topics.alerts={name}-alerts"),
             format!("kafka.topics.dead_letters={name}-dead"),
+            format!("kafka.topics.state={name}-state"),
+            "alerts.heartbeat_secs=1".to_owned(),
             format!("state.dir={}", world.dir.join(format!("{name}-state-{instance}")).display()),
             format!("kafka.instance_id={name}-{instance}"),
             format!("kafka.lanes={lanes}"),
@@ -67,6 +71,18 @@ impl<'a> Day<'a> {
             let at = self.world.offsets(&self.name, &format!("{}-market", self.name));
             at.iter().all(|(committed, end)| *committed == Some(*end)).then_some(())
         });
+    }
+
+    /// What a reader downstream makes of it: no gap, every partition spoken for, states as the alerts left them.
+    fn check_downstream(&self) {
+        let reader = Downstream::follow(&self.world.records(&format!("{}-alerts", self.name)));
+        assert_eq!(reader.gaps, Vec::<String>::new());
+        for partition in 0..PARTITIONS {
+            let input = (format!("{}-market", self.name), i64::try_from(partition).unwrap());
+            assert!(reader.heard.contains(&input), "no heartbeat speaks for {input:?}");
+        }
+        reader.check_states(&self.world.records(&format!("{}-state", self.name)));
+        assert!(self.mode == AT_LEAST_ONCE || reader.repeated == 0);
     }
 
     /// Alerts by id and revision, `source` apart, each with how often it came.
@@ -124,6 +140,8 @@ fn groups(world: &World, mode: &'static str) {
     until("every alert", LONG, || (shared.alerts().len() >= expected.len()).then_some(()));
     a.terminate();
     b.terminate();
+    alone.check_downstream();
+    shared.check_downstream();
     let seen = shared.alerts();
     for (id, (alert, _)) in &expected {
         assert_eq!(seen.get(id).map(|(a, _)| a), Some(alert), "{id:?}");

@@ -184,6 +184,32 @@ fn killed_service_in(world: &World, mode: &'static str) {
     load.check_alerts(mode == AT_LEAST_ONCE);
 }
 
+/// kill -9, and another machine goes on from the snapshots in the topic; the first one's disk is gone.
+pub(crate) fn other_machine(world: &World) {
+    const COUNT: f64 = 3e5;
+    let load = Load::new(world, "other-machine", EXACTLY_ONCE);
+    let topic = format!("{}-snapshots", load.name);
+    world.create(&[&format!("{topic}:3:compact")]);
+    let shared = format!("kafka.topics.snapshots={topic}");
+    let sets = [shared.as_str(), "state.topic_interval_secs=1"];
+    let feed = load.generate(300_000, 40_000);
+    let first = load.serve_with("a", &sets);
+    until("records to lose", LONG, || (first.taken() > 0.5 * COUNT).then_some(()));
+    first.kill();
+    let second = load.serve_with("b", &sets);
+    second.await_ready();
+    let restored = |from: &str| {
+        let name = format!("fragility_restores_total{{from=\"{from}\"}}");
+        second.metrics().get(&name).copied().unwrap_or(0.0)
+    };
+    assert_eq!((restored("snapshot"), restored("log")), (PARTITIONS as f64, 0.0));
+    feed.finish(LONG);
+    second.await_taken(COUNT);
+    second.terminate();
+    load.check_committed();
+    load.check_alerts(false);
+}
+
 /// kill -9 of the broker: what waits for it is delivered when it is back.
 fn killed_broker_in(world: &World, mode: &'static str) {
     const COUNT: f64 = 3e5;

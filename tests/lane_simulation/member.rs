@@ -10,6 +10,7 @@ use fragility::domain::UnixNanos;
 use fragility::engine::Engine;
 use fragility::lane::{Lane, LaneError, LaneParts, Role, Shared};
 use fragility::sources::ReferenceLog;
+use fragility::stores::SnapshotStore;
 use fragility::telemetry::Metrics;
 use std::any::Any;
 use std::cell::RefCell;
@@ -21,6 +22,8 @@ use std::sync::Arc;
 pub(crate) struct Instance {
     pub(crate) name: String,
     pub(crate) store: Arc<SimulatedStore>,
+    /// What all instances keep snapshots in beside their disks, if there is such a place.
+    pub(crate) common: Option<Arc<SimulatedStore>>,
     pub(crate) clock: ManualClock,
     pub(crate) shared: Arc<Shared>,
     pub(crate) lane: Option<Lane>,
@@ -68,6 +71,7 @@ impl Instance {
         Self {
             name: format!("instance-{number}"),
             store: Arc::new(store),
+            common: None,
             clock,
             shared: shared(number),
             lane: None,
@@ -99,6 +103,7 @@ impl Instance {
             reference,
             sink: Box::new(SimulatedSink::new(wire, name)),
             store: self.store.clone(),
+            shared_store: self.common.clone().map(|store| store as Arc<dyn SnapshotStore>),
             writes_aside: false,
         });
         self.lane = Some(lane.unwrap());

@@ -131,6 +131,12 @@ fn make(seed: u64, choice: Choice) -> (Rc<World>, String) {
             member.store.restore(kept.clone());
         }
     }
+    if seed % 7 == 5 {
+        let common = Arc::new(disk(&fate, &broker));
+        for member in &mut members {
+            member.common = Some(common.clone());
+        }
+    }
     let members = members.into_iter().map(RefCell::new).collect();
     let world = Rc::new_cyclic(|me| World {
         me: me.clone(),

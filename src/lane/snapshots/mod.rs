@@ -4,15 +4,14 @@
 //! stands: one that is ahead reflects records whose alerts may never have been seen. Two are kept, so that there is
 //! one behind. One that is damaged, foreign, ahead or of another layout is refused with its reason.
 
-mod store;
 mod writer;
 
-pub use store::{FileStore, Slot, SnapshotStore};
 pub(super) use writer::Writer;
 
 use crate::codec::{decode_snapshot, encode_snapshot};
 use crate::domain::Outcome;
 use crate::engine::{GroupsImage, PartitionImage};
+use crate::stores::{Slot, SnapshotStore};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -45,25 +44,37 @@ pub(super) struct Captured {
     pub(super) partitions: Vec<PartitionSnapshot>,
     pub(super) groups: GroupsImage,
     pub(super) offsets: Vec<(i32, i64)>,
+    /// Whether it goes to the shared store as well.
+    pub(super) is_shared: bool,
 }
+
+/// A snapshot of one's own that is further behind than this is compared with the shared one.
+const BEHIND_MAX: i64 = 200_000;
 
 /// The snapshots of one topic and group.
 #[derive(Clone)]
 pub(super) struct Snapshots {
     store: Arc<dyn SnapshotStore>,
+    /// Where other machines find them, if that is configured.
+    shared: Option<Arc<dyn SnapshotStore>>,
     topic: String,
     group: String,
 }
 
 impl Snapshots {
-    pub(super) fn new(store: Arc<dyn SnapshotStore>, topic: &str, group: &str) -> Self {
-        Self { store, topic: topic.to_owned(), group: group.to_owned() }
+    pub(super) fn new(
+        store: Arc<dyn SnapshotStore>,
+        shared: Option<Arc<dyn SnapshotStore>>,
+        topic: &str,
+        group: &str,
+    ) -> Self {
+        Self { store, shared, topic: topic.to_owned(), group: group.to_owned() }
     }
 
     /// The newest snapshot of a partition that is not ahead of `bound`.
     pub(super) fn partition(&self, partition: i32, bound: i64) -> Option<PartitionSnapshot> {
         let name = self.name(&partition.to_string());
-        self.newest(&name, |snapshot: &PartitionSnapshot| {
+        let judge = |snapshot: &PartitionSnapshot| {
             if snapshot.topic != self.topic || snapshot.group != self.group || snapshot.partition != partition {
                 return Err("it belongs to another topic, group or partition".to_owned());
             }
@@ -71,12 +82,21 @@ impl Snapshots {
                 return Err(format!("it reflects offset {}, ahead of {bound}", snapshot.next_offset));
             }
             Ok(())
-        })
+        };
+        let own = newest(&*self.store, &name, judge);
+        if own.as_ref().is_some_and(|s| bound - s.next_offset <= BEHIND_MAX) {
+            return own;
+        }
+        let shared = self.shared.as_ref().and_then(|store| newest(&**store, &name, judge));
+        match (own, shared) {
+            (Some(own), Some(shared)) if own.next_offset >= shared.next_offset => Some(own),
+            (own, shared) => shared.or(own),
+        }
     }
 
     /// The newest snapshot of the groups of which no offset is ahead of `bound`.
     pub(super) fn groups(&self, bound: &dyn Fn(i32) -> Option<i64>) -> Option<GroupsSnapshot> {
-        self.newest(&self.name("groups"), |snapshot: &GroupsSnapshot| {
+        let judge = |snapshot: &GroupsSnapshot| {
             if snapshot.topic != self.topic || snapshot.group != self.group {
                 return Err("it belongs to another topic or group".to_owned());
             }
@@ -86,7 +106,10 @@ impl Snapshots {
                 }
                 None => Ok(()),
             }
-        })
+        };
+        let name = self.name("groups");
+        let own = newest(&*self.store, &name, judge);
+        own.or_else(|| newest(&**self.shared.as_ref()?, &name, judge))
     }
 
     /// Writes one moment's state. The groups first: they may be ahead of a partition, whose records tell them again
@@ -98,37 +121,25 @@ impl Snapshots {
             offsets: &captured.offsets,
             image: &captured.groups,
         };
-        self.store.write(&self.name("groups"), &encode_snapshot(&groups).map_err(io::Error::other)?)?;
+        let bytes = encode_snapshot(&groups).map_err(io::Error::other)?;
+        self.put(&self.name("groups"), &bytes, captured.is_shared)?;
         for snapshot in &captured.partitions {
             let bytes = encode_snapshot(snapshot).map_err(io::Error::other)?;
-            self.store.write(&self.name(&snapshot.partition.to_string()), &bytes)?;
+            self.put(&self.name(&snapshot.partition.to_string()), &bytes, captured.is_shared)?;
         }
         Ok(())
     }
 
-    fn name(&self, what: &str) -> String {
-        format!("{}-{what}", self.topic)
+    fn put(&self, name: &str, bytes: &[u8], is_shared: bool) -> io::Result<()> {
+        self.store.write(name, bytes)?;
+        match &self.shared {
+            Some(store) if is_shared => store.write(name, bytes),
+            _ => Ok(()),
+        }
     }
 
-    fn newest<T: DeserializeOwned>(&self, name: &str, judge: impl Fn(&T) -> Result<(), String>) -> Option<T> {
-        for slot in [Slot::Newest, Slot::Previous] {
-            let bytes = match self.store.read(name, slot) {
-                Ok(Some(bytes)) => bytes,
-                Ok(None) => continue,
-                Err(error) => {
-                    warn!(name, ?slot, %error, "snapshot cannot be read; not used");
-                    continue;
-                }
-            };
-            match decode_snapshot::<T>(&bytes) {
-                Ok(snapshot) => match judge(&snapshot) {
-                    Ok(()) => return Some(snapshot),
-                    Err(reason) => info!(name, ?slot, reason, "snapshot not used"),
-                },
-                Err(error) => warn!(name, ?slot, %error, "snapshot refused; not used"),
-            }
-        }
-        None
+    fn name(&self, what: &str) -> String {
+        format!("{}-{what}", self.topic)
     }
 }
 
@@ -139,4 +150,30 @@ struct GroupsSnapshotRef<'a> {
     group: &'a str,
     offsets: &'a [(i32, i64)],
     image: &'a GroupsImage,
+}
+
+/// The newest of the two kept that holds up.
+fn newest<T: DeserializeOwned>(
+    store: &dyn SnapshotStore,
+    name: &str,
+    judge: impl Fn(&T) -> Result<(), String>,
+) -> Option<T> {
+    for slot in [Slot::Newest, Slot::Previous] {
+        let bytes = match store.read(name, slot) {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => continue,
+            Err(error) => {
+                warn!(name, ?slot, %error, "snapshot cannot be read; not used");
+                continue;
+            }
+        };
+        match decode_snapshot::<T>(&bytes) {
+            Ok(snapshot) => match judge(&snapshot) {
+                Ok(()) => return Some(snapshot),
+                Err(reason) => info!(name, ?slot, reason, "snapshot not used"),
+            },
+            Err(error) => warn!(name, ?slot, %error, "snapshot refused; not used"),
+        }
+    }
+    None
 }

@@ -1,32 +1,9 @@
-//! Where snapshots are kept: bytes by name, the newest and the one before.
+//! Snapshots as files of one directory.
 
+use super::{Slot, SnapshotStore};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-
-/// Which of the two that are kept.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Slot {
-    /// Written last.
-    Newest,
-    /// The one before.
-    Previous,
-}
-
-/// Keeps bytes by name.
-pub trait SnapshotStore: Send + Sync {
-    /// What is kept; `None` when there is nothing.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    fn read(&self, name: &str, slot: Slot) -> io::Result<Option<Vec<u8>>>;
-
-    /// Keeps bytes; what was the newest becomes the previous. After a crash at any point one of the two is whole.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()>;
-}
 
 /// Files in one directory: written aside, synced and renamed.
 pub struct FileStore(PathBuf);

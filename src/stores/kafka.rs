@@ -1,0 +1,264 @@
+//! Snapshots in a compacted topic, so that another machine can go on where this one ended.
+//!
+//! A snapshot is cut into chunks that fit a message, under keys of its name, a slot and the chunk's number. Two slots
+//! are written in turn, so that one whole snapshot is there at any time; each chunk says which writing it belongs to,
+//! and only a slot of which every chunk belongs to the same one is whole. A name always goes to the same partition.
+
+use super::{Slot, SnapshotStore};
+use crate::clock;
+use crate::config::Kafka;
+use crate::sources::{ClientHealth, client_config};
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::Message;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// Bytes of a chunk: under the million that brokers accept by default.
+const CHUNK: usize = 512 * 1024;
+/// Chunks of a snapshot that are believed: 16 GiB.
+const CHUNKS_MAX: u32 = 32_768;
+const MAGIC: [u8; 4] = *b"FRGC";
+const HEADER: usize = 20;
+/// Time given to the broker to take a snapshot, and to give one.
+const TIMEOUT: Duration = Duration::from_secs(30);
+const ASK: Duration = Duration::from_secs(5);
+
+/// A snapshot as it was found: when it was written, and its bytes.
+type Found = (u64, Vec<u8>);
+
+/// Keeps snapshots in a topic.
+pub struct TopicStore {
+    topic: String,
+    group: String,
+    producer: BaseProducer,
+    reading: ClientConfig,
+    /// What was read for the first slot is kept until the second is asked for; and the slot that is written next.
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    found: BTreeMap<String, Vec<Found>>,
+    turns: BTreeMap<String, u8>,
+}
+
+fn other(error: KafkaError) -> io::Error {
+    io::Error::other(error)
+}
+
+impl TopicStore {
+    /// Prepares to keep snapshots; connects in the background.
+    ///
+    /// # Errors
+    /// When a librdkafka setting is wrong.
+    pub fn new(kafka: &Kafka, topic: &str) -> io::Result<Self> {
+        let mut own = kafka.clone();
+        own.properties.retain(|key, _| {
+            !key.starts_with("group.") && !key.starts_with("session.") && !key.starts_with("heartbeat.")
+        });
+        let mut writing = client_config(&own, "snapshots");
+        writing.remove("statistics.interval.ms");
+        writing
+            .set("enable.idempotence", "true")
+            .set("acks", "all")
+            .set("compression.type", "zstd")
+            .set("message.timeout.ms", TIMEOUT.as_millis().to_string())
+            .set_log_level(RDKafkaLogLevel::Error);
+        let mut reading = client_config(&own, "snapshots");
+        reading.remove("statistics.interval.ms");
+        reading
+            .set("group.id", format!("{}-snapshots", kafka.group))
+            .set("enable.auto.commit", "false")
+            .set("enable.partition.eof", "true")
+            .set("auto.offset.reset", "earliest")
+            .set_log_level(RDKafkaLogLevel::Error);
+        Ok(Self {
+            topic: topic.to_owned(),
+            group: kafka.group.clone(),
+            producer: writing.create().map_err(other)?,
+            reading,
+            state: Mutex::default(),
+        })
+    }
+
+    /// The partition of a name: its number at the end, else the first.
+    fn partition(&self, name: &str) -> io::Result<i32> {
+        let metadata = self.producer.client().fetch_metadata(Some(&self.topic), ASK).map_err(other)?;
+        let count = metadata.topics().first().map_or(0, |t| t.partitions().len());
+        let count = i32::try_from(count).unwrap_or(0);
+        if count == 0 {
+            return Err(io::Error::other(format!("topic {} does not exist", self.topic)));
+        }
+        let number = name.rsplit('-').next().and_then(|n| n.parse::<i32>().ok()).unwrap_or(0);
+        Ok(number.rem_euclid(count))
+    }
+
+    fn prefix(&self, name: &str, slot: u8) -> String {
+        format!("{}/{name}/{slot}/", self.group)
+    }
+
+    /// Whole snapshots of a name, newest first.
+    fn find(&self, name: &str) -> io::Result<Vec<Found>> {
+        let partition = self.partition(name)?;
+        let consumer: BaseConsumer<ClientHealth> =
+            self.reading.create_with_context(ClientHealth::default()).map_err(other)?;
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(&self.topic, partition, Offset::Beginning).map_err(other)?;
+        consumer.assign(&list).map_err(other)?;
+        let prefixes = [self.prefix(name, 0), self.prefix(name, 1)];
+        let mut slots = [Chunks::default(), Chunks::default()];
+        let until = clock::monotonic() + TIMEOUT;
+        loop {
+            match consumer.poll(Duration::from_millis(100)) {
+                Some(Ok(message)) => {
+                    let Some(key) = message.key().and_then(|k| std::str::from_utf8(k).ok()) else { continue };
+                    for (prefix, slot) in prefixes.iter().zip(&mut slots) {
+                        if let Some(number) = key.strip_prefix(prefix.as_str()).and_then(|n| n.parse().ok()) {
+                            slot.take(number, message.payload().unwrap_or_default());
+                        }
+                    }
+                }
+                Some(Err(KafkaError::PartitionEOF(_))) => break,
+                Some(Err(error)) if clock::monotonic() > until => return Err(other(error)),
+                Some(Err(_)) | None if clock::monotonic() > until => {
+                    return Err(io::Error::other(format!("no answer within {TIMEOUT:?}")));
+                }
+                Some(Err(_)) | None => {}
+            }
+        }
+        let mut whole: Vec<Found> = slots.into_iter().filter_map(Chunks::whole).collect();
+        whole.sort_by_key(|(written, _)| std::cmp::Reverse(*written));
+        Ok(whole)
+    }
+}
+
+impl SnapshotStore for TopicStore {
+    fn read(&self, name: &str, slot: Slot) -> io::Result<Option<Vec<u8>>> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = match state.found.remove(name) {
+            Some(found) if slot == Slot::Previous => found,
+            _ => self.find(name)?,
+        };
+        let mut found = found.into_iter();
+        Ok(match slot {
+            Slot::Newest => {
+                let newest = found.next();
+                state
+                    .found
+                    .insert(name.to_owned(), newest.iter().map(|(at, _)| (*at, Vec::new())).chain(found).collect());
+                newest.map(|(_, bytes)| bytes)
+            }
+            Slot::Previous => found.nth(1).map(|(_, bytes)| bytes),
+        })
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let partition = self.partition(name)?;
+        let slot = {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let turn = state.turns.entry(name.to_owned()).or_insert(0);
+            *turn ^= 1;
+            *turn
+        };
+        let prefix = self.prefix(name, slot);
+        let written = clock::now().0.unsigned_abs();
+        let chunks: Vec<&[u8]> = if bytes.is_empty() { vec![bytes] } else { bytes.chunks(CHUNK).collect() };
+        let count = u32::try_from(chunks.len()).map_err(io::Error::other)?;
+        for (number, chunk) in (0_u32..).zip(&chunks) {
+            let mut value = Vec::with_capacity(HEADER + chunk.len());
+            value.extend_from_slice(&MAGIC);
+            value.extend_from_slice(&written.to_le_bytes());
+            value.extend_from_slice(&number.to_le_bytes());
+            value.extend_from_slice(&count.to_le_bytes());
+            value.extend_from_slice(chunk);
+            let key = format!("{prefix}{number}");
+            let mut record = BaseRecord::to(&self.topic).partition(partition).key(&key).payload(&value);
+            let until = clock::monotonic() + TIMEOUT;
+            while let Err((error, back)) = self.producer.send(record) {
+                if clock::monotonic() > until {
+                    return Err(other(error));
+                }
+                self.producer.poll(Duration::from_millis(5));
+                record = back;
+            }
+        }
+        self.producer.flush(TIMEOUT).map_err(other)
+    }
+}
+
+/// The chunks of one slot, of the newest writing seen.
+#[derive(Default)]
+struct Chunks {
+    written: u64,
+    count: u32,
+    parts: BTreeMap<u32, Vec<u8>>,
+}
+
+impl Chunks {
+    fn take(&mut self, number: u32, value: &[u8]) {
+        let word = |at: usize| Some(u32::from_le_bytes(value.get(at..at + 4)?.try_into().ok()?));
+        let (Some(magic), Some(low), Some(high), Some(own), Some(count)) =
+            (word(0), word(4), word(8), word(12), word(16))
+        else {
+            return;
+        };
+        if magic.to_le_bytes() != MAGIC || own != number || number >= count || count > CHUNKS_MAX {
+            return;
+        }
+        let written = u64::from(low) | (u64::from(high) << 32);
+        if written > self.written {
+            *self = Self { written, count, parts: BTreeMap::new() };
+        }
+        if written == self.written && count == self.count {
+            self.parts.insert(number, value[HEADER..].to_vec());
+        }
+    }
+
+    fn whole(self) -> Option<Found> {
+        let is_whole = self.count > 0 && self.parts.len() == usize::try_from(self.count).ok()?;
+        is_whole.then(|| (self.written, self.parts.into_values().flatten().collect()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chunk(written: u64, number: u32, count: u32, text: &str) -> Vec<u8> {
+        let mut value = MAGIC.to_vec();
+        value.extend_from_slice(&written.to_le_bytes());
+        value.extend_from_slice(&number.to_le_bytes());
+        value.extend_from_slice(&count.to_le_bytes());
+        value.extend_from_slice(text.as_bytes());
+        value
+    }
+
+    fn check(chunks: &[Vec<u8>], expected: Option<&str>) {
+        let mut all = Chunks::default();
+        for value in chunks {
+            let number = u32::from_le_bytes(value[12..16].try_into().unwrap());
+            all.take(number, value);
+        }
+        assert_eq!(all.whole().map(|(_, bytes)| String::from_utf8(bytes).unwrap()).as_deref(), expected);
+    }
+
+    #[test]
+    fn chunks_of_one_writing_make_a_whole() {
+        check(&[chunk(7, 0, 2, "ab"), chunk(7, 1, 2, "c")], Some("abc"));
+        check(&[chunk(7, 1, 2, "c"), chunk(7, 0, 2, "ab")], Some("abc"));
+    }
+
+    #[test]
+    fn a_writing_that_broke_off_is_not_whole() {
+        check(&[chunk(7, 0, 2, "ab"), chunk(7, 1, 2, "c"), chunk(8, 0, 2, "xy")], None);
+        check(&[chunk(8, 0, 1, "new"), chunk(7, 0, 2, "ab"), chunk(7, 1, 2, "c")], Some("new"));
+        check(&[], None);
+        check(&[b"something else, and long enough".to_vec()], None);
+    }
+}
