@@ -127,7 +127,8 @@ impl Lane {
         let kept = live.iter().all(|(p, offset)| {
             committed.get(p) == Some(offset) || self.source.confirmed(*p).is_some_and(|c| c >= *offset)
         });
-        if kept {
+        // Without partitions there is nothing to keep, and what the disk has of the groups is worth more.
+        if kept && !live.is_empty() {
             let captured = self.capture(&live.iter().map(|(p, _)| *p).collect::<Vec<_>>(), true);
             self.commits.unconfirmed = None;
             if !self.writer.submit(captured) || !self.writer.flush(WRITE_TIMEOUT) {

@@ -62,7 +62,7 @@ pub enum LaneError {
     Snapshot(std::io::Error),
     /// A history file cannot be read any more.
     History(InputError),
-    /// Partitions were lost with a transaction open.
+    /// Partitions went with a transaction open.
     Lost,
     /// An invariant broke; the log has its message.
     Panic,
@@ -75,7 +75,7 @@ impl fmt::Display for LaneError {
             Self::Sink(e) => write!(f, "{e}"),
             Self::Snapshot(e) => write!(f, "snapshot: {e}"),
             Self::History(e) => write!(f, "history: {e}"),
-            Self::Lost => f.write_str("partitions were lost with a transaction open; it is abandoned"),
+            Self::Lost => f.write_str("partitions went with a transaction open; it is abandoned"),
             Self::Panic => f.write_str("the lane broke off at a broken invariant"),
         }
     }
@@ -315,25 +315,27 @@ impl Lane {
         self.partitions.keys().copied().collect()
     }
 
-    /// Lets groups, and what waits for its partition's clock, follow event time.
+    /// Lets groups, and what waits for its partition's clock, follow event time. No offset may be committed before:
+    /// a replay takes it that what its records decided has been said.
     fn advance(&mut self, taken: usize) -> Result<(), LaneError> {
-        // Groups are judged over all partitions, and some are not there yet.
         let is_quiet = taken == 0 && self.effects.alerts.is_empty() && self.effects.members.is_empty();
-        if is_quiet || self.role == Role::Groups || !self.asking.is_empty() {
+        if is_quiet || self.role == Role::Groups {
             return Ok(());
         }
-        let assigned = self.assigned();
-        self.advance_engine(&assigned);
+        self.advance_engine();
         self.deliverer.alerts(&mut self.effects, None)?;
         self.resolve()
     }
 
-    fn advance_engine(&mut self, assigned: &[i32]) {
+    fn advance_engine(&mut self) {
         if self.role == Role::Groups {
             // Their event time comes with their records.
             return;
         }
-        self.engine.advance(Watermark::Partitions, assigned, &mut self.effects);
+        let mut assigned = self.assigned();
+        // Groups are judged over all partitions: they wait for those that are not there yet.
+        assigned.extend(&self.asking);
+        self.engine.advance(Watermark::Partitions, &assigned, &mut self.effects);
     }
 
     /// Accounts for records that had waited and were decided by something else than a record of their own.

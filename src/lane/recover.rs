@@ -50,7 +50,8 @@ impl Lane {
             return Err(LaneError::Lost);
         }
         // Given up in any case: a partition that is not let go holds up the whole group.
-        let committed = if lost { Ok(true) } else { self.commit_now(DRAIN_TIMEOUT) };
+        // What has been taken in this turn has not been followed up yet.
+        let committed = if lost { Ok(true) } else { self.advance(1).and_then(|()| self.commit_now(DRAIN_TIMEOUT)) };
         self.source.release(partitions)?;
         self.started.retain(|p| !partitions.contains(p));
         for partition in partitions {
@@ -60,7 +61,11 @@ impl Lane {
         }
         self.recount();
         self.commits.forget(partitions);
-        committed?;
+        let is_committed = committed?;
+        if !is_committed && self.deliverer.sink.is_transactional() && self.deliverer.unsealed.records > 0 {
+            // What is open holds records of partitions that are someone else's now, who says them again.
+            return Err(LaneError::Lost);
+        }
         // Those that are left may have waited for one that is gone.
         self.go_live()
     }
@@ -173,8 +178,13 @@ impl Lane {
             moved_at: now,
             snapshot_due: now,
         };
-        // The groups must not be behind: what they were told before would not be told again.
-        let bound = self.groups_at.get(&partition).map_or(to, |at| to.min(*at));
+        // The groups must not be behind: what they were told before would not be told again. Groups that know
+        // nothing of a partition are told everything, as long as the log has it.
+        let bound = match self.groups_at.get(&partition) {
+            Some(at) => to.min(*at),
+            None if self.waits_for_all() && low == 0 => low,
+            None => to,
+        };
         let is_known = committed.is_some_and(|c| c <= high);
         if is_known && let Some(snapshot) = self.snapshots.partition(partition, bound) {
             if snapshot.next_offset < low {
@@ -250,8 +260,7 @@ impl Lane {
 
     fn caught_up(&mut self) -> Result<(), LaneError> {
         // What waited for the partition's clock when the offset was committed had been decided by then.
-        let assigned = self.assigned();
-        self.advance_engine(&assigned);
+        self.advance_engine();
         self.deliverer.alerts(&mut self.effects, None)?;
         self.resolve()?;
         let is_awaited = self.waits_for_all() && self.is_any_replaying();

@@ -373,7 +373,10 @@ impl Source for KafkaSource {
     }
 
     fn member(&self) -> Option<Member> {
-        self.consumer.group_metadata().map(|metadata| Member(Box::new(metadata)))
+        let metadata = self.consumer.group_metadata()?;
+        // A client that has learned that it is out forgets its member id, and a coordinator takes a proof without one
+        // for a producer outside of any group: it would fence nothing. The loss is noted with the same step.
+        (!self.consumer.assignment_lost()).then(|| Member(Box::new(metadata)))
     }
 
     fn at_end(&mut self) -> Vec<i32> {

@@ -1,0 +1,80 @@
+//! Worlds that are broken on purpose: each break has to be noticed, or the checks are worth nothing. And breaks that
+//! the lane has to live with.
+
+use super::broker::Sabotage;
+use super::rules::Rules;
+use super::world::{Choice, run};
+
+/// The first seed whose world shows the break, and what was found wrong.
+fn caught(choice: Choice, within: u64) -> Option<(u64, String)> {
+    (1..=within).find_map(|seed| Some((seed, run(seed, choice).err()?)))
+}
+
+fn check(sabotage: Sabotage, is_exact: Option<bool>, within: u64, words: &str) {
+    let choice = Choice { is_exact, sabotage, ..Choice::default() };
+    let (seed, wrong) = caught(choice, within).unwrap_or_else(|| panic!("{sabotage:?} went unnoticed"));
+    println!("{sabotage:?}: seed {seed}: {wrong}");
+    assert!(wrong.contains(words), "{sabotage:?}, seed {seed}: {wrong}");
+}
+
+#[test]
+fn a_commit_by_a_member_that_was_given_up_is_noticed() {
+    check(Sabotage::NoGroupFence, Some(true), 400, "");
+}
+
+#[test]
+fn a_commit_in_nobodys_name_is_noticed() {
+    check(Sabotage::ProofOfNobody, Some(true), 600, "");
+}
+
+#[test]
+fn two_producers_of_one_name_are_noticed() {
+    check(Sabotage::NoProducerFence, Some(true), 400, "");
+}
+
+#[test]
+fn lost_records_are_noticed() {
+    check(Sabotage::LosesRecords, None, 100, "");
+}
+
+#[test]
+fn a_reader_of_open_transactions_notices() {
+    check(Sabotage::ShowsUncommitted, Some(true), 200, "");
+}
+
+#[test]
+fn an_acknowledgement_ahead_of_its_record_is_noticed() {
+    check(Sabotage::AcknowledgesEarly, Some(false), 200, "");
+}
+
+#[test]
+fn a_commit_that_was_confirmed_and_forgotten_is_noticed() {
+    check(Sabotage::ForgetsCommits, Some(false), 50, "");
+}
+
+#[test]
+fn a_record_left_out_is_noticed() {
+    check(Sabotage::SkipsInput, None, 50, "");
+}
+
+#[test]
+fn a_snapshot_ahead_of_its_offset_is_noticed() {
+    check(Sabotage::ForgedOffset, None, 200, "");
+}
+
+#[test]
+fn a_commit_ahead_of_its_records_is_noticed() {
+    check(Sabotage::CommitsAhead, None, 50, "");
+}
+
+/// A record handed out twice under one offset, a snapshot under another's name, and groups whose snapshot is gone
+/// while those of the partitions are not.
+#[test]
+fn what_the_lane_tells_apart_does_no_harm() {
+    for (sabotage, rules) in
+        [(Sabotage::RepeatsInput, None), (Sabotage::WrongName, None), (Sabotage::LosesGroups, Some(Rules::Grouped))]
+    {
+        let choice = Choice { rules, sabotage, ..Choice::default() };
+        assert_eq!(caught(choice, 100), None, "{sabotage:?}");
+    }
+}

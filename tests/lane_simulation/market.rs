@@ -1,0 +1,246 @@
+//! A market as producers write it: per partition a few symbols that move strongly, with everything that comes in the
+//! way of a feed.
+
+use super::dice::Dice;
+use super::rules::Rules;
+use fragility::domain::{SessionDate, UnixNanos};
+use fragility::market::{Calendar, CalendarOverlay, Session};
+use std::sync::OnceLock;
+
+const SEC: i64 = 1_000_000_000;
+
+/// One record of the market log.
+#[derive(Clone, Debug)]
+pub(crate) struct Written {
+    /// Its offset: not always the one after the last, as transaction markers take some.
+    pub(crate) offset: i64,
+    /// When in event time it was written.
+    pub(crate) at: i64,
+    pub(crate) timestamp: Option<UnixNanos>,
+    pub(crate) key: Vec<u8>,
+    pub(crate) value: Option<Vec<u8>>,
+}
+
+/// All that is ever written, by partition.
+pub(crate) struct Script {
+    pub(crate) partitions: Vec<Vec<Written>>,
+    /// Reference records on a topic of their own, there before everything.
+    pub(crate) references: Vec<Vec<u8>>,
+    /// Where each partition ends, with the markers behind its last record.
+    pub(crate) ends: Vec<i64>,
+}
+
+fn sessions() -> &'static [Session] {
+    static SESSIONS: OnceLock<Vec<Session>> = OnceLock::new();
+    SESSIONS.get_or_init(|| {
+        let first: SessionDate = "2025-01-06".parse().unwrap();
+        let calendar = Calendar::xnys(&CalendarOverlay::default()).unwrap();
+        calendar.sessions().iter().filter(|s| s.date >= first).take(4).copied().collect()
+    })
+}
+
+/// A symbol of a script and how it stands.
+struct Actor {
+    symbol: &'static str,
+    level: f64,
+    seq: u64,
+    last_ts: i64,
+    is_halted: bool,
+    session: usize,
+}
+
+const SYMBOLS: [&str; 8] = ["AAPL", "MSFT", "NVDA", "TSLA", "AMD", "INTC", "ORCL", "IBM"];
+
+/// Writes a script.
+pub(crate) fn write(dice: &mut Dice, rules: Rules) -> Script {
+    let partitions = if rules.has_groups() { 1 + dice.index(2) } else { 1 + dice.index(3) };
+    let length = 15 + dice.index(40);
+    let mut script = Script { partitions: Vec::new(), references: Vec::new(), ends: Vec::new() };
+    let has_reference_topic = dice.permille(300);
+    let mut symbols = SYMBOLS.to_vec();
+    for number in 0..partitions {
+        let left = partitions - number - 1;
+        // The group's four are spread over its partitions; each partition has one at least.
+        let count = match (rules.has_groups(), left) {
+            (true, 0) => symbols.len() - 4,
+            (true, _) => 1 + dice.index(3),
+            (false, _) => 1 + dice.index(2),
+        };
+        let own: Vec<&'static str> = symbols.drain(..count).collect();
+        let mut writer = Writer { dice, rules, actors: Vec::new(), records: Vec::new(), next: 0, at: 0 };
+        let references = writer.begin(&own, has_reference_topic);
+        writer.run(length);
+        let (records, end) = writer.end();
+        script.references.extend(references);
+        script.partitions.push(records);
+        script.ends.push(end);
+    }
+    script
+}
+
+struct Writer<'a> {
+    dice: &'a mut Dice,
+    rules: Rules,
+    actors: Vec<Actor>,
+    records: Vec<Written>,
+    next: i64,
+    at: i64,
+}
+
+impl Writer<'_> {
+    fn push(&mut self, symbol: &str, value: Option<Vec<u8>>) {
+        if self.dice.permille(60) {
+            self.next += self.dice.between(1, 3);
+        }
+        let timestamp = self.dice.permille(500).then(|| UnixNanos(self.at.max(1) + SEC));
+        let key = symbol.as_bytes().to_vec();
+        self.records.push(Written { offset: self.next, at: self.at, timestamp, key, value });
+        self.next += 1;
+    }
+
+    fn json(&mut self, symbol: &str, json: String) {
+        self.push(symbol, Some(json.into_bytes()));
+        if self.dice.permille(40) {
+            // A producer that did not see its acknowledgement writes once more.
+            let again = self.records[self.records.len() - 1].value.clone();
+            self.push(symbol, again);
+        }
+    }
+
+    /// What every symbol is measured against: among the market records, or handed back for the reference topic.
+    fn begin(&mut self, symbols: &[&'static str], is_apart: bool) -> Vec<Vec<u8>> {
+        let first = &sessions()[0];
+        self.at = if self.dice.permille(700) { first.open.0 } else { first.pre.0 };
+        let mut apart = Vec::new();
+        for (symbol, shares) in symbols.iter().zip([1_000, 2_000, 3_000, 4_000]) {
+            let desk = format!(r#"{{"type":"reference","symbol":"{symbol}","prev_close":100,"sigma_daily":0.01}}"#);
+            let shares = format!(
+                r#"{{"type":"shares","symbol":"{symbol}","session":"2025-01-03","shares_outstanding":{shares}}}"#
+            );
+            for record in [desk, shares] {
+                if is_apart { apart.push(record.into_bytes()) } else { self.json(symbol, record) }
+            }
+            self.actors.push(Actor { symbol, level: 0.0, seq: 0, last_ts: 0, is_halted: false, session: 0 });
+        }
+        apart
+    }
+
+    fn run(&mut self, length: usize) {
+        for _ in 0..length {
+            let stride = match self.dice.below(10) {
+                0..=4 => 5,
+                5..=7 => 120,
+                8 => 1_200,
+                _ => 5_400,
+            };
+            self.at += self.dice.between(1, stride * 1000) * (SEC / 1000);
+            self.close_sessions();
+            let which = self.dice.index(self.actors.len());
+            self.speak(which);
+        }
+    }
+
+    /// Sends closes of sessions that are over, and goes on in the next one's pre-market.
+    fn close_sessions(&mut self) {
+        if !self.rules.has_calendar() {
+            return;
+        }
+        for which in 0..self.actors.len() {
+            let Actor { symbol, level, session, .. } = self.actors[which];
+            let over = sessions()[session];
+            if self.at < over.end.0 {
+                continue;
+            }
+            self.actors[which].session += 1;
+            if session == 2 {
+                // Later sessions are not gone into.
+                self.at = self.at.min(sessions()[3].pre.0);
+            }
+            if self.dice.permille(850) {
+                let price = price(level + 2.0 * self.dice.gaussian());
+                self.json(
+                    symbol,
+                    format!(r#"{{"type":"close","symbol":"{symbol}","session":"{}","price":{price}}}"#, over.date),
+                );
+            }
+        }
+    }
+
+    fn speak(&mut self, which: usize) {
+        let kind = self.dice.below(100);
+        let symbol = self.actors[which].symbol;
+        let ts = self.at;
+        match kind {
+            0..=1 => self.push(symbol, Some(vec![0xff, 0x00, b'{'])),
+            2..=3 => self.push(symbol, None),
+            4 => self.json(symbol, format!(r#"{{"type":"tick","symbol":"{symbol}","ts":{ts},"price":-1}}"#)),
+            5..=12 => self.json(symbol, format!(r#"{{"type":"heartbeat","ts":{ts}}}"#)),
+            13..=17 if self.can_amend(which) => {
+                let victim = self.actors[which].seq.saturating_sub(self.dice.below(6));
+                self.json(symbol, format!(r#"{{"type":"cancel","symbol":"{symbol}","ts":{ts},"seq":{victim}}}"#));
+            }
+            18..=22 if self.can_amend(which) => {
+                let victim = self.actors[which].seq.saturating_sub(self.dice.below(6));
+                let right = price(self.actors[which].level + self.dice.gaussian());
+                self.json(
+                    symbol,
+                    format!(r#"{{"type":"correct","symbol":"{symbol}","ts":{ts},"seq":{victim},"price":{right}}}"#),
+                );
+            }
+            23..=25 if self.rules.has_calendar() && !self.rules.has_groups() => {
+                self.actors[which].is_halted ^= true;
+                let word = if self.actors[which].is_halted { "halt" } else { "resume" };
+                self.json(symbol, format!(r#"{{"type":"{word}","symbol":"{symbol}","ts":{ts}}}"#));
+            }
+            _ => self.tick(which),
+        }
+    }
+
+    /// What an amendment behind the close changes in a group depends on when its session is found to be over.
+    fn can_amend(&self, which: usize) -> bool {
+        let session = &sessions()[self.actors[which].session];
+        self.rules.has_calendar() && (!self.rules.has_groups() || self.at < session.close.0)
+    }
+
+    fn tick(&mut self, which: usize) {
+        let Self { dice, actors, rules, .. } = self;
+        let actor = &mut actors[which];
+        actor.level = match dice.below(10) {
+            0..=2 => 16.0 * dice.unit() - 8.0,
+            3 => 0.0,
+            _ => 0.9 * actor.level + 0.4 * dice.gaussian(),
+        };
+        // A wild print is not where the symbol stands.
+        let wild = if rules.doubts() && dice.permille(150) { 60.0 * (dice.unit() - 0.5) } else { 0.0 };
+        let behind = match dice.below(20) {
+            0..=1 => dice.between(0, 8_000) * (SEC / 1000),
+            // Beyond the bound what a group says, and whether a print that waits is believed, depends on who was read
+            // first.
+            2 if !rules.has_groups() && !rules.doubts() => dice.between(11, 200) * SEC,
+            _ => 0,
+        };
+        let ts = (self.at - behind).max(sessions()[0].pre.0);
+        actor.last_ts = ts;
+        actor.seq += 1;
+        let venue = if dice.permille(200) { r#","venue":"P","size":300"# } else { "" };
+        let (symbol, seq, price) = (actor.symbol, actor.seq, price(actor.level + wild));
+        self.json(
+            symbol,
+            format!(r#"{{"type":"tick","symbol":"{symbol}","ts":{ts},"price":{price},"seq":{seq}{venue}}}"#),
+        );
+    }
+
+    /// Heartbeats behind everything, so that all that waits is decided.
+    fn end(mut self) -> (Vec<Written>, i64) {
+        let last = if self.rules.has_calendar() { sessions()[3].end.0.max(self.at) } else { self.at };
+        self.at = last + 3_600 * SEC;
+        let at = self.at;
+        self.push("", Some(format!(r#"{{"type":"heartbeat","ts":{at}}}"#).into_bytes()));
+        let end = self.next + if self.dice.permille(300) { self.dice.between(1, 2) } else { 0 };
+        (self.records, end)
+    }
+}
+
+fn price(z: f64) -> f64 {
+    100.0 * (z * 0.01).exp()
+}
