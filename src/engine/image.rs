@@ -92,7 +92,8 @@ pub struct PartitionImage {
     /// Tiers in force when it was taken.
     tiers: Vec<f64>,
     feeds: Vec<String>,
-    symbols: Vec<SymbolImage>,
+    #[expect(clippy::vec_box, reason = "a list that grows while it is decoded moves pointers, not images")]
+    symbols: Vec<Box<SymbolImage>>,
     /// Renames that its records said: old name, new name, first session.
     renames: Vec<(String, String, i32)>,
     /// Groups that a partition of their own log feeds.
@@ -227,7 +228,7 @@ impl Engine {
     pub fn image(&self, partitions: &[i32]) -> EngineImage {
         let feeds: Vec<String> = self.feeds.iter().map(ToString::to_string).collect();
         let partition = |p: &i32| {
-            let symbols = self.states.iter().filter(|s| s.partition == *p).map(SymbolImage::from).collect();
+            let symbols = self.states.iter().filter(|s| s.partition == *p).map(|s| Box::new(SymbolImage::from(s))).collect();
             let clock = self.partitions.get(p);
             let image = PartitionImage {
                 event_time: clock.map_or(i64::MIN, |c| c.event_time.0),

@@ -1,8 +1,8 @@
 //! Records read again after a restart: they rebuild the state, and what follows from them has been said.
 //!
 //! Between [`Engine::replay_begins`] and [`Engine::replay_ends`] a partition's records change the state as they
-//! always do, revisions and sequences included, and raise no alert. Groups are silent while any partition is
-//! replayed. Reference records that the restored state has not seen wait for the end of the replay: until there the
+//! always do, revisions and sequences included, and raise no alert. Groups are silent while all partitions are replayed,
+//! and wait while some are. Reference records that the restored state has not seen wait for the end of the replay: until there the
 //! state follows from what it knew then.
 
 use super::{Effects, Engine};
@@ -19,6 +19,12 @@ impl Engine {
         if self.replaying.remove(&partition) {
             self.catch_up(effects);
         }
+    }
+
+    /// Whether groups wait: a partition is replayed beside others that are live. What is said of these is new, and
+    /// what would be said before that one has caught up is not the truth.
+    pub(super) fn holds_groups(&self, assigned: &[i32]) -> bool {
+        !self.replaying.is_empty() && assigned.iter().any(|p| !self.replaying.contains(p))
     }
 
     /// Whether a symbol's partition is being replayed.

@@ -25,7 +25,7 @@ impl Engine {
         if !self.judges_groups() {
             return self.hand_over(effects);
         }
-        if self.stage.is_empty() {
+        if self.stage.is_empty() || self.holds_groups(assigned) {
             return;
         }
         let watermark = match by {

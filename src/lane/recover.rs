@@ -92,6 +92,8 @@ impl Lane {
         for standing in &standings {
             starts.push((standing.partition, self.restore(standing)));
         }
+        // From here on the groups are what they have become.
+        self.groups_at.clear();
         info!(?starts, "reading");
         let (known, new): (Vec<_>, Vec<_>) = starts.into_iter().partition(|(p, _)| self.started.contains(p));
         if !known.is_empty() {
@@ -156,6 +158,14 @@ impl Lane {
                 ?committed,
                 high,
                 "the log ends before the group's offset: it is another log; its state starts over"
+            );
+        }
+        if committed.is_some_and(|c| c < low) {
+            warn!(
+                partition,
+                ?committed,
+                low,
+                "records were deleted before they were read: the log begins behind the group's offset"
             );
         }
         let now = self.clock.monotonic();
