@@ -228,7 +228,8 @@ impl Engine {
     pub fn image(&self, partitions: &[i32]) -> EngineImage {
         let feeds: Vec<String> = self.feeds.iter().map(ToString::to_string).collect();
         let partition = |p: &i32| {
-            let symbols = self.states.iter().filter(|s| s.partition == *p).map(|s| Box::new(SymbolImage::from(s))).collect();
+            let symbols =
+                self.states.iter().filter(|s| s.partition == *p).map(|s| Box::new(SymbolImage::from(s))).collect();
             let clock = self.partitions.get(p);
             let image = PartitionImage {
                 event_time: clock.map_or(i64::MIN, |c| c.event_time.0),

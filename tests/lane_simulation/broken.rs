@@ -29,7 +29,7 @@ fn a_commit_in_nobodys_name_is_noticed() {
 
 #[test]
 fn two_producers_of_one_name_are_noticed() {
-    check(Sabotage::NoProducerFence, Some(true), 400, "");
+    check(Sabotage::NoProducerFence, Some(true), 800, "");
 }
 
 #[test]

@@ -104,8 +104,9 @@ fn leftovers(seed: u64, choice: Choice) -> super::sink::Kept {
 
 fn make(seed: u64, choice: Choice) -> (Rc<World>, String) {
     let mut dice = Dice::new(seed);
-    let rules = choice.rules.unwrap_or(Rules::ALL[dice.index(Rules::ALL.len())]);
-    let is_exact = choice.is_exact.unwrap_or_else(|| dice.permille(500));
+    // Drawn in any case: what follows must be the same.
+    let (drawn, drawn_exact) = (Rules::ALL[dice.index(Rules::ALL.len())], dice.permille(500));
+    let (rules, is_exact) = (choice.rules.unwrap_or(drawn), choice.is_exact.unwrap_or(drawn_exact));
     let config = config(rules, is_exact);
     let script = market::write(&mut dice.split(), rules);
     let expected = expect(&config, &script);
