@@ -62,6 +62,8 @@ pub enum LaneError {
     Snapshot(std::io::Error),
     /// A history file cannot be read any more.
     History(InputError),
+    /// Nobody says where these partitions stand.
+    NoStanding(Vec<i32>),
     /// Partitions went with a transaction open.
     Lost,
     /// An invariant broke; the log has its message.
@@ -75,6 +77,9 @@ impl fmt::Display for LaneError {
             Self::Sink(e) => write!(f, "{e}"),
             Self::Snapshot(e) => write!(f, "snapshot: {e}"),
             Self::History(e) => write!(f, "history: {e}"),
+            Self::NoStanding(partitions) => {
+                write!(f, "the group does not say where partitions {partitions:?} stand, while a broker is there")
+            }
             Self::Lost => f.write_str("partitions went with a transaction open; it is abandoned"),
             Self::Panic => f.write_str("the lane broke off at a broken invariant"),
         }

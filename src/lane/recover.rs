@@ -5,7 +5,7 @@
 //! snapshot the replay begins where the log does. Offsets are only ever committed for live partitions, so nothing
 //! here moves the group back.
 
-use super::partition::{Partition, Stage};
+use super::partition::{Partition, STUCK_AFTER, Stage};
 use super::{Lane, LaneError};
 use crate::domain::Accounts;
 use crate::sources::{Ownership, Standing};
@@ -83,7 +83,7 @@ impl Lane {
             let Some(inputs) = self.source.partitions(ASK_TIMEOUT)? else { return Ok(()) };
             self.engine.tell_members(inputs);
         }
-        let Some(standings) = self.source.standing(&self.asking, ASK_TIMEOUT)? else { return Ok(()) };
+        let Some(standings) = self.source.standing(&self.asking, ASK_TIMEOUT)? else { return self.ask_again() };
         self.asking.clear();
         if self.partitions.is_empty() && !self.has_lived {
             self.restore_groups(&standings);
@@ -112,6 +112,16 @@ impl Lane {
         self.recount();
         // Some have nothing to read again.
         self.caught_up()
+    }
+
+    /// No answer: it is asked for again with the next turn, and by new clients when a broker that is there gives none
+    /// for long.
+    fn ask_again(&self) -> Result<(), LaneError> {
+        let since = self.clock.monotonic().saturating_duration_since(self.asked_since);
+        if since > STUCK_AFTER && self.shared.health.is_up() {
+            return Err(LaneError::NoStanding(self.asking.clone()));
+        }
+        Ok(())
     }
 
     /// A transaction failed: what it held was not said, so the state that follows from it did not come about either.
