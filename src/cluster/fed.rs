@@ -41,7 +41,8 @@ impl Fed {
     }
 }
 
-/// [`Fed`] as plain numbers, for snapshots: by input partition the offset and index taken, and the event time reached.
+/// What a group knows of those that feed it, as plain numbers for snapshots: by input partition the offset and index
+/// taken, and the event time reached.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct FedImage {
     inputs: i32,

@@ -81,6 +81,12 @@ impl Lane {
         self.seal(offsets)
     }
 
+    /// Seals what was sent so far.
+    pub(super) fn seal_all(&mut self) -> Result<(), LaneError> {
+        let offsets = self.uncommitted();
+        self.seal(offsets)
+    }
+
     fn seal(&mut self, offsets: Vec<(i32, i64)>) -> Result<(), LaneError> {
         self.shared.beat(self.number, "committing");
         let member = self.source.member();

@@ -157,6 +157,8 @@ pub struct Lane {
     /// Partitions assigned of which it is not known yet where they stand.
     asking: Vec<i32>,
     asked_since: Instant,
+    /// Whether leftovers of an earlier life were ended since it was asked.
+    has_cleared: bool,
     partitions: BTreeMap<i32, Partition>,
     /// Partitions that the source reads.
     started: BTreeSet<i32>,
@@ -215,6 +217,7 @@ impl Lane {
             instance,
             deliverer: Deliverer::new(sink, shared.clone(), &config),
             asked_since: clock.monotonic(),
+            has_cleared: false,
             started_at: clock.now(),
             config,
             shared,

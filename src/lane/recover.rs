@@ -14,6 +14,9 @@ use tracing::{info, warn};
 
 /// Time given to the broker to say where partitions stand, before the lane looks after everything else again.
 const ASK_TIMEOUT: Duration = Duration::from_millis(500);
+/// Time without an answer after which leftovers are looked for: a transaction that is merely not over takes less, or
+/// ends by itself.
+const CLEAR_AFTER: Duration = Duration::from_secs(2);
 /// Time given to the last acknowledgements when partitions are given up or the service stops.
 pub(super) const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -85,6 +88,7 @@ impl Lane {
         }
         let Some(standings) = self.source.standing(&self.asking, ASK_TIMEOUT)? else { return self.ask_again() };
         self.asking.clear();
+        self.has_cleared = false;
         if self.partitions.is_empty() && !self.has_lived {
             self.restore_groups(&standings);
         }
@@ -114,12 +118,26 @@ impl Lane {
         self.caught_up()
     }
 
-    /// No answer: it is asked for again with the next turn, and by new clients when a broker that is there gives none
-    /// for long.
-    fn ask_again(&self) -> Result<(), LaneError> {
+    /// No answer: it is asked for again with the next turn. A broker that was killed may have kept open what an earlier
+    /// life of this lane's producer wrote to the group's offsets, and holds these back for ever: a transaction of the
+    /// same producer that touches them and is aborted ends that. New clients are tried after that.
+    fn ask_again(&mut self) -> Result<(), LaneError> {
         let since = self.clock.monotonic().saturating_duration_since(self.asked_since);
-        if since > STUCK_AFTER && self.shared.health.is_up() {
+        if since < CLEAR_AFTER || !self.shared.health.is_up() {
+            return Ok(());
+        }
+        if since > STUCK_AFTER {
             return Err(LaneError::NoStanding(self.asking.clone()));
+        }
+        if !std::mem::replace(&mut self.has_cleared, true) {
+            warn!(partitions = ?self.asking, "the group holds back where partitions stand; ending what may have been left open");
+            if self.deliverer.unsealed.records > 0 {
+                // What live partitions have said is not to be aborted with it.
+                self.seal_all()?;
+            }
+            let offsets: Vec<(i32, i64)> = self.asking.iter().map(|p| (*p, 0)).collect();
+            let member = self.source.member();
+            self.deliverer.sink.clear(&offsets, member.as_ref())?;
         }
         Ok(())
     }

@@ -103,6 +103,15 @@ pub trait Sink {
     /// When a record was refused for good.
     fn drain(&mut self, timeout: Duration) -> Result<bool, SinkError>;
 
+    /// Ends what an earlier life of this sink may have left open in the group's offsets, where a broker that crashed
+    /// forgot to: the group does not say where these partitions stand until then.
+    ///
+    /// # Errors
+    /// When it cannot be done.
+    fn clear(&mut self, _offsets: &[(i32, i64)], _member: Option<&Member>) -> Result<(), SinkError> {
+        Ok(())
+    }
+
     /// Drops what was sent and not committed, and starts anew; [`Sink::begin`] comes next.
     ///
     /// # Errors

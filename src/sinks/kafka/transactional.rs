@@ -111,6 +111,21 @@ impl TransactionalSink {
         Ok(())
     }
 
+    fn send_offsets(&self, offsets: &[(i32, i64)], member: Option<&Member>) -> Result<(), SinkError> {
+        if offsets.is_empty() {
+            return Ok(());
+        }
+        let group = member.and_then(|m| m.0.downcast_ref::<ConsumerGroupMetadata>());
+        let group = group.ok_or_else(|| SinkError("transaction: not a member of the group".into()))?;
+        let mut list = TopicPartitionList::with_capacity(offsets.len());
+        for (partition, offset) in offsets {
+            let added = list.add_partition_offset(&self.market, *partition, Offset::Offset(*offset));
+            added.map_err(|e| failed("offsets", &e))?;
+        }
+        let sent = self.producer.send_offsets_to_transaction(&list, group, STEP_TIMEOUT);
+        sent.map_err(|e| failed("offsets", &e))
+    }
+
     fn serve(&self) {
         // One event a call.
         let mut before = self.producer.in_flight_count();
@@ -190,17 +205,7 @@ impl Sink for TransactionalSink {
         if !self.drain(STEP_TIMEOUT)? {
             return Err(SinkError(format!("transaction: records not acknowledged within {STEP_TIMEOUT:?}")));
         }
-        if !offsets.is_empty() {
-            let group = member.and_then(|m| m.0.downcast_ref::<ConsumerGroupMetadata>());
-            let group = group.ok_or_else(|| SinkError("transaction: not a member of the group".into()))?;
-            let mut list = TopicPartitionList::with_capacity(offsets.len());
-            for (partition, offset) in offsets {
-                let added = list.add_partition_offset(&self.market, *partition, Offset::Offset(*offset));
-                added.map_err(|e| failed("offsets", &e))?;
-            }
-            let sent = self.producer.send_offsets_to_transaction(&list, group, STEP_TIMEOUT);
-            sent.map_err(|e| failed("offsets", &e))?;
-        }
+        self.send_offsets(offsets, member)?;
         self.producer.commit_transaction(STEP_TIMEOUT).map_err(|e| failed("commit", &e))?;
         self.is_open = false;
         for (is_alert, caused_at) in self.sent.drain(..) {
@@ -232,6 +237,15 @@ impl Sink for TransactionalSink {
             )]
             std::thread::sleep(LOOK);
         }
+    }
+
+    fn clear(&mut self, offsets: &[(i32, i64)], member: Option<&Member>) -> Result<(), SinkError> {
+        self.open()?;
+        self.send_offsets(offsets, member)?;
+        // The marker of this transaction's end counts for all that the same producer id has open there.
+        self.producer.abort_transaction(STEP_TIMEOUT).map_err(|e| failed("abort", &e))?;
+        self.is_open = false;
+        Ok(())
     }
 
     fn renew(&mut self) -> Result<(), SinkError> {
