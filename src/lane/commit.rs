@@ -88,7 +88,8 @@ impl Lane {
     }
 
     fn seal(&mut self, offsets: Vec<(i32, i64)>) -> Result<(), LaneError> {
-        self.shared.beat(self.number, "committing");
+        // Without its broker the client may come back from this much later than it was told to.
+        self.shared.beat(self.number, format!("committing to {}", self.config.kafka.brokers));
         let member = self.source.member();
         let sealed = self.deliverer.seal(&offsets, member.as_ref())?;
         self.commits.last = Some(self.clock.monotonic());

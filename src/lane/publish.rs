@@ -8,6 +8,7 @@ use crate::engine::Params;
 use crate::sources::ClientHealth;
 use crate::telemetry::Metrics;
 use serde_json::Value;
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,7 +18,7 @@ use tokio::sync::{broadcast, oneshot, watch};
 /// Alerts kept for readers.
 const ALERTS_KEPT: usize = 200;
 /// A lane that has not come round for so long is stuck.
-const BEAT_MAX: Duration = Duration::from_secs(30);
+const BEAT_MAX: Duration = Duration::from_secs(20);
 /// Least time over which a rate is taken.
 const RATE_INTERVAL: Duration = Duration::from_millis(200);
 
@@ -45,7 +46,7 @@ pub struct Published {
 struct LaneSlot {
     ready: ReadyState,
     view: LaneView,
-    beat: Option<(Instant, &'static str)>,
+    beat: Option<(Instant, Cow<'static, str>)>,
 }
 
 impl Default for LaneSlot {
@@ -121,11 +122,12 @@ impl Shared {
     pub fn ready(&self) -> ReadyState {
         let now = crate::clock::monotonic();
         let lanes = self.lanes();
-        let late = |slot: &LaneSlot| slot.beat.map_or(Duration::ZERO, |(at, _)| now.saturating_duration_since(at));
+        let late =
+            |slot: &LaneSlot| slot.beat.as_ref().map_or(Duration::ZERO, |(at, _)| now.saturating_duration_since(*at));
         let stuck = lanes.iter().enumerate().filter(|(_, slot)| late(slot) > BEAT_MAX);
         let stuck: Vec<String> = stuck
             .map(|(number, slot)| {
-                let doing = slot.beat.map_or("starting", |(_, doing)| doing);
+                let doing = slot.beat.as_ref().map_or("starting", |(_, doing)| doing);
                 format!("lane {number} has been {doing} for {} s", late(slot).as_secs())
             })
             .collect();
@@ -135,9 +137,9 @@ impl Shared {
     }
 
     /// A lane lives, and does this next: one that does not come back is named stuck with it.
-    pub(super) fn beat(&self, lane: usize, doing: &'static str) {
+    pub(super) fn beat(&self, lane: usize, doing: impl Into<Cow<'static, str>>) {
         if let Some(slot) = self.lanes().get_mut(lane) {
-            slot.beat = Some((crate::clock::monotonic(), doing));
+            slot.beat = Some((crate::clock::monotonic(), doing.into()));
         }
     }
 

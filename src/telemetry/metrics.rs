@@ -237,7 +237,7 @@ impl Metrics {
                 "fragility_transactions_abandoned_total",
                 "Transactions that failed and were given up; what they held is said again.",
             )?,
-            lanes_stuck: r.gauge("fragility_lanes_stuck", "Lanes that have not come round for 30 s.")?,
+            lanes_stuck: r.gauge("fragility_lanes_stuck", "Lanes that have not come round for 20 s.")?,
             dead_letter_flood: r.int_gauges(
                 "fragility_dead_letter_flood",
                 "1 while a lane refuses 1,000 records or more within 10 s.",
