@@ -103,8 +103,9 @@ pub trait Sink {
     /// When a record was refused for good.
     fn drain(&mut self, timeout: Duration) -> Result<bool, SinkError>;
 
-    /// Ends what an earlier life of this sink may have left open in the group's offsets, where a broker that crashed
-    /// forgot to: the group does not say where these partitions stand until then.
+    /// Ends what an earlier life of this sink may have left open in the group's offsets and elsewhere, where a broker
+    /// that crashed forgot to: the group does not say where these partitions stand until then. What of it readers
+    /// have seen all the same is not sent again.
     ///
     /// # Errors
     /// When it cannot be done.

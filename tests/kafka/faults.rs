@@ -9,14 +9,18 @@ use std::time::{Duration, Instant};
 
 /// Rounds unless told otherwise: enough to notice, short enough for every run.
 const ROUNDS: usize = 2;
-/// One round in so many ends the broker instead of an instance.
+/// One round in so many ends the broker before the instance.
 const BROKER_EVERY: usize = 4;
 const RATE: usize = 20_000;
 /// The broker's least session time-out, which the instances use, and some more.
 const BEYOND_SESSION: Duration = Duration::from_secs(9);
 
+fn number(variable: &str, otherwise: usize) -> usize {
+    std::env::var(variable).ok().map_or(otherwise, |n| n.parse().expect("a number of rounds"))
+}
+
 fn rounds() -> usize {
-    std::env::var("FRAGILITY_FAULT_ROUNDS").ok().map_or(ROUNDS, |n| n.parse().expect("a number of rounds"))
+    number("FRAGILITY_FAULT_ROUNDS", ROUNDS)
 }
 
 /// Waits of 0.5 to 2 seconds that follow from the round alone.
@@ -34,15 +38,16 @@ fn kill_rounds(world: &World, mode: &'static str) {
     let serve = |n: usize| load.serve_with(members[n], &["kafka.static_membership=true"]);
     let mut services = [serve(0), serve(1)];
     services.iter().for_each(Service::await_ready);
-    let mut back = Vec::new();
-    let mut broker_kills = 0;
+    // Times until the first alert: instance alone killed, broker killed before.
+    let mut back = [Vec::new(), Vec::new()];
+    let broker_every = number("FRAGILITY_FAULT_BROKER_EVERY", BROKER_EVERY);
     for round in 0..rounds() {
         std::thread::sleep(wait_of(round));
-        if round % BROKER_EVERY == BROKER_EVERY - 1 {
+        let with_broker = round % broker_every == broker_every - 1;
+        if with_broker {
             let broker = world.broker("broker").to_str().unwrap().to_owned();
             world.script(&["kill", &broker]);
             world.script(&["start", &broker]);
-            broker_kills += 1;
         }
         let victim = round % 2;
         let [first, second] = services;
@@ -51,7 +56,7 @@ fn kill_rounds(world: &World, mode: &'static str) {
         let from = Instant::now();
         let fresh = serve(victim);
         until("an alert after the restart", LONG, || (fresh.alerts() > 0.0).then_some(()));
-        back.push(from.elapsed());
+        back[usize::from(with_broker)].push(from.elapsed());
         services = if victim == 0 { [fresh, stays] } else { [stays, fresh] };
     }
     feed.finish(LONG * 4);
@@ -59,13 +64,18 @@ fn kill_rounds(world: &World, mode: &'static str) {
     services.into_iter().for_each(Service::terminate);
     load.check_committed();
     let (alerts, repeated) = load.check_alerts(mode == AT_LEAST_ONCE);
-    back.sort();
-    let millis = |at: usize| back.get(at).map_or(0, Duration::as_millis);
+    let said = |mut times: Vec<Duration>| {
+        times.sort();
+        let millis = |at: usize| times.get(at).map_or(0, Duration::as_millis);
+        format!("median {} ms, worst {} ms", millis(times.len() / 2), millis(times.len().saturating_sub(1)))
+    };
+    let [alone, after_broker] = back;
     eprintln!(
-        "faults {mode}: {} kills of an instance, {broker_kills} of the broker, {alerts} alerts, 0 lost, {repeated} repeated, 0 wrong; first alert after a kill: median {} ms, worst {} ms",
+        "faults {mode}: {} kills of an instance, {} of the broker, {alerts} alerts, 0 lost, {repeated} repeated, 0 wrong; first alert after the kill of an instance: {}; of broker and instance: {}",
         rounds(),
-        millis(back.len() / 2),
-        millis(back.len().saturating_sub(1)),
+        after_broker.len(),
+        said(alone),
+        said(after_broker),
     );
 }
 

@@ -102,7 +102,7 @@ impl<'a> Load<'a> {
     pub(crate) fn check_alerts(&self, may_repeat: bool) -> (usize, usize) {
         let mut seen: BTreeMap<String, Vec<Alert>> = BTreeMap::new();
         let mut bytes: BTreeMap<(String, String, i64), String> = BTreeMap::new();
-        let mut repeated = 0;
+        let (mut repeated, mut examples) = (0, Vec::new());
         for record in self.world.records(&self.alerts) {
             let Record { key, value, .. } = &record;
             let (symbol, alert) = read(&record.json());
@@ -110,6 +110,8 @@ impl<'a> Load<'a> {
             if let Some(before) = bytes.insert((symbol.clone(), alert.0.clone(), alert.1), value.clone()) {
                 assert_eq!(&before, value, "a repeat differs");
                 repeated += 1;
+                examples.push(format!("{symbol} {alert:?} again at {}@{}", record.partition, record.offset));
+                examples.truncate(20);
             } else {
                 seen.entry(symbol).or_default().push(alert);
             }
@@ -119,7 +121,7 @@ impl<'a> Load<'a> {
             assert_eq!(seen.get(symbol), Some(alerts), "{symbol}");
         }
         assert_eq!(seen.len(), expected.len(), "alerts of symbols that expect none");
-        assert!(may_repeat || repeated == 0, "{repeated} alerts came more than once");
+        assert!(may_repeat || repeated == 0, "{repeated} alerts came more than once: {examples:#?}");
         eprintln!("{}: {} alerts, {repeated} repeated", self.name, bytes.len());
         (bytes.len(), repeated)
     }

@@ -91,7 +91,7 @@ done
 for broker in "$dir"/broker*; do
   if [ -e "$broker/pid" ]; then "$3" kill "$broker"; fi
 done
-rm -rf "$dir"
+[ -e "$dir/keep" ] || rm -rf "$dir"
 "#;
 
 /// What all scenarios share: one broker, one directory, the client.
@@ -109,6 +109,10 @@ impl World {
         let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("kafka-{}", std::process::id()));
         let _ = fs::remove_dir_all(&dir);
         fs::create_dir_all(&dir).unwrap();
+        if std::env::var_os("FRAGILITY_KAFKA_KEEP").is_some() {
+            fs::write(dir.join("keep"), "").unwrap();
+            eprintln!("logs and data stay in {}", dir.display());
+        }
         let mut keeper = Command::new("bash");
         keeper.arg("-c").arg(KEEPER).arg("keeper").arg(&dir).arg(env!("CARGO_BIN_EXE_fragility"));
         // A session of its own: the terminal's interrupt must not end it before its work is done.
@@ -258,6 +262,7 @@ pub(crate) fn free_port() -> u16 {
 #[derive(Clone, Debug)]
 pub(crate) struct Record {
     pub(crate) partition: i64,
+    pub(crate) offset: i64,
     pub(crate) key: Option<String>,
     pub(crate) headers: Value,
     pub(crate) value: String,
@@ -269,6 +274,7 @@ impl Record {
         let record: Value = serde_json::from_str(line).unwrap();
         Self {
             partition: record["partition"].as_i64().unwrap(),
+            offset: record["offset"].as_i64().unwrap(),
             key: record["key"].as_str().map(str::to_owned),
             headers: record["headers"].clone(),
             value: value.strip_suffix('}').unwrap().to_owned(),

@@ -1,6 +1,7 @@
 //! Kafka as a sink: each record at once, or all of them with the offsets in one transaction.
 
 mod idempotent;
+mod said;
 mod transactional;
 
 pub use idempotent::KafkaSink;

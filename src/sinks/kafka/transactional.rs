@@ -5,11 +5,12 @@
 //! its that is still on its way could reach a later transaction, and only the next producer of the same
 //! `transactional.id` fences it off.
 
+use super::said::Said;
 use super::{delivered, is_alert, partitions_of, producer_config, send_to, topic_of};
 use crate::clock;
-use crate::config::{Kafka, Topics};
+use crate::config::Kafka;
 use crate::domain::UnixNanos;
-use crate::sinks::{Outgoing, Sealed, Sink, SinkError};
+use crate::sinks::{Outgoing, Sealed, Sink, SinkError, Stream};
 use crate::sources::{ClientHealth, Member};
 use crate::telemetry::Metrics;
 use rdkafka::client::ClientContext;
@@ -17,11 +18,11 @@ use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::KafkaError;
 use rdkafka::message::DeliveryResult;
-use rdkafka::producer::{BaseProducer, Producer, ProducerContext};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tracing::debug;
+use tracing::{debug, info};
 
 /// A transaction of a producer that is gone ends by itself after so long. Readers of committed records, and
 /// whoever takes the partitions over, wait for that.
@@ -66,8 +67,7 @@ impl ProducerContext for Reports {
 pub struct TransactionalSink {
     config: ClientConfig,
     producer: BaseProducer<Reports>,
-    topics: Topics,
-    market: String,
+    kafka: Kafka,
     health: Arc<ClientHealth>,
     metrics: Arc<Metrics>,
     is_ready: bool,
@@ -75,6 +75,8 @@ pub struct TransactionalSink {
     /// Records of the open transaction whose latency ends with its commit.
     sent: Vec<(bool, Option<UnixNanos>)>,
     alert_partitions: i32,
+    /// Alerts that were said in a transaction whose offsets were lost.
+    said: Said,
 }
 
 impl TransactionalSink {
@@ -92,14 +94,14 @@ impl TransactionalSink {
         Ok(Self {
             config,
             producer,
-            topics: kafka.topics.clone(),
-            market: kafka.topics.market.clone(),
+            kafka: kafka.clone(),
             health,
             metrics,
             is_ready: false,
             is_open: false,
             sent: Vec::new(),
             alert_partitions: 0,
+            said: Said::default(),
         })
     }
 
@@ -119,11 +121,27 @@ impl TransactionalSink {
         let group = group.ok_or_else(|| SinkError("transaction: not a member of the group".into()))?;
         let mut list = TopicPartitionList::with_capacity(offsets.len());
         for (partition, offset) in offsets {
-            let added = list.add_partition_offset(&self.market, *partition, Offset::Offset(*offset));
+            let added = list.add_partition_offset(&self.kafka.topics.market, *partition, Offset::Offset(*offset));
             added.map_err(|e| failed("offsets", &e))?;
         }
         let sent = self.producer.send_offsets_to_transaction(&list, group, STEP_TIMEOUT);
         sent.map_err(|e| failed("offsets", &e))
+    }
+
+    /// Sends a record that nobody will see to every partition that a transaction may have written to.
+    fn touch_all(&mut self) -> Result<(), SinkError> {
+        for stream in [Stream::Alerts, Stream::State, Stream::DeadLetters, Stream::Members] {
+            let Some(topic) = topic_of(&self.kafka.topics, stream) else { continue };
+            for partition in 0..partitions_of(self.producer.client(), topic) {
+                // Compacted topics take no record without a key.
+                let record = BaseRecord::<[u8], [u8]>::to(topic).key(b"-").partition(partition);
+                self.producer.send(record).map_err(|(e, _)| failed("touch", &e))?;
+            }
+        }
+        if self.drain(STEP_TIMEOUT)? {
+            return Ok(());
+        }
+        Err(SinkError(format!("transaction: records not acknowledged within {STEP_TIMEOUT:?}")))
     }
 
     fn serve(&self) {
@@ -181,12 +199,16 @@ impl Sink for TransactionalSink {
 
     #[expect(clippy::result_large_err, reason = "the client gives back whole what it cannot take")]
     fn send(&mut self, record: &Outgoing<'_>) -> Result<(), SinkError> {
-        if topic_of(&self.topics, record.stream).is_none() {
+        if topic_of(&self.kafka.topics, record.stream).is_none() {
+            return Ok(());
+        }
+        if is_alert(record) && self.said.has(record.value) {
+            self.metrics.deliveries.with_label_values(&["kafka", "said_before"]).inc();
             return Ok(());
         }
         self.open()?;
-        let Self { producer, topics, .. } = self;
-        let topic = topic_of(topics, record.stream).unwrap_or_default();
+        let Self { producer, kafka, .. } = self;
+        let topic = topic_of(&kafka.topics, record.stream).unwrap_or_default();
         send_to(record, topic, (), &|message| producer.send(message), &|| {
             producer.poll(Duration::from_millis(1));
         })?;
@@ -241,10 +263,17 @@ impl Sink for TransactionalSink {
 
     fn clear(&mut self, offsets: &[(i32, i64)], member: Option<&Member>) -> Result<(), SinkError> {
         self.open()?;
+        self.touch_all()?;
         self.send_offsets(offsets, member)?;
-        // The marker of this transaction's end counts for all that the same producer id has open there.
+        // The marker of this transaction's end counts for all that the same producer id has open in a partition. So
+        // it must reach every one: what is left open there would be committed with the next transaction, and
+        // said again beside it.
         self.producer.abort_transaction(STEP_TIMEOUT).map_err(|e| failed("abort", &e))?;
         self.is_open = false;
+        // Some of it may have been ended before, and is there to be read.
+        let partitions = self.alert_partitions();
+        self.said = Said::read(&self.kafka, partitions, clock::monotonic() + STEP_TIMEOUT).map_err(SinkError)?;
+        info!(alerts = self.said.len(), "leftovers are ended; what was said last is not said again");
         Ok(())
     }
 
@@ -257,7 +286,7 @@ impl Sink for TransactionalSink {
 
     fn alert_partitions(&mut self) -> i32 {
         if self.alert_partitions == 0 {
-            self.alert_partitions = partitions_of(self.producer.client(), &self.topics.alerts);
+            self.alert_partitions = partitions_of(self.producer.client(), &self.kafka.topics.alerts);
         }
         self.alert_partitions
     }
