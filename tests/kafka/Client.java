@@ -16,6 +16,8 @@ import java.util.concurrent.locks.LockSupport;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
+import org.HdrHistogram.Histogram;
+import org.HdrHistogram.HistogramLogWriter;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.OffsetSpec;
@@ -39,10 +41,10 @@ class Client {
             produce  BOOT TOPIC FILE [--rate N] [--partition P] [--transactional] [--batch N] [--abort]
             generate BOOT|- TOPIC|- --count N [--symbols N] [--seed S] [--rate N] [--ticks FILE] [--refs FILE] [--expected FILE]
             consume  BOOT TOPIC [--from-beginning] [--count N] [--timeout SECS] [--until-end] [--values FILE] [--uncommitted]
-            latency  BOOT TICK_TOPIC ALERT_TOPIC ECHO_TOPIC [--rate N] [--seconds N] [--warmup SECS] [--drain SECS] [--symbols N] [--seed S] [--out FILE]
+            latency  BOOT TICK_TOPIC ALERT_TOPIC ECHO_TOPIC [--rate N] [--seconds N] [--warmup SECS] [--drain SECS] [--symbols N] [--seed S] [--out FILE] [--hdr PREFIX]
             offsets  BOOT GROUP TOPIC""";
     static final Set<String> FLAGS = Set.of("transactional", "abort", "from-beginning", "until-end", "uncommitted");
-    static final Set<String> OPTIONS = Set.of("rate", "partition", "batch", "count", "symbols", "seed", "ticks", "refs", "expected", "timeout", "values",
+    static final Set<String> OPTIONS = Set.of("rate", "partition", "batch", "hdr", "count", "symbols", "seed", "ticks", "refs", "expected", "timeout", "values",
             "seconds", "warmup", "drain", "out");
     static final long SECOND = 1_000_000_000L;
     /** Wall-clock nanoseconds minus System.nanoTime(), taken once: later steps of the wall clock cannot enter a difference of two times. */
@@ -308,6 +310,10 @@ class Client {
                 alertSamples.write("alert", pacer.start, out);
                 echoSamples.write("echo", pacer.start, out);
             }
+            if (args.has("hdr")) {
+                alertSamples.histogram("alert", args.options.get("hdr"), measured);
+                echoSamples.histogram("echo", args.options.get("hdr"), measured);
+            }
         }
     }
 
@@ -356,6 +362,19 @@ class Client {
         private static String quantile(long[] sorted, double q) {
             if (sorted.length == 0) return "null";
             return String.format(Locale.ROOT, "%.3f", sorted[(int) Math.ceil(q * sorted.length) - 1] / 1e6);
+        }
+
+        /** An HdrHistogram log of nanoseconds to three digits: PREFIX-KIND.hlog. */
+        synchronized void histogram(String kind, String prefix, long since) throws IOException {
+            Histogram histogram = new Histogram(3600 * SECOND, 3);
+            pairs.stream().filter(pair -> pair[0] >= since).forEach(pair -> histogram.recordValue(Math.max(0, pair[1])));
+            histogram.setTag(kind);
+            try (PrintStream out = lines(Files.newOutputStream(Path.of(prefix + "-" + kind + ".hlog")))) {
+                HistogramLogWriter writer = new HistogramLogWriter(out);
+                writer.outputLogFormatVersion();
+                writer.outputLegend();
+                writer.outputIntervalHistogram(histogram);
+            }
         }
 
         synchronized void write(String kind, long start, PrintStream out) {
