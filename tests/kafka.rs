@@ -22,6 +22,8 @@ mod faults;
 mod groups;
 #[path = "kafka/load.rs"]
 mod load;
+#[path = "kafka/moved.rs"]
+mod moved;
 #[path = "kafka/range.rs"]
 mod range;
 #[path = "kafka/refused.rs"]
@@ -42,7 +44,7 @@ fn scenarios() {
         return;
     }
     let only = std::env::var_os("FRAGILITY_KAFKA_ONLY").map(|o| o.into_string().expect("names"));
-    let scenarios: [(&str, Scenario); 22] = [
+    let scenarios: [(&str, Scenario); 24] = [
         ("million", load::million),
         ("million_once", load::million_once),
         ("day", day::day),
@@ -59,6 +61,8 @@ fn scenarios() {
         ("two_instances_once", load::two_instances_once),
         ("groups", groups::followed),
         ("groups_once", groups::followed_once),
+        ("moved", moved::grown),
+        ("moved_once", moved::grown_once),
         ("faults", faults::kills),
         ("faults_once", faults::kills_once),
         ("zombie", faults::zombie_member),

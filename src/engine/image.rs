@@ -13,8 +13,11 @@ use serde::{Deserialize, Serialize};
 
 mod day;
 mod event;
+mod foreign;
 mod intraday;
 mod modes;
+
+pub(crate) use foreign::symbol_of;
 
 use day::{CurveImage, DayImage};
 use event::EventImage;
@@ -94,6 +97,9 @@ pub struct PartitionImage {
     feeds: Vec<String>,
     #[expect(clippy::vec_box, reason = "a list that grows while it is decoded moves pointers, not images")]
     symbols: Vec<Box<SymbolImage>>,
+    /// Symbols that have gone on in another partition, as they were then.
+    #[expect(clippy::vec_box, reason = "as above")]
+    departed: Vec<Box<SymbolImage>>,
     /// Renames that its records said: old name, new name, first session.
     renames: Vec<(String, String, i32)>,
     /// Groups that a partition of their own log feeds.
@@ -238,6 +244,7 @@ impl Engine {
                 tiers: self.params.rules.tiers.clone(),
                 feeds: feeds.clone(),
                 symbols,
+                departed: self.departed_image(*p),
                 renames: self.renames.of(*p),
                 fed: self.stage.fed_image(*p),
             };
@@ -299,7 +306,11 @@ impl Engine {
         self.partitions.insert(partition, clock);
         self.restore_renames(partition, &image.renames);
         self.stage.restore_fed(partition, image.fed.clone());
+        self.restore_departed(partition, image);
         for symbol in &image.symbols {
+            if !self.is_news_of(partition, symbol) {
+                continue;
+            }
             let origin = symbol.origin.as_ref().and_then(|(s, d)| Some((Symbol::new(s).ok()?, date(*d))));
             let Ok(id) = self.admit_image(&symbol.symbol, origin) else { continue };
             self.restore_symbol(id, partition, symbol, &image.tiers, &feeds);
@@ -407,6 +418,9 @@ impl Engine {
     pub fn forget_partition(&mut self, partition: i32) {
         self.partitions.remove(&partition);
         self.replaying.remove(&partition);
+        if let Some(departed) = &mut self.departed {
+            departed.forget_partition(partition);
+        }
         self.stage.forget_fed(partition);
         let params = &self.params;
         for state in self.states.iter_mut().filter(|s| s.partition == partition) {

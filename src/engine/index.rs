@@ -9,7 +9,7 @@ use std::collections::HashMap;
 type Table<K> = HashMap<K, u32, foldhash::fast::FixedState>;
 
 /// The numbers of names.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Index {
     /// Names of up to eight bytes, which nearly all are.
     short: Table<u64>,

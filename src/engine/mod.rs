@@ -35,6 +35,7 @@ mod views;
 mod watermark;
 
 pub(crate) use alerts::{severity, view_of as window_view_of};
+pub(crate) use image::symbol_of;
 pub use image::{EngineImage, GroupsImage, PartitionImage};
 pub use params::{FeedParams, Params, StaleRules, Universe};
 pub(crate) use sentence::Sentence;
@@ -212,6 +213,8 @@ pub struct Engine {
     outbox: Option<members::Outbox>,
     /// How often a symbol came from another partition than before, and the last one that did.
     moved: Option<(u64, Symbol)>,
+    /// Symbols that have left a partition, as they were then.
+    departed: Option<Box<Engine>>,
     breadth: BTreeMap<SessionDate, Breadth>,
     survival: BTreeMap<SessionDate, SurvivalScore>,
     curves: Curves,
@@ -238,6 +241,7 @@ impl Engine {
             replaying: BTreeSet::new(),
             outbox: None,
             moved: None,
+            departed: None,
             breadth: BTreeMap::new(),
             survival: BTreeMap::new(),
             curves: Curves::default(),

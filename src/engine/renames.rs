@@ -19,7 +19,7 @@ const RENAMES_MAX: usize = 65_536;
 pub(super) type Origin = (Symbol, SessionDate);
 
 /// Every rename known.
-#[derive(Default, Debug)]
+#[derive(Clone, Default, Debug)]
 pub(super) struct Renames {
     /// By old name and first session under the new one: that name, and the partition that said so.
     away: BTreeMap<Origin, (Symbol, i32)>,

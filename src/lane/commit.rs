@@ -38,12 +38,19 @@ pub(super) struct Commits {
     last: Option<Instant>,
     /// When state last went to where other machines find it.
     last_shared: Option<Instant>,
+    /// Whether offsets are committed once more where they stand: what is noted with them is news.
+    is_restating: bool,
 }
 
 impl Commits {
     /// Where the group stands in a partition that is assigned.
     pub(super) fn stands_at(&mut self, partition: i32, offset: i64) {
         self.committed.insert(partition, offset);
+    }
+
+    /// Commits offsets once more, with what is noted now.
+    pub(super) fn restate(&mut self) {
+        self.is_restating = true;
     }
 
     /// What was captured belongs to partitions that are gone.
@@ -93,6 +100,7 @@ impl Lane {
         let member = self.source.member();
         let sealed = self.deliverer.seal(&offsets, member.as_ref())?;
         self.commits.last = Some(self.clock.monotonic());
+        self.commits.is_restating = false;
         match sealed {
             Sealed::Committed => {
                 self.abandoned = 0;
@@ -173,6 +181,9 @@ impl Lane {
 
     fn uncommitted(&self) -> Vec<(i32, i64)> {
         let mut offsets = self.live_offsets();
+        if self.commits.is_restating {
+            return offsets;
+        }
         // What was asked for and is not confirmed is asked for again: a group in the middle of a rebalance refuses.
         offsets.retain(|(p, next)| {
             self.commits.committed.get(p) != Some(next) && self.source.confirmed(*p).is_none_or(|kept| kept < *next)
@@ -192,6 +203,7 @@ impl Lane {
         let now = self.clock.monotonic();
         let due = now + self.config.snapshot_interval;
         let image = self.engine.image(partitions);
+        self.adoption.captured(self.engine.moved().map_or(0, |(count, _)| count));
         let mut captured = Vec::with_capacity(partitions.len());
         for (partition, image) in image.partitions {
             let Some(state) = self.partitions.get_mut(&partition) else { continue };

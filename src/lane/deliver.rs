@@ -9,6 +9,7 @@ use crate::engine::{Effects, Origin};
 use crate::sinks::{Outgoing, Sealed, Sink, SinkError, Stream};
 use crate::sources::Member;
 use std::sync::Arc;
+use tracing::error;
 
 /// Bytes of a refused record's key that its dead letter keeps.
 const KEY_MAX: usize = 256;
@@ -26,6 +27,8 @@ pub(super) struct Deliverer {
     pub(super) unsealed: Unsealed,
     /// Records refused so far.
     pub(super) refused: u64,
+    /// Whether a symbol was refused for want of room.
+    pub(super) is_universe_full: bool,
     shared: Arc<Shared>,
     format: AlertFormat,
     market: String,
@@ -41,6 +44,7 @@ impl Deliverer {
             sink,
             unsealed: Unsealed::default(),
             refused: 0,
+            is_universe_full: false,
             shared,
             format: config.alert_format,
             market: topics.market.clone(),
@@ -152,6 +156,9 @@ impl Deliverer {
         detail: &str,
     ) -> Result<(), SinkError> {
         self.refused += 1;
+        if reason == "universe_full" && !std::mem::replace(&mut self.is_universe_full, true) {
+            error!("no room for another symbol: records of further ones are refused; see universe.max_symbols");
+        }
         self.shared.metrics.dead_letters.with_label_values(&[reason]).inc();
         let topic = if is_reference { &self.reference } else { &self.market };
         self.buffer.clear();

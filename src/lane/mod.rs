@@ -7,6 +7,7 @@
 //! A lane is a sequence of turns: [`Lane::turn`] takes what has come and does what is due, and waits for nothing but
 //! records. Time, log, sink and store are given to it, so that a simulation can drive the very same turns.
 
+mod adopt;
 mod commit;
 mod deliver;
 mod flood;
@@ -30,10 +31,11 @@ use crate::engine::{Channel, Effects, Engine, Origin, Watermark};
 use crate::sinks::{Sink, SinkError};
 use crate::sources::{InputError, ReferenceLog, Source, SourceError};
 use crate::stores::SnapshotStore;
+use adopt::Adoption;
 use commit::Commits;
 use deliver::Deliverer;
 use flood::Flood;
-use partition::{Partition, Stage};
+use partition::Partition;
 use recover::DRAIN_TIMEOUT;
 use snapshots::{Snapshots, Writer};
 use std::collections::{BTreeMap, BTreeSet};
@@ -179,6 +181,7 @@ pub struct Lane {
     silence_warned: bool,
     flood: Flood,
     moved: u64,
+    adoption: Adoption,
     started_at: UnixNanos,
 }
 
@@ -244,6 +247,7 @@ impl Lane {
             silence_warned: false,
             flood: Flood::default(),
             moved: 0,
+            adoption: Adoption::default(),
         })
     }
 
@@ -277,6 +281,7 @@ impl Lane {
         if !self.has_joined {
             return self.join();
         }
+        self.look_for_growth()?;
         let taken = self.take_batch()?;
         while let Some(change) = self.source.ownership() {
             self.change_ownership(change)?;
@@ -383,11 +388,12 @@ impl Lane {
         channel: Channel,
         wait: Duration,
     ) -> Result<usize, LaneError> {
-        let Self { engine, effects, shared, deliverer, role, .. } = self;
+        let Self { engine, effects, shared, deliverer, role, adoption, .. } = self;
         let mut failure = None;
         let taken = reader.poll(BATCH_MAX, wait, &mut |partition, offset, value| {
             let value = value.unwrap_or_default();
             let (outcome, reason, detail) = take_reference(engine, channel, value, effects);
+            adoption.take_reference(channel, value);
             if *role == Role::Groups {
                 // Counted, and set aside if need be, by the lane of the symbols.
                 return;
@@ -426,8 +432,8 @@ impl Lane {
             in_flight > self.config.in_flight_max
         };
         if should_pause != self.is_paused {
-            let held = |p: &Partition| p.stage == Stage::Caught;
-            let reading: Vec<i32> = self.partitions.iter().filter(|(_, p)| !held(p)).map(|(p, _)| *p).collect();
+            let reading: Vec<i32> =
+                self.partitions.iter().filter(|(_, p)| !p.is_kept_back()).map(|(p, _)| *p).collect();
             self.source.set_paused(&reading, should_pause)?;
             self.is_paused = should_pause;
             if should_pause {

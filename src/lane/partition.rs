@@ -1,18 +1,23 @@
 //! One partition's way from assigned to live, and what is known of it.
 
 use crate::domain::{Accounts, UnixNanos};
+use crate::sources::Rank;
 use std::fmt;
 use std::time::{Duration, Instant};
 
 /// A stage that should pass quickly is named stuck after this long without progress.
 pub(super) const STUCK_AFTER: Duration = Duration::from_secs(30);
 
+/// A partition that waits for what others say of a symbol is named after this long: most are done sooner.
+const HELD_LONG: Duration = Duration::from_secs(3);
+
 /// Where a partition stands between assigned and live.
 ///
 /// ```text
 /// assigned -> Asking -> Replaying -> Caught -> Live
 /// ```
-/// A partition may be revoked in every stage. Only a live one sends, and only a live one commits.
+/// A partition may be revoked in every stage. Only a live one sends, and only a live one commits. One that is replayed or
+/// live may be held before a record for a while: *adopting*.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Stage {
     /// Its records are read again, up to where the group stands.
@@ -44,11 +49,33 @@ pub(super) struct Partition {
     pub(super) moved_at: Instant,
     /// When its snapshot is due.
     pub(super) snapshot_due: Instant,
+    /// Where everything there was had been handed out.
+    pub(super) ended: Option<i64>,
+    /// The record that it waits before, until other partitions have come far enough.
+    pub(super) held: Option<Held>,
+}
+
+/// A record whose symbol was read from another partition before: what is left there comes first.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Held {
+    pub(super) offset: i64,
+    pub(super) rank: Rank,
+    pub(super) since: Instant,
 }
 
 impl Partition {
     pub(super) fn is_live(&self) -> bool {
         self.stage == Stage::Live
+    }
+
+    /// For the API.
+    pub(super) fn stage_name(&self) -> &'static str {
+        if self.held.is_some() { "adopting" } else { self.stage.name() }
+    }
+
+    /// Whether its records are not to come now.
+    pub(super) fn is_kept_back(&self) -> bool {
+        self.held.is_some() || self.stage == Stage::Caught
     }
 
     /// Whether what its records say has been said.
@@ -68,6 +95,12 @@ impl Partition {
     pub(super) fn trouble(&self, number: i32, now: Instant) -> Option<String> {
         let since = now.saturating_duration_since(self.moved_at);
         let stuck = if since > STUCK_AFTER { format!("; stuck for {} s", since.as_secs()) } else { String::new() };
+        if let Some(held) = self.held
+            && now.saturating_duration_since(held.since) > HELD_LONG
+        {
+            let since = now.saturating_duration_since(held.since).as_secs();
+            return Some(format!("partition {number}: adopting at offset {}; {since} s", held.offset));
+        }
         match self.stage {
             Stage::Live => None,
             stage => Some(format!("partition {number}: {stage} at offset {}{stuck}", self.next)),
@@ -76,8 +109,7 @@ impl Partition {
 }
 
 impl Stage {
-    /// For the API.
-    pub(super) fn name(self) -> &'static str {
+    fn name(self) -> &'static str {
         match self {
             Self::Replaying { .. } => "replaying",
             Self::Caught => "caught_up",

@@ -6,7 +6,7 @@
 //! here moves the group back.
 
 use super::partition::{Partition, STUCK_AFTER, Stage};
-use super::{Lane, LaneError};
+use super::{Lane, LaneError, Role};
 use crate::domain::Accounts;
 use crate::sources::{Ownership, Standing};
 use std::time::Duration;
@@ -41,6 +41,8 @@ impl Lane {
 
     fn revoked(&mut self, partitions: &[i32], lost: bool) -> Result<(), LaneError> {
         info!(?partitions, lost, "partitions revoked");
+        self.settle_symbols();
+        self.adoption.begin_anew();
         self.asking.retain(|p| !partitions.contains(p));
         if lost && self.deliverer.sink.is_transactional() && self.deliverer.unsealed.records > 0 {
             // What is open holds records of partitions that someone else may read by now.
@@ -81,13 +83,16 @@ impl Lane {
         if !self.deliverer.sink.begin(ASK_TIMEOUT)? {
             return Ok(());
         }
-        if self.tells_members() {
-            // Groups elsewhere wait for every partition there is.
-            let Some(inputs) = self.source.partitions(ASK_TIMEOUT)? else { return Ok(()) };
-            self.engine.tell_members(inputs);
+        let is_market = self.role == Role::Symbols;
+        if is_market && !self.count_inputs(ASK_TIMEOUT)? {
+            return Ok(());
         }
-        let Some(standings) = self.source.standing(&self.asking, ASK_TIMEOUT)? else { return self.ask_again() };
+        let Some(mut standings) = self.source.standing(&self.asking, ASK_TIMEOUT)? else { return self.ask_again() };
+        if is_market && !self.compare_counts(&mut standings)? {
+            return Ok(());
+        }
         self.asking.clear();
+        self.adoption.begin_anew();
         self.has_cleared = false;
         if self.partitions.is_empty() && !self.has_lived {
             self.restore_groups(&standings);
@@ -205,6 +210,8 @@ impl Lane {
             seen: to,
             moved_at: now,
             snapshot_due: now,
+            ended: None,
+            held: None,
         };
         // The groups must not be behind: what they were told before would not be told again. Groups that know
         // nothing of a partition are told everything, as long as the log has it.
@@ -233,6 +240,7 @@ impl Lane {
             info!(partition, offset = snapshot.next_offset, committed = to, "state restored from its snapshot");
         } else if is_known && low < to {
             state.next = low;
+            self.reads_whole_log();
             restored(if low == 0 { "log" } else { "log_with_gap" });
             info!(partition, from = low, to, "no snapshot to go on from: the log is read again from its beginning");
         } else {
@@ -260,17 +268,23 @@ impl Lane {
     /// Moves restoring on: partitions that have come to where the group stands are caught up, new ones are asked for.
     pub(super) fn recover(&mut self) -> Result<(), LaneError> {
         let at_end = self.source.at_end();
+        for partition in &at_end {
+            if let Some(state) = self.partitions.get_mut(partition).filter(|s| s.held.is_none()) {
+                state.ended = Some(state.next);
+            }
+        }
         if !self.partitions.values().all(Partition::is_live) {
             self.look_for_caught_up(&at_end)?;
         }
-        self.ask()
+        self.ask()?;
+        self.adopt()
     }
 
     fn look_for_caught_up(&mut self, at_end: &[i32]) -> Result<(), LaneError> {
         let mut is_news = false;
         for (partition, state) in &mut self.partitions {
             let Stage::Replaying { to, .. } = state.stage else { continue };
-            if state.next < to && at_end.contains(partition) {
+            if state.next < to && at_end.contains(partition) && state.held.is_none() {
                 // Its last records were aborted or compacted away.
                 info!(partition, at = state.next, to, "nothing more stands before the group's offset");
                 state.next = to;
@@ -319,7 +333,9 @@ impl Lane {
         }
         info!(partitions = ?caught, "live");
         if !self.is_paused {
-            self.source.set_paused(&caught, false)?;
+            let free: Vec<i32> =
+                caught.into_iter().filter(|p| self.partitions.get(p).is_some_and(|s| s.held.is_none())).collect();
+            self.source.set_paused(&free, false)?;
         }
         self.deliverer.alerts(&mut self.effects, None)?;
         self.resolve()
@@ -327,7 +343,7 @@ impl Lane {
 
     /// Whether what this lane decides spans its partitions.
     fn waits_for_all(&self) -> bool {
-        self.role == super::Role::Symbols && self.engine.spans_partitions()
+        self.role == Role::Symbols && self.engine.spans_partitions()
     }
 
     fn is_any_replaying(&self) -> bool {

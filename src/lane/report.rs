@@ -113,11 +113,13 @@ impl Lane {
                 let age = partition.timestamp.map_or(0.0, |t| at.since(t).max(0) as f64 / 1e9);
                 m.lag_seconds.with_label_values(&[topic, &label]).set(if lag > 0 { age } else { 0.0 });
             }
+            let held = &self.shared.metrics.partition_held;
+            held.with_label_values(&[&number.to_string()]).set(i64::from(partition.held.is_some()));
             all.push(json!({
                 "topic": topic,
                 "partition": number,
                 "lane": self.number,
-                "stage": partition.stage.name(),
+                "stage": partition.stage_name(),
                 "next_offset": partition.next,
                 "lag": lag,
                 "restored": partition.progress(),
@@ -137,8 +139,9 @@ impl Lane {
         }
     }
 
-    /// A symbol belongs to one partition: one that moves has its state where its old records are read.
+    /// A symbol belongs to one partition at a time: one that moves is said, and kept where it is now.
     fn look_for_moves(&mut self) {
+        self.shared.metrics.symbols_adopted.inc_by(std::mem::take(&mut self.adoption.adopted));
         let Some((moved, example)) = self.engine.moved() else { return };
         if moved > self.moved {
             warn!(
@@ -189,8 +192,9 @@ impl Lane {
         self.last_heartbeat = Some(now);
         let mut bytes = Vec::new();
         let topic = &self.config.kafka.topics.market;
-        let flags: &[&str] = if self.flood.is_on() { &["DEAD_LETTER_FLOOD"] } else { &[] };
-        encode_heartbeat(&self.instance, self.clock.now(), topic, &inputs, flags, &mut bytes);
+        let flags = [(self.flood.is_on(), "DEAD_LETTER_FLOOD"), (self.deliverer.is_universe_full, "UNIVERSE_FULL")];
+        let flags: Vec<&str> = flags.into_iter().filter_map(|(is_on, flag)| is_on.then_some(flag)).collect();
+        encode_heartbeat(&self.instance, self.clock.now(), topic, &inputs, &flags, &mut bytes);
         self.deliverer.heartbeat(&bytes)?;
         Ok(())
     }

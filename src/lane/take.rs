@@ -1,7 +1,7 @@
 //! The path of a record: taken, decoded, decided, its alerts sent.
 
 use super::deliver::Deliverer;
-use super::partition::{Partition, Stage};
+use super::partition::{Held, Partition, Stage};
 use super::{BATCH_MAX, Lane, LaneError, Role, WAIT};
 use crate::codec::{Decoder, Judged, decode_member, encode_tick};
 use crate::domain::{Accounts, Outcome, UnixNanos};
@@ -21,14 +21,18 @@ impl Lane {
         let is_awaited = self.deliverer.sink.in_flight() > 0 || self.deliverer.unsealed.alerts > 0;
         let wait = if is_awaited { Duration::from_millis(1) } else { WAIT };
         let now = self.clock.now();
-        let Self { source, engine, deliverer, partitions, effects, shared, sampled, config, clock, role, .. } = self;
+        let Self {
+            source, engine, deliverer, partitions, effects, shared, sampled, config, clock, role, adoption, ..
+        } = self;
+        let (is_watching, has_grown) = (adoption.is_watching(), adoption.has_grown());
+        let mut held = None;
         let mut batch = Accounts::default();
         let (mut failure, mut fresh, mut overshoot) = (None, 0_u64, None);
         let bound = config.in_flight_max;
         let taken = source.poll(BATCH_MAX, wait, &mut |record| {
             let Some(partition) = partitions.get_mut(&record.partition) else { return ControlFlow::Continue(()) };
-            if record.offset < partition.next {
-                // Taken before.
+            if record.offset < partition.next || partition.held.is_some() {
+                // Taken before, or to come again.
                 return ControlFlow::Continue(());
             }
             let is_silent = partition.is_silent();
@@ -40,12 +44,19 @@ impl Lane {
                 overshoot = Some((record.partition, record.offset));
                 return ControlFlow::Break(());
             }
+            let is_past = has_grown && is_silent && is_past(&config.decoder, engine, &record);
+            if is_watching && !is_past && adoption.meet(now, &config.decoder, engine, &record) {
+                partition.held = Some(Held { offset: record.offset, rank: record.rank(), since: clock.monotonic() });
+                held = Some((record.partition, record.offset));
+                return ControlFlow::Break(());
+            }
             partition.next = record.offset + 1;
             partition.timestamp = record.timestamp;
             *sampled += 1;
             let timer = sampled.is_multiple_of(SAMPLE_EVERY).then(|| clock.monotonic());
             let sent = deliverer.unsealed.records;
             let taken = match role {
+                Role::Symbols if is_past => Ok(Some(Outcome::Duplicate)),
                 Role::Symbols => take_record(&config.decoder, engine, deliverer, effects, (now, is_silent), &record),
                 Role::Groups => take_member(engine, deliverer, effects, (now, is_silent), &record),
             };
@@ -83,8 +94,18 @@ impl Lane {
         if let Some(at) = overshoot {
             self.source.seek(&[at])?;
         }
+        if let Some((partition, offset)) = held {
+            self.hold(partition, offset)?;
+        }
         Ok(taken)
     }
+}
+
+/// Whether what a record that is read again says is part of what another partition's snapshot knows.
+fn is_past(decoder: &Decoder, engine: &Engine, record: &RawRecord<'_>) -> bool {
+    let batch = decoder.decode(record.value.unwrap_or_default());
+    let mut events = std::iter::once(&batch.first).chain(&batch.rest).filter_map(|e| e.as_ref().ok());
+    events.any(|event| engine.is_past(record.partition, event))
 }
 
 /// One record: decoded, decided, its alerts sent unless it is read again. Returns its one outcome, or `None`

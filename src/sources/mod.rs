@@ -5,6 +5,7 @@ mod files;
 mod kafka;
 
 pub use files::{FileSource, InputError, Line};
+pub(crate) use kafka::offsets_with_note;
 pub use kafka::{
     ClientHealth, KafkaRange, KafkaSource, RangeError, RangePoint, RangePointError, RangeReader, RangeRecord,
     ReferenceReader, client_config,
@@ -14,6 +15,7 @@ use crate::domain::UnixNanos;
 use std::any::Any;
 use std::fmt;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// One record of a log, borrowed from the batch it came in.
@@ -29,6 +31,19 @@ pub struct RawRecord<'a> {
     pub key: Option<&'a [u8]>,
     /// Value; `None` and empty are tombstones.
     pub value: Option<&'a [u8]>,
+}
+
+/// Part of a partition: which one, its first offset and the one behind its last.
+pub type Part = (i32, i64, i64);
+
+/// What records of different partitions are put in order by: the log's timestamp, then the partition.
+pub type Rank = (UnixNanos, i32);
+
+impl RawRecord<'_> {
+    /// Its place among records of other partitions.
+    pub fn rank(&self) -> Rank {
+        (self.timestamp.unwrap_or(UnixNanos::MIN), self.partition)
+    }
 }
 
 /// A change of what is being read.
@@ -60,8 +75,24 @@ pub struct Standing {
     pub begins: i64,
 }
 
+/// What a group has kept of a partition.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Kept {
+    /// Which partition.
+    pub partition: i32,
+    /// The next offset.
+    pub next: i64,
+    /// What was noted with it, empty for nothing.
+    pub note: String,
+}
+
 /// Proof of membership in a generation of the group; what it holds is between a source and its sink.
-pub struct Member(pub Box<dyn Any>);
+pub struct Member {
+    /// The proof.
+    pub proof: Box<dyn Any>,
+    /// What is noted with the offsets.
+    pub note: Arc<str>,
+}
 
 /// The source cannot go on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,13 +138,58 @@ pub trait Source {
     /// When the log refuses.
     fn standing(&mut self, partitions: &[i32], wait: Duration) -> Result<Option<Vec<Standing>>, SourceError>;
 
-    /// Partitions that the log has, where that is known.
+    /// Partitions that the log has; `None` while there is no answer.
     ///
     /// # Errors
     /// When the log refuses.
     fn partitions(&mut self, _wait: Duration) -> Result<Option<i32>, SourceError> {
         Ok(None)
     }
+
+    /// What the group has kept of partitions, whoever reads them; `None` while there is no answer.
+    ///
+    /// # Errors
+    /// When the log refuses.
+    fn kept(&mut self, _partitions: &[i32], _wait: Duration) -> Result<Option<Vec<Kept>>, SourceError> {
+        Ok(None)
+    }
+
+    /// What is kept of partitions, whoever reads them; `None` while there is no answer.
+    ///
+    /// # Errors
+    /// When the log refuses.
+    fn bounds(&mut self, _partitions: &[i32], _wait: Duration) -> Result<Option<Vec<Part>>, SourceError> {
+        Ok(None)
+    }
+
+    /// Notes something with every offset that is committed from here on, by this source or by a sink with a proof from
+    /// it.
+    fn note(&mut self, _note: &str) {}
+
+    /// Begins to read parts of partitions beside the group, whoever reads them. What was read so before is left.
+    ///
+    /// # Errors
+    /// When the log refuses.
+    fn read_aside(&mut self, _parts: &[Part]) -> Result<(), SourceError> {
+        Ok(())
+    }
+
+    /// Hands records of these parts to `take`, at most `max`, merged by [`RawRecord::rank`]; waits at most `wait`. Whether
+    /// all have been handed out.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    fn poll_aside(
+        &mut self,
+        _max: usize,
+        _wait: Duration,
+        _take: &mut dyn FnMut(RawRecord<'_>),
+    ) -> Result<bool, SourceError> {
+        Ok(true)
+    }
+
+    /// Nothing more is read beside the group for now: connections may go.
+    fn leave_aside(&mut self) {}
 
     /// Begins reading assigned partitions at offsets.
     ///

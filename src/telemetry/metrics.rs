@@ -89,6 +89,10 @@ pub struct Metrics {
     pub dead_letter_flood: IntGaugeVec,
     /// Symbols that came from another partition than before.
     pub symbols_moved: IntCounter,
+    /// Of those, the ones that came from a partition that another lane reads.
+    pub symbols_adopted: IntCounter,
+    /// 1 while a partition waits for what others have said of a symbol.
+    pub partition_held: IntGaugeVec,
     /// Restarts of the lane after an error.
     pub lane_restarts: IntCounter,
     /// Records taken, for readers inside the process.
@@ -247,6 +251,15 @@ impl Metrics {
                 "fragility_symbols_moved_total",
                 "Symbols whose records came from another partition than before.",
             )?,
+            symbols_adopted: r.counter(
+                "fragility_symbols_adopted_total",
+                "Symbols taken over from a partition that another lane reads.",
+            )?,
+            partition_held: r.int_gauges(
+                "fragility_partition_held",
+                "1 while a partition waits for what other partitions have said of a symbol.",
+                &["partition"],
+            )?,
             lane_restarts: r.counter("fragility_lane_restarts_total", "Restarts of the lane after an error.")?,
             taken: AtomicU64::new(0),
             accounts: Mutex::default(),
@@ -322,6 +335,7 @@ impl Metrics {
         let _ = self.lag_messages.remove_label_values(&[topic, &label]);
         let _ = self.lag_seconds.remove_label_values(&[topic, &label]);
         let _ = self.restore_progress.remove_label_values(&[&label]);
+        let _ = self.partition_held.remove_label_values(&[&label]);
     }
 
     /// Records by outcome so far.

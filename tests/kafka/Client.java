@@ -19,6 +19,7 @@ import java.util.stream.Stream;
 import org.HdrHistogram.Histogram;
 import org.HdrHistogram.HistogramLogWriter;
 import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.NewPartitions;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.OffsetSpec;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
@@ -38,14 +39,15 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
 class Client {
     static final String USAGE = """
             topics   BOOT NAME:PARTITIONS[:compact] ...
+            grow     BOOT TOPIC PARTITIONS
             produce  BOOT TOPIC FILE [--rate N] [--partition P] [--transactional] [--batch N] [--abort]
-            generate BOOT|- TOPIC|- --count N [--symbols N] [--seed S] [--rate N] [--ticks FILE] [--refs FILE] [--expected FILE]
+            generate BOOT|- TOPIC|- --count N [--symbols N] [--seed S] [--rate N] [--ticks FILE] [--refs FILE] [--expected FILE] [--metadata MS]
             consume  BOOT TOPIC [--from-beginning] [--count N] [--timeout SECS] [--until-end] [--values FILE] [--uncommitted]
             latency  BOOT TICK_TOPIC ALERT_TOPIC ECHO_TOPIC [--rate N] [--seconds N] [--warmup SECS] [--drain SECS] [--symbols N] [--seed S] [--out FILE] [--hdr PREFIX]
             offsets  BOOT GROUP TOPIC""";
     static final Set<String> FLAGS = Set.of("transactional", "abort", "from-beginning", "until-end", "uncommitted");
     static final Set<String> OPTIONS = Set.of("rate", "partition", "batch", "hdr", "count", "symbols", "seed", "ticks", "refs", "expected", "timeout", "values",
-            "seconds", "warmup", "drain", "out");
+            "seconds", "warmup", "drain", "out", "metadata");
     static final long SECOND = 1_000_000_000L;
     /** Wall-clock nanoseconds minus System.nanoTime(), taken once: later steps of the wall clock cannot enter a difference of two times. */
     static final long EPOCH = epochNanos(Instant.now()) - System.nanoTime();
@@ -56,6 +58,7 @@ class Client {
             Args args = Args.parse(argv);
             switch (args.at(0)) {
                 case "topics" -> topics(args);
+                case "grow" -> grow(args);
                 case "produce" -> produce(args);
                 case "generate" -> generate(args);
                 case "consume" -> consume(args);
@@ -120,6 +123,23 @@ class Client {
                 Thread.sleep(100);
             }
         }
+    }
+
+    /** More partitions for a topic; keys are hashed anew by producers that have learnt of them. */
+    static void grow(Args args) throws Exception {
+        String topic = args.at(2);
+        int partitions = Integer.parseInt(args.at(3));
+        try (Admin admin = Admin.create(Map.of("bootstrap.servers", args.at(1)))) {
+            admin.createPartitions(Map.of(topic, NewPartitions.increaseTo(partitions))).all().get();
+            for (int tries = 0; !haveLeaders(admin, List.of(topic)) || count(admin, topic) < partitions; tries++) {
+                if (tries == 300) throw new IllegalStateException("not grown after 30 s");
+                Thread.sleep(100);
+            }
+        }
+    }
+
+    static int count(Admin admin, String topic) throws Exception {
+        return admin.describeTopics(List.of(topic)).allTopicNames().get().get(topic).partitions().size();
     }
 
     static boolean haveLeaders(Admin admin, List<String> names) throws Exception {
@@ -244,7 +264,7 @@ class Client {
         Pacer pacer = new Pacer(args.number("rate", 0));
         long alerts = 0;
         try (PrintStream ticks = args.file("ticks"); PrintStream refs = args.file("refs"); PrintStream expected = args.file("expected");
-                Sender sender = send ? new Sender(args.at(1), 5, null) : null) {
+                Sender sender = send ? new Sender(args.at(1), 5, null, args.number("metadata", 300_000)) : null) {
             market.references().forEach(refs::println);
             long step = Market.step(count);
             for (long i = 0; i < count; i++) {
@@ -575,8 +595,13 @@ class Client {
         private final AtomicReference<Exception> failure = new AtomicReference<>();
 
         Sender(String boot, int linger, String transactionalId) {
+            this(boot, linger, transactionalId, 300_000);
+        }
+
+        /** `metadata`: how old the number of partitions that it goes by may be, in ms. */
+        Sender(String boot, int linger, String transactionalId, long metadata) {
             Map<String, Object> config = new HashMap<>(Map.of("bootstrap.servers", boot, "acks", "all", "enable.idempotence", true,
-                    "linger.ms", linger, "batch.size", 1 << 17, "buffer.memory", 1L << 26));
+                    "linger.ms", linger, "batch.size", 1 << 17, "buffer.memory", 1L << 26, "metadata.max.age.ms", metadata));
             if (transactionalId != null) config.put("transactional.id", transactionalId);
             producer = new KafkaProducer<>(config, new ByteArraySerializer(), new ByteArraySerializer());
             if (transactionalId != null) producer.initTransactions();

@@ -16,10 +16,10 @@ const OUTCOMES: [&str; 8] =
 pub(crate) struct Load<'a> {
     pub(crate) world: &'a World,
     pub(crate) name: String,
-    mode: &'static str,
+    pub(crate) mode: &'static str,
     /// Whether the group is kept by the broker (KIP-848).
     protocol: &'static str,
-    market: String,
+    pub(crate) market: String,
     alerts: String,
     references: String,
     expected: String,
@@ -30,9 +30,14 @@ type Alert = (String, i64, f64, f64);
 
 impl<'a> Load<'a> {
     pub(crate) fn new(world: &'a World, name: &str, mode: &'static str) -> Self {
+        Self::over(world, name, mode, PARTITIONS)
+    }
+
+    /// The same with so many partitions of the market topic.
+    pub(crate) fn over(world: &'a World, name: &str, mode: &'static str, partitions: usize) -> Self {
         let name = format!("{name}-{}", mode.replace('_', "-"));
         let (market, alerts, dead) = (format!("{name}-market"), format!("{name}-alerts"), format!("{name}-dead"));
-        world.create(&[&format!("{market}:{PARTITIONS}"), &format!("{alerts}:4"), &format!("{dead}:1")]);
+        world.create(&[&format!("{market}:{partitions}"), &format!("{alerts}:4"), &format!("{dead}:1")]);
         let file = |what: &str| world.dir.join(format!("{name}-{what}.ndjson")).to_str().unwrap().to_owned();
         let (references, expected) = (file("references"), file("expected"));
         world.client(&["generate", "-", "-", "--count", "0", "--refs", &references]);
@@ -41,6 +46,11 @@ impl<'a> Load<'a> {
 
     /// Sends ticks in the background.
     pub(crate) fn generate(&self, count: usize, rate: usize) -> Running {
+        self.generate_with(count, rate, &[])
+    }
+
+    /// The same with further options.
+    pub(crate) fn generate_with(&self, count: usize, rate: usize, further: &[&str]) -> Running {
         let (count, rate) = (count.to_string(), rate.to_string());
         let args = [
             "generate",
@@ -53,7 +63,7 @@ impl<'a> Load<'a> {
             "--expected",
             &self.expected,
         ];
-        self.world.begin(&args)
+        self.world.begin(&[&args, further].concat())
     }
 
     pub(crate) fn serve(&self, instance: &str) -> crate::support::Service {

@@ -11,6 +11,8 @@ use std::time::Duration;
 const MS: i64 = 1_000_000;
 /// A transaction of a producer that is gone ends by itself after so long.
 const TRANSACTION_TIMEOUT: i64 = 10_000 * MS;
+/// Members look at the number of partitions at least this often.
+const NOTICED: i64 = 11_000 * MS;
 /// Partitions of each output topic.
 pub(crate) const OUTPUT_PARTITIONS: i32 = 2;
 
@@ -30,6 +32,7 @@ pub(crate) struct Transaction {
     pub(crate) fate: Fate,
     began: i64,
     offsets: Vec<(i32, i64)>,
+    note: usize,
 }
 
 /// A record of an output log.
@@ -75,6 +78,13 @@ pub(crate) struct Broker {
     pub(crate) script: Script,
     /// Records written so far, by partition.
     pub(crate) written: Vec<usize>,
+    /// Partitions that there are so far, and that the group's members have noticed.
+    pub(crate) count: i32,
+    pub(crate) noticed: i32,
+    grown_at: i64,
+    notice_at: i64,
+    /// What consumers note with offsets; the first is nothing.
+    pub(crate) notes: Vec<String>,
     pub(crate) group: Group,
     pub(crate) outputs: BTreeMap<(u8, i32), Vec<Entry>>,
     pub(crate) transactions: Vec<Transaction>,
@@ -147,11 +157,17 @@ pub(crate) fn stream_number(stream: Stream) -> u8 {
 impl Broker {
     pub(crate) fn new(dice: Dice, script: Script) -> Self {
         let written = vec![0; script.partitions.len()];
+        let count = i32::try_from(script.begins_with).unwrap();
         Self {
             now: 0,
             dice,
             script,
             written,
+            count,
+            noticed: count,
+            grown_at: 0,
+            notice_at: 0,
+            notes: vec![String::new()],
             group: Group::default(),
             outputs: BTreeMap::new(),
             transactions: Vec::new(),
@@ -169,7 +185,43 @@ impl Broker {
     }
 
     pub(crate) fn partitions(&self) -> i32 {
-        i32::try_from(self.script.partitions.len()).unwrap()
+        self.count
+    }
+
+    /// The log gets the rest of its partitions; the group's members learn of it some time later.
+    pub(crate) fn grow(&mut self) {
+        let all = i32::try_from(self.script.partitions.len()).unwrap();
+        if self.count < all {
+            self.count = all;
+            self.grown_at = self.now;
+            self.notice_at = self.now + self.dice.between(0, 20_000) * MS;
+        }
+    }
+
+    /// Producers write so many records more, in the order in which keys went from partition to partition.
+    pub(crate) fn write_on(&mut self, more: usize) {
+        let from: usize = self.written.iter().sum();
+        // What was before a group first committed is not known to it.
+        let is_known = self.group.committed.len() >= self.script.begins_with;
+        if is_known && from >= self.script.change {
+            self.grow();
+        }
+        // Producers look for partitions less often than members do.
+        let is_used = is_known && self.now >= self.grown_at + NOTICED;
+        let more = if is_used { more } else { more.min(self.script.change.saturating_sub(from)) };
+        let next: Vec<usize> = self.script.order.iter().skip(from).take(more).copied().collect();
+        for p in next {
+            self.written[p] += 1;
+        }
+    }
+
+    /// The number of a note.
+    pub(crate) fn note(&mut self, text: &str) -> usize {
+        if let Some(at) = self.notes.iter().position(|n| n == text) {
+            return at;
+        }
+        self.notes.push(text.to_owned());
+        self.notes.len() - 1
     }
 
     /// Offset behind the last record written; at the end of the script, with the markers behind it.
@@ -217,8 +269,11 @@ impl Broker {
                 self.commit(commit.proof, &commit.offsets);
             }
         }
-        let partitions = self.partitions();
-        self.group.tick(self.now, partitions);
+        if self.noticed < self.count && self.notice_at <= self.now {
+            self.noticed = self.count;
+            self.group.is_due = true;
+        }
+        self.group.tick(self.now, self.noticed);
     }
 
     fn serve(&mut self, at: usize) {
@@ -272,7 +327,14 @@ impl Broker {
             _ => {
                 let name = name.to_owned();
                 let began = self.now;
-                self.transactions.push(Transaction { name, epoch, fate: Fate::Open, began, offsets: Vec::new() });
+                self.transactions.push(Transaction {
+                    name,
+                    epoch,
+                    fate: Fate::Open,
+                    began,
+                    offsets: Vec::new(),
+                    note: 0,
+                });
                 Some(self.transactions.len() - 1)
             }
         }
@@ -282,12 +344,13 @@ impl Broker {
         self.transactions[at].fate = fate;
         let offsets = std::mem::take(&mut self.transactions[at].offsets);
         if fate == Fate::Committed {
-            self.keep(&offsets);
+            self.keep(&offsets, self.transactions[at].note);
         }
     }
 
-    fn keep(&mut self, offsets: &[(i32, i64)]) {
+    fn keep(&mut self, offsets: &[(i32, i64)], note: usize) {
         for (partition, offset) in offsets {
+            self.group.notes.insert(*partition, note);
             let offset = if self.sabotage == Sabotage::CommitsAhead { *offset + 1 } else { *offset };
             let kept = self.group.committed.entry(*partition).or_insert(offset);
             if *kept > offset {
@@ -353,6 +416,7 @@ impl Broker {
         }
         let at = self.own_transaction(line)?;
         self.transactions[at].offsets = offsets.to_vec();
+        self.transactions[at].note = proof.note;
         Ok(())
     }
 
@@ -400,7 +464,7 @@ impl Broker {
             return false;
         }
         if self.sabotage != Sabotage::ForgetsCommits {
-            self.keep(offsets);
+            self.keep(offsets, proof.note);
         }
         for (partition, offset) in offsets {
             let kept = self.confirmed.entry((proof.client, *partition)).or_insert(*offset);

@@ -83,7 +83,7 @@ struct Reference<'a> {
 impl Reference<'_> {
     fn record(&mut self, origin: &Origin, key: &[u8], value: &[u8]) {
         let p = usize::try_from(origin.partition).unwrap();
-        self.homes.entry(key.to_vec()).or_insert(p);
+        self.homes.insert(key.to_vec(), p);
         let Self { engine, effects, decoder, .. } = self;
         let judged = decoder.decode(value).judge(|o, is_part| engine.step(UnixNanos(0), origin, o, is_part, effects));
         self.all.accounts[p].take(judged.outcome);

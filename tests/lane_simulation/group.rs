@@ -31,6 +31,8 @@ pub(crate) struct Consumer {
 pub(crate) struct Proof {
     pub(crate) client: usize,
     pub(crate) generation: Option<u32>,
+    /// Which of the broker's notes goes with the offsets.
+    pub(crate) note: usize,
 }
 
 #[derive(Default)]
@@ -42,6 +44,8 @@ pub(crate) struct Group {
     pub(crate) has_single_owner: bool,
     pub(crate) is_due: bool,
     pub(crate) committed: BTreeMap<i32, i64>,
+    /// What was noted with each of them.
+    pub(crate) notes: BTreeMap<i32, usize>,
     pub(crate) rebalances: u64,
 }
 

@@ -5,6 +5,7 @@ use super::dice::Dice;
 use super::rules::Rules;
 use fragility::domain::{SessionDate, UnixNanos};
 use fragility::market::{Calendar, CalendarOverlay, Session};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::OnceLock;
 
 const SEC: i64 = 1_000_000_000;
@@ -28,6 +29,19 @@ pub(crate) struct Script {
     pub(crate) references: Vec<Vec<u8>>,
     /// Where each partition ends, with the markers behind its last record.
     pub(crate) ends: Vec<i64>,
+    /// Partitions that there are at the beginning.
+    pub(crate) begins_with: usize,
+    /// Of a log that gets more partitions: which of them each record goes to, in the order in which they are written.
+    pub(crate) order: Vec<usize>,
+    /// How many of these are written before there are more partitions.
+    pub(crate) change: usize,
+}
+
+impl Script {
+    /// Whether the log gets more partitions.
+    pub(crate) fn grows(&self) -> bool {
+        self.begins_with < self.partitions.len()
+    }
 }
 
 fn sessions() -> &'static [Session] {
@@ -55,7 +69,14 @@ const SYMBOLS: [&str; 8] = ["AAPL", "MSFT", "NVDA", "TSLA", "AMD", "INTC", "ORCL
 pub(crate) fn write(dice: &mut Dice, rules: Rules) -> Script {
     let partitions = if rules.has_groups() { 1 + dice.index(2) } else { 1 + dice.index(3) };
     let length = 15 + dice.index(40);
-    let mut script = Script { partitions: Vec::new(), references: Vec::new(), ends: Vec::new() };
+    let mut script = Script {
+        partitions: Vec::new(),
+        references: Vec::new(),
+        ends: Vec::new(),
+        begins_with: partitions,
+        order: Vec::new(),
+        change: 0,
+    };
     let has_reference_topic = dice.permille(300);
     let mut symbols = SYMBOLS.to_vec();
     for number in 0..partitions {
@@ -76,6 +97,46 @@ pub(crate) fn write(dice: &mut Dice, rules: Rules) -> Script {
         script.ends.push(end);
     }
     script
+}
+
+/// The same script, written to a log that gets more partitions on the way: from then on every key goes to the one that
+/// it falls to, among the old ones too.
+pub(crate) fn grow(script: &mut Script, dice: &mut Dice) {
+    let count = script.partitions.len() + 1 + dice.index(2);
+    // As producers write one after the other: together in event time.
+    let mut left: Vec<VecDeque<Written>> = script.partitions.drain(..).map(VecDeque::from).collect();
+    let mut all: Vec<(usize, Written)> = Vec::new();
+    while let Some((_, p)) = (0..left.len()).filter_map(|p| Some((left[p].front()?.at, p))).min() {
+        all.extend(left[p].pop_front().map(|record| (p, record)));
+    }
+    let change = all.len() / 5 + dice.index(all.len() / 2);
+    script.change = change;
+    let mut homes: BTreeMap<Vec<u8>, usize> = BTreeMap::new();
+    script.partitions = vec![Vec::new(); count];
+    script.ends = vec![0; count];
+    let mut at = 0;
+    for (number, (old, mut record)) in all.into_iter().enumerate() {
+        // Heartbeats behind everything go to every partition.
+        let is_for_one = number < change || record.key.is_empty();
+        let p = if is_for_one { old } else { *homes.entry(record.key.clone()).or_insert_with(|| dice.index(count)) };
+        at = record.at.max(at + 1);
+        push(script, p, at, dice, &mut record);
+    }
+    for p in script.begins_with..count {
+        let mut last = script.partitions[0][script.partitions[0].len() - 1].clone();
+        at += 1;
+        push(script, p, at, dice, &mut last);
+    }
+}
+
+fn push(script: &mut Script, p: usize, at: i64, dice: &mut Dice, record: &mut Written) {
+    let gap = if dice.permille(60) { dice.between(1, 3) } else { 0 };
+    record.offset = script.ends[p] + gap;
+    record.at = at;
+    record.timestamp = Some(UnixNanos(at.max(1) + SEC));
+    script.ends[p] = record.offset + 1;
+    script.partitions[p].push(record.clone());
+    script.order.push(p);
 }
 
 struct Writer<'a> {

@@ -25,6 +25,8 @@ pub(crate) enum Operation {
     Reference,
     StoreRead,
     StoreWrite,
+    Ask,
+    Aside,
 }
 
 /// What becomes of one.

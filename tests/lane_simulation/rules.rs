@@ -29,6 +29,11 @@ impl Rules {
         matches!(self, Self::Doubting | Self::Guarded)
     }
 
+    /// Whether what comes out is the same with more partitions: not where something is decided by their clocks.
+    pub(crate) fn may_grow(self) -> bool {
+        matches!(self, Self::Endless | Self::Sessions)
+    }
+
     pub(crate) fn has_groups(self) -> bool {
         self == Self::Grouped
     }

@@ -86,7 +86,7 @@ impl Sink for SimulatedSink {
             return Err(SinkError("records not acknowledged in time".into()));
         }
         if !offsets.is_empty() {
-            let proof = member.and_then(|m| m.0.downcast_ref::<Proof>()).copied();
+            let proof = member.and_then(|m| m.proof.downcast_ref::<Proof>()).copied();
             let proof = proof.ok_or_else(|| SinkError("not a member of the group".into()))?;
             let added = self.wire.call(Operation::SealOffsets, |b| {
                 if b.is_up { b.add_offsets(client, offsets, proof) } else { Err("no answer in time".into()) }

@@ -3,7 +3,9 @@
 use super::broker::{Broker, Sabotage};
 use super::group::Proof;
 use super::plan::{Fate, Fault, Operation, kill};
-use fragility::sources::{Member, Ownership, RawRecord, ReferenceLog, Source, SourceError, Standing, TakeReference};
+use fragility::sources::{
+    Kept, Member, Ownership, Part, RawRecord, ReferenceLog, Source, SourceError, Standing, TakeReference,
+};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -56,11 +58,14 @@ pub(crate) struct SimulatedSource {
     wire: Wire,
     reading: BTreeMap<i32, Reading>,
     at_end: Vec<i32>,
+    note: usize,
+    /// Parts of partitions read beside the group: partition, next offset, end.
+    aside: Vec<(i32, i64, i64)>,
 }
 
 impl SimulatedSource {
     pub(crate) fn new(wire: Wire) -> Self {
-        Self { wire, reading: BTreeMap::new(), at_end: Vec::new() }
+        Self { wire, reading: BTreeMap::new(), at_end: Vec::new(), note: 0, aside: Vec::new() }
     }
 
     fn call<T>(&self, operation: Operation, act: impl FnOnce(&mut Broker) -> T) -> Result<T, SourceError> {
@@ -70,7 +75,20 @@ impl SimulatedSource {
     fn proof(&self) -> Proof {
         let broker = self.wire.broker.borrow();
         let generation = broker.group.consumers.get(&self.wire.client).and_then(|c| c.generation);
-        Proof { client: self.wire.client, generation }
+        Proof { client: self.wire.client, generation, note: self.note }
+    }
+
+    /// Asks about partitions, in worlds whose log gets more of them; elsewhere nothing can go wrong with that, so that their
+    /// seeds stay what they are.
+    fn ask<T>(&self, wait: Duration, answer: impl FnOnce(&mut Broker) -> Option<T>) -> Result<Option<T>, SourceError> {
+        if !self.wire.broker.borrow().script.grows() {
+            return Ok(answer(&mut self.wire.broker.borrow_mut()));
+        }
+        let found = self.call(Operation::Ask, |b| if b.is_up { answer(b) } else { None })?;
+        if found.is_none() {
+            self.wire.pass(wait);
+        }
+        Ok(found)
     }
 
     /// The record at or after an offset: its offset, timestamp, key and value.
@@ -185,6 +203,67 @@ impl Source for SimulatedSource {
         Ok(found)
     }
 
+    fn partitions(&mut self, wait: Duration) -> Result<Option<i32>, SourceError> {
+        self.ask(wait, |b| Some(b.count))
+    }
+
+    fn kept(&mut self, partitions: &[i32], wait: Duration) -> Result<Option<Vec<Kept>>, SourceError> {
+        self.ask(wait, |b| {
+            if b.script.grows() && partitions.iter().any(|p| b.is_unstable(*p)) {
+                return None;
+            }
+            let kept = |p: &i32| {
+                let note = b.group.notes.get(p).map_or("", |n| b.notes[*n].as_str()).to_owned();
+                Some(Kept { partition: *p, next: *b.group.committed.get(p)?, note })
+            };
+            Some(partitions.iter().filter_map(kept).collect())
+        })
+    }
+
+    fn bounds(&mut self, partitions: &[i32], wait: Duration) -> Result<Option<Vec<Part>>, SourceError> {
+        self.ask(wait, |b| Some(partitions.iter().map(|p| (*p, 0, b.high(usize::try_from(*p).unwrap()))).collect()))
+    }
+
+    fn note(&mut self, note: &str) {
+        self.note = self.wire.broker.borrow_mut().note(note);
+    }
+
+    fn read_aside(&mut self, parts: &[Part]) -> Result<(), SourceError> {
+        self.call(Operation::Aside, |_| ())?;
+        self.aside = parts.to_vec();
+        Ok(())
+    }
+
+    fn poll_aside(
+        &mut self,
+        max: usize,
+        wait: Duration,
+        take: &mut dyn FnMut(RawRecord<'_>),
+    ) -> Result<bool, SourceError> {
+        if !self.call(Operation::Aside, |b| b.is_up)? {
+            self.wire.pass(wait);
+            return Ok(false);
+        }
+        let most = self.wire.broker.borrow_mut().dice.index(max.min(40)) + 1;
+        for _ in 0..most {
+            let heads = self.aside.iter().enumerate().filter_map(|(at, (p, next, end))| {
+                let record = self.fetch(*p, *next).filter(|r| r.offset < *end)?;
+                Some((record.timestamp, *p, at, record))
+            });
+            let first = heads.min_by_key(|(ts, p, ..)| (*ts, *p));
+            let Some((_, partition, at, record)) = first else { return Ok(true) };
+            self.aside[at].1 = record.offset + 1;
+            take(RawRecord {
+                partition,
+                offset: record.offset,
+                timestamp: record.timestamp,
+                key: Some(&record.key),
+                value: record.value.as_deref(),
+            });
+        }
+        Ok(false)
+    }
+
     fn start(&mut self, partitions: &[(i32, i64)]) -> Result<(), SourceError> {
         let client = self.wire.client;
         let is_eager = self.call(Operation::Start, |b| {
@@ -270,7 +349,10 @@ impl Source for SimulatedSource {
         }
         let proof = self.proof();
         let is_any = self.wire.broker.borrow().sabotage == Sabotage::ProofOfNobody;
-        (is_any || proof.generation.is_some()).then(|| Member(Box::new(proof)))
+        (is_any || proof.generation.is_some()).then(|| {
+            let note = self.wire.broker.borrow().notes[proof.note].as_str().into();
+            Member { proof: Box::new(proof), note }
+        })
     }
 
     fn at_end(&mut self) -> Vec<i32> {

@@ -25,6 +25,8 @@ pub(crate) struct Choice {
     /// One operation fails, and nothing else goes wrong.
     pub(crate) at: Option<(u64, Fault)>,
     pub(crate) is_calm: bool,
+    /// Whether the log gets more partitions.
+    pub(crate) grows: Option<bool>,
     /// Disks hold snapshots of a run that came to the end, while the group stands at the beginning.
     pub(crate) is_ahead: bool,
 }
@@ -108,7 +110,12 @@ fn make(seed: u64, choice: Choice) -> (Rc<World>, String) {
     let (drawn, drawn_exact) = (Rules::ALL[dice.index(Rules::ALL.len())], dice.permille(500));
     let (rules, is_exact) = (choice.rules.unwrap_or(drawn), choice.is_exact.unwrap_or(drawn_exact));
     let config = config(rules, is_exact);
-    let script = market::write(&mut dice.split(), rules);
+    let mut script = market::write(&mut dice.split(), rules);
+    // Drawn apart, so that other worlds stay what they are.
+    let mut growth = Dice::new(!seed);
+    if choice.grows.unwrap_or(seed % 4 == 1) && rules.may_grow() {
+        market::grow(&mut script, &mut growth);
+    }
     let expected = expect(&config, &script);
     let mut broker = Broker::new(dice.split(), script);
     broker.sabotage = choice.sabotage;
@@ -236,6 +243,11 @@ impl World {
     /// Producers write on.
     fn produce(&self) {
         let mut broker = self.broker.borrow_mut();
+        if broker.script.grows() {
+            let more = (0..broker.written.len()).map(|_| self.roll(|d| d.index(8))).sum();
+            broker.write_on(more);
+            return;
+        }
         for p in 0..broker.written.len() {
             let more = self.roll(|d| d.index(8));
             broker.written[p] = (broker.written[p] + more).min(broker.script.partitions[p].len());
@@ -492,6 +504,12 @@ impl World {
         for accounts in [&mut got, &mut wanted] {
             let [applied, duplicate, ..] = &mut accounts.outcomes;
             *applied += std::mem::take(duplicate);
+        }
+        if self.broker.borrow().script.grows() {
+            // Nor does a late one, where the symbol's later snapshot knows it already.
+            for accounts in [&mut got, &mut wanted] {
+                accounts.outcomes[0] += std::mem::take(&mut accounts.outcomes[2]);
+            }
         }
         if got == wanted { Ok(()) } else { Err(format!("accounts {got:?}, expected {wanted:?}")) }
     }

@@ -11,7 +11,7 @@ use crate::clock;
 use crate::config::Kafka;
 use crate::domain::UnixNanos;
 use crate::sinks::{Outgoing, Sealed, Sink, SinkError, Stream};
-use crate::sources::{ClientHealth, Member};
+use crate::sources::{ClientHealth, Member, offsets_with_note};
 use crate::telemetry::Metrics;
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
@@ -19,7 +19,6 @@ use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::KafkaError;
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tracing::{debug, info};
@@ -117,13 +116,9 @@ impl TransactionalSink {
         if offsets.is_empty() {
             return Ok(());
         }
-        let group = member.and_then(|m| m.0.downcast_ref::<ConsumerGroupMetadata>());
-        let group = group.ok_or_else(|| SinkError("transaction: not a member of the group".into()))?;
-        let mut list = TopicPartitionList::with_capacity(offsets.len());
-        for (partition, offset) in offsets {
-            let added = list.add_partition_offset(&self.kafka.topics.market, *partition, Offset::Offset(*offset));
-            added.map_err(|e| failed("offsets", &e))?;
-        }
+        let group = member.and_then(|m| Some((m.proof.downcast_ref::<ConsumerGroupMetadata>()?, &*m.note)));
+        let (group, note) = group.ok_or_else(|| SinkError("transaction: not a member of the group".into()))?;
+        let list = offsets_with_note(&self.kafka.topics.market, offsets, note).map_err(|e| failed("offsets", &e))?;
         let sent = self.producer.send_offsets_to_transaction(&list, group, STEP_TIMEOUT);
         sent.map_err(|e| failed("offsets", &e))
     }

@@ -5,15 +5,16 @@
 //! assignment is made exactly once, with the offsets to start from.
 
 use super::client::{ClientHealth, client_config};
+use super::range::{RangeError, RangeReader};
 use crate::config::Kafka;
 use crate::domain::UnixNanos;
-use crate::sources::{Member, Ownership, RawRecord, Source, SourceError, Standing};
+use crate::sources::{Kept, Member, Ownership, Part, RawRecord, Source, SourceError, Standing};
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, RebalanceProtocol};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{Message, Timestamp};
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList, TopicPartitionListElem};
 use rdkafka::types::RDKafkaRespErr;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::ControlFlow;
@@ -65,8 +66,7 @@ impl ConsumerContext for Context {
             };
             return;
         }
-        let partitions: Vec<i32> =
-            list.elements().iter().map(rdkafka::topic_partition_list::TopicPartitionListElem::partition).collect();
+        let partitions: Vec<i32> = list.elements().iter().map(TopicPartitionListElem::partition).collect();
         let change = match err {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => Ownership::Assigned(partitions),
             _ => Ownership::Revoked { partitions, lost: consumer.assignment_lost() },
@@ -100,6 +100,19 @@ pub(super) fn logged_at(message: &impl Message) -> Option<UnixNanos> {
     }
 }
 
+/// Offsets to commit, with what is noted beside them.
+pub(crate) fn offsets_with_note(topic: &str, offsets: &[(i32, i64)], note: &str) -> KafkaResult<TopicPartitionList> {
+    let mut list = TopicPartitionList::with_capacity(offsets.len());
+    for (partition, offset) in offsets {
+        let mut element = list.add_partition(topic, *partition);
+        element.set_offset(Offset::Offset(*offset))?;
+        if !note.is_empty() {
+            element.set_metadata(note);
+        }
+    }
+    Ok(list)
+}
+
 /// A group member reading one topic.
 pub struct KafkaSource {
     consumer: Arc<BaseConsumer<Context>>,
@@ -111,6 +124,11 @@ pub struct KafkaSource {
     at_end: Vec<i32>,
     begins_at_end: bool,
     warned: Option<String>,
+    settings: Kafka,
+    /// What is noted with committed offsets.
+    note: Arc<str>,
+    /// Reads what others own.
+    aside: Option<RangeReader>,
 }
 
 impl KafkaSource {
@@ -129,6 +147,8 @@ impl KafkaSource {
         // Waiting a second before looking at a full queue again is the largest single cost of the client.
         default("fetch.queue.backoff.ms", "5");
         default("fetch.wait.max.ms", "100");
+        // A new partition is read soon, and not after five minutes.
+        default("topic.metadata.refresh.interval.ms", "10000");
         default("auto.offset.reset", "earliest");
         default("isolation.level", "read_committed");
         let new_protocol = kafka.properties.get("group.protocol").is_some_and(|p| p == "consumer");
@@ -167,6 +187,9 @@ impl KafkaSource {
             at_end: Vec::new(),
             begins_at_end,
             warned: None,
+            settings: kafka.clone(),
+            note: Arc::from(""),
+            aside: None,
         })
     }
 
@@ -182,6 +205,10 @@ impl KafkaSource {
     fn trouble(&mut self, error: &KafkaError) -> Result<(), SourceError> {
         if let Some((code, reason)) = self.consumer.client().fatal_error() {
             return Err(SourceError(format!("kafka consumer cannot go on: {code}: {reason}")));
+        }
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::OperationTimedOut) {
+            // A slow answer is asked for again; what is the matter with the broker is said elsewhere.
+            return Ok(());
         }
         let text = match error.rdkafka_error_code() {
             Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
@@ -262,20 +289,13 @@ impl Source for KafkaSource {
                 return Ok(None);
             }
         };
-        let mut standings = Vec::with_capacity(partitions.len());
-        for partition in partitions {
-            let (low, high) = match self.consumer.fetch_watermarks(&self.topic, *partition, wait) {
-                Ok(bounds) => bounds,
-                Err(error) => {
-                    self.trouble(&error)?;
-                    return Ok(None);
-                }
-            };
-            let committed = committed.get(partition).copied().filter(|o| *o >= 0);
+        let Some(bounds) = self.bounds(partitions, wait)? else { return Ok(None) };
+        let standings = bounds.into_iter().map(|(partition, low, high)| {
+            let committed = committed.get(&partition).copied().filter(|o| *o >= 0);
             let begins = if self.begins_at_end { high } else { low };
-            standings.push(Standing { partition: *partition, low, high, committed, begins });
-        }
-        Ok(Some(standings))
+            Standing { partition, low, high, committed, begins }
+        });
+        Ok(Some(standings.collect()))
     }
 
     fn partitions(&mut self, wait: Duration) -> Result<Option<i32>, SourceError> {
@@ -289,6 +309,67 @@ impl Source for KafkaSource {
                 Ok(None)
             }
         }
+    }
+
+    fn kept(&mut self, partitions: &[i32], wait: Duration) -> Result<Option<Vec<Kept>>, SourceError> {
+        let list = self.list(&partitions.iter().map(|p| (*p, Offset::Invalid)).collect::<Vec<_>>())?;
+        match self.consumer.committed_offsets(list, wait) {
+            Ok(list) => {
+                let kept = |e: &TopicPartitionListElem<'_>| {
+                    let next = e.offset().to_raw().filter(|o| *o >= 0)?;
+                    Some(Kept { partition: e.partition(), next, note: e.metadata().to_owned() })
+                };
+                Ok(Some(list.elements().iter().filter_map(kept).collect()))
+            }
+            Err(error) => {
+                self.trouble(&error)?;
+                Ok(None)
+            }
+        }
+    }
+
+    fn bounds(&mut self, partitions: &[i32], wait: Duration) -> Result<Option<Vec<Part>>, SourceError> {
+        let mut bounds = Vec::with_capacity(partitions.len());
+        for partition in partitions {
+            match self.consumer.fetch_watermarks(&self.topic, *partition, wait) {
+                Ok((low, high)) => bounds.push((*partition, low, high)),
+                Err(error) => {
+                    self.trouble(&error)?;
+                    return Ok(None);
+                }
+            }
+        }
+        Ok(Some(bounds))
+    }
+
+    fn note(&mut self, note: &str) {
+        if *self.note != *note {
+            self.note = note.into();
+        }
+    }
+
+    fn read_aside(&mut self, parts: &[Part]) -> Result<(), SourceError> {
+        let failed = |e: RangeError| SourceError(format!("partitions of others: {e}"));
+        let reader = match self.aside.take() {
+            Some(reader) => reader,
+            None => RangeReader::of(&self.settings, &self.topic).map_err(failed)?,
+        };
+        self.aside.insert(reader).go_on(parts).map_err(failed)
+    }
+
+    fn poll_aside(
+        &mut self,
+        max: usize,
+        wait: Duration,
+        take: &mut dyn FnMut(RawRecord<'_>),
+    ) -> Result<bool, SourceError> {
+        let Some(reader) = &mut self.aside else { return Ok(true) };
+        let polled = reader.poll(max, wait, take);
+        polled.map_err(|e| SourceError(format!("partitions of others: {e}")))
+    }
+
+    fn leave_aside(&mut self) {
+        self.aside = None;
     }
 
     fn start(&mut self, partitions: &[(i32, i64)]) -> Result<(), SourceError> {
@@ -316,7 +397,7 @@ impl Source for KafkaSource {
         for element in done.elements() {
             element.error().map_err(|e| SourceError(format!("seek: partition {}: {e}", element.partition())))?;
         }
-        self.at_end.clear();
+        self.at_end.retain(|p| !partitions.iter().any(|(q, _)| p == q));
         Ok(())
     }
 
@@ -340,7 +421,7 @@ impl Source for KafkaSource {
         if offsets.is_empty() {
             return Ok(());
         }
-        let list = self.list(&offsets.iter().map(|(p, o)| (*p, Offset::Offset(*o))).collect::<Vec<_>>())?;
+        let list = offsets_with_note(&self.topic, offsets, &self.note).map_err(|e| SourceError(e.to_string()))?;
         let failed = |e: KafkaError| SourceError(format!("commit: {e}"));
         let Some(timeout) = wait else { return self.consumer.commit(&list, CommitMode::Async).map_err(failed) };
         // Without a broker librdkafka waits for the answer for ever, so the wait is left to a thread that may be left.
@@ -376,7 +457,8 @@ impl Source for KafkaSource {
         let metadata = self.consumer.group_metadata()?;
         // A client that has learned that it is out forgets its member id, and a coordinator takes a proof without one
         // for a producer outside of any group: it would fence nothing. The loss is noted with the same step.
-        (!self.consumer.assignment_lost()).then(|| Member(Box::new(metadata)))
+        let member = || Member { proof: Box::new(metadata), note: self.note.clone() };
+        (!self.consumer.assignment_lost()).then(member)
     }
 
     fn at_end(&mut self) -> Vec<i32> {

@@ -7,5 +7,6 @@ mod reference;
 
 pub use client::{ClientHealth, client_config};
 pub use consumer::KafkaSource;
+pub(crate) use consumer::offsets_with_note;
 pub use range::{KafkaRange, RangeError, RangePoint, RangePointError, RangeReader, RangeRecord};
 pub use reference::ReferenceReader;

@@ -8,9 +8,9 @@ use super::{KafkaRange, RangePoint};
 use crate::clock;
 use crate::config::Kafka;
 use crate::domain::UnixNanos;
-use crate::sources::SourceError;
 use crate::sources::kafka::client::{ClientHealth, client_config};
 use crate::sources::kafka::consumer::logged_at;
+use crate::sources::{RawRecord, SourceError};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -101,6 +101,21 @@ struct Share {
     is_fetched: bool,
 }
 
+impl Share {
+    fn new(from: i64, to: i64) -> Self {
+        Self {
+            from,
+            to,
+            next: from,
+            reached: from,
+            waiting: VecDeque::new(),
+            waiting_bytes: 0,
+            is_paused: false,
+            is_fetched: false,
+        }
+    }
+}
+
 /// Reads one range.
 pub struct RangeReader {
     consumer: BaseConsumer<ClientHealth>,
@@ -112,6 +127,7 @@ pub struct RangeReader {
     /// Partitions that go on and have no record waiting.
     awaited: BTreeSet<i32>,
     heard_at: Instant,
+    asked_at: Instant,
 }
 
 impl RangeReader {
@@ -128,6 +144,17 @@ impl RangeReader {
     /// # Errors
     /// As [`RangeReader::open`].
     pub fn open_topic(kafka: &Kafka, topic: &str, range: &KafkaRange) -> Result<Self, RangeError> {
+        let mut reader = Self::of(kafka, topic)?;
+        let partitions = reader.partitions(range)?;
+        reader.find(range, &partitions)?;
+        Ok(reader)
+    }
+
+    /// A reader of a topic that has nothing to read yet; connects in the background.
+    ///
+    /// # Errors
+    /// When a setting is wrong.
+    pub fn of(kafka: &Kafka, topic: &str) -> Result<Self, RangeError> {
         let mut config = client_config(kafka, "replay");
         // What a service would be given to read.
         if config.get("isolation.level").is_none() {
@@ -139,6 +166,7 @@ impl RangeReader {
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
             .set("fetch.queue.backoff.ms", "5")
+            .set("fetch.wait.max.ms", "100")
             // The last offsets of a log may hold no record: only the broker knows that nothing is left.
             .set("enable.partition.eof", "true")
             // Records that vanish while they are read must not go unnoticed.
@@ -149,7 +177,7 @@ impl RangeReader {
         }
         let consumer: BaseConsumer<ClientHealth> =
             config.create_with_context(ClientHealth::default()).map_err(|e| failed(format!("kafka consumer: {e}")))?;
-        let mut reader = Self {
+        Ok(Self {
             consumer,
             topic: topic.to_owned(),
             brokers: kafka.brokers.clone(),
@@ -157,10 +185,24 @@ impl RangeReader {
             heads: BinaryHeap::new(),
             awaited: BTreeSet::new(),
             heard_at: clock::monotonic(),
-        };
-        let partitions = reader.partitions(range)?;
-        reader.find(range, &partitions)?;
-        Ok(reader)
+            asked_at: clock::monotonic(),
+        })
+    }
+
+    /// Leaves what was read and begins to read other parts: partition, first offset and the one behind the last.
+    ///
+    /// # Errors
+    /// When the log refuses.
+    pub fn go_on(&mut self, parts: &[(i32, i64, i64)]) -> Result<(), RangeError> {
+        self.heads.clear();
+        self.awaited.clear();
+        self.shares =
+            parts.iter().filter(|(_, from, to)| from < to).map(|(p, f, t)| (*p, Share::new(*f, *t))).collect();
+        self.start()?;
+        // A partition that was read to its end stays paused, whatever it is assigned for.
+        let list = self.list(&self.shares.keys().map(|p| (*p, Offset::Invalid)).collect::<Vec<_>>());
+        let resumed = list.and_then(|list| if list.count() > 0 { self.consumer.resume(&list) } else { Ok(()) });
+        resumed.map_err(|e| failed(format!("resume {}: {e}", self.topic)))
     }
 
     /// Asks until a broker answers.
@@ -229,17 +271,7 @@ impl RangeReader {
             }
             let (from, to) = (from.max(low), to.min(high));
             if from < to {
-                let share = Share {
-                    from,
-                    to,
-                    next: from,
-                    reached: from,
-                    waiting: VecDeque::new(),
-                    waiting_bytes: 0,
-                    is_paused: false,
-                    is_fetched: false,
-                };
-                self.shares.insert(partition, share);
+                self.shares.insert(partition, Share::new(from, to));
             }
         }
         Ok(())
@@ -312,8 +344,50 @@ impl RangeReader {
     /// When the log cannot be read, or says nothing for too long.
     pub fn next_record(&mut self) -> Result<Option<RangeRecord>, RangeError> {
         while !self.awaited.is_empty() {
-            self.fetch()?;
+            self.fetch(WAIT)?;
         }
+        self.head()
+    }
+
+    /// Hands records of the range to `take`, at most `max`; waits at most `wait`. Whether that was all.
+    ///
+    /// # Errors
+    /// As [`Self::next_record`].
+    pub fn poll(
+        &mut self,
+        max: usize,
+        wait: Duration,
+        take: &mut dyn FnMut(RawRecord<'_>),
+    ) -> Result<bool, RangeError> {
+        let now = clock::monotonic();
+        if now - self.asked_at > WAIT * 5 {
+            // Nobody has asked for a while.
+            self.heard_at = now;
+        }
+        self.asked_at = now;
+        let until = now + wait;
+        let mut count = 0;
+        while count < max {
+            if !self.awaited.is_empty() {
+                let left = until.saturating_duration_since(clock::monotonic());
+                if left.is_zero() {
+                    return Ok(false);
+                }
+                self.fetch(left)?;
+                continue;
+            }
+            let Some(record) = self.head()? else { return Ok(true) };
+            let RangeRecord { partition, offset, timestamp, key, value } = &record;
+            let value = (!value.is_empty()).then_some(&**value);
+            let (partition, offset, timestamp) = (*partition, *offset, *timestamp);
+            take(RawRecord { partition, offset, timestamp, key: key.as_deref(), value });
+            count += 1;
+        }
+        Ok(false)
+    }
+
+    /// The first of the records that wait.
+    fn head(&mut self) -> Result<Option<RangeRecord>, RangeError> {
         let Some(Reverse((_, partition))) = self.heads.pop() else { return Ok(None) };
         let Some(share) = self.shares.get_mut(&partition) else { return Ok(None) };
         let Some(record) = share.waiting.pop_front() else { return Ok(None) };
@@ -348,8 +422,8 @@ impl RangeReader {
     }
 
     /// Takes what comes next.
-    fn fetch(&mut self) -> Result<(), RangeError> {
-        let come = match self.consumer.poll(WAIT) {
+    fn fetch(&mut self, wait: Duration) -> Result<(), RangeError> {
+        let come = match self.consumer.poll(wait) {
             Some(Ok(message)) => Ok(RangeRecord {
                 partition: message.partition(),
                 offset: message.offset(),

@@ -1,0 +1,117 @@
+//! Symbols that go on in another partition, and which of two states of one symbol counts.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod harness;
+
+use fragility::codec::decode;
+use fragility::domain::UnixNanos;
+use fragility::engine::{Effects, Engine, Origin, Params};
+use harness::params_without_groups;
+
+const SEC: i64 = 1_000_000_000;
+/// 2025-01-27T14:31:00Z, in the regular session.
+const OPEN: i64 = 1_737_988_260 * SEC;
+
+fn params() -> Params {
+    let mut params = params_without_groups();
+    params.quarantine = None;
+    params
+}
+
+/// An engine that says nothing, as one that reads again.
+fn engine(partitions: &[i32]) -> Engine {
+    let mut engine = Engine::new(params());
+    engine.history_loaded();
+    for partition in partitions {
+        engine.replay_begins(*partition);
+    }
+    engine
+}
+
+/// Prices of a symbol in a partition, a second apart; the first speaks of the session's reference.
+fn feed(engine: &mut Engine, partition: i32, from: i64, prices: &[f64]) -> usize {
+    let mut effects = Effects::default();
+    let desk = r#"{"type":"reference","symbol":"A","prev_close":100,"sigma_daily":0.01}"#.to_owned();
+    let tick = |(n, price): (i64, &f64)| {
+        let (ts, seq) = (OPEN + (from + n) * SEC, from + n + 1);
+        format!(r#"{{"type":"tick","symbol":"A","ts":{ts},"price":{price},"seq":{seq}}}"#)
+    };
+    let first = (from == 0).then_some(desk);
+    for (offset, json) in (0..).zip(first.into_iter().chain((0..).zip(prices).map(tick))) {
+        let origin = Origin { partition, offset, timestamp: None };
+        engine.step(UnixNanos(0), &origin, &decode(json.as_bytes()).unwrap(), false, &mut effects);
+    }
+    effects.alerts.len()
+}
+
+fn sequence(engine: &Engine) -> (u64, Option<i32>) {
+    let view = engine.symbol("A").unwrap();
+    (view.sequence, view.partition)
+}
+
+/// Falls to the third tier and the fourth.
+const BEFORE: [f64; 3] = [99.0, 96.9, 95.9];
+/// And to the sixth.
+const BEHIND: [f64; 2] = [95.8, 94.0];
+
+#[test]
+fn of_two_snapshots_the_one_that_has_come_farther_counts_in_whatever_order() {
+    let mut early = engine(&[0, 3]);
+    feed(&mut early, 0, 0, &BEFORE);
+    let old = early.image(&[0]).partitions.remove(0).1;
+    feed(&mut early, 3, 3, &BEHIND);
+    let new = early.image(&[3]).partitions.remove(0).1;
+    assert_eq!(sequence(&early), (3, Some(3)));
+    for order in [[(0, &old), (3, &new)], [(3, &new), (0, &old)]] {
+        let mut restored = engine(&[]);
+        for (partition, image) in order {
+            restored.restore_partition(UnixNanos(0), partition, image);
+        }
+        assert_eq!(sequence(&restored), (3, Some(3)), "{:?}", order.map(|(p, _)| p));
+        // What is read again of the old partition is part of that.
+        let again = format!(r#"{{"type":"tick","symbol":"A","ts":{},"price":95.9}}"#, OPEN + 2 * SEC);
+        let again = decode(again.as_bytes()).unwrap();
+        assert!(restored.is_past(0, &again) && !restored.is_past(3, &again));
+        assert_eq!(restored.stranger(0, &again), Some("A"));
+        assert_eq!(restored.stranger(3, &again), None);
+    }
+}
+
+#[test]
+fn a_symbol_goes_on_as_a_bystander_knows_it_unless_more_is_known_here() {
+    // Another lane has what was before; this one has the symbol's new partition.
+    let mut own = engine(&[]);
+    let mut bystander = own.bystander();
+    bystander.replay_begins(0);
+    feed(&mut bystander, 0, 0, &BEFORE);
+    assert!(own.symbol("A").is_none(), "what is foreign is not seen");
+    assert!(own.take_over(Some(&bystander), 3, "A"));
+    assert_eq!(sequence(&own), (2, Some(0)));
+    assert!(own.image(&[3]).partitions[0].1 == engine(&[]).image(&[3]).partitions[0].1, "nothing of partition 3 yet");
+    assert_eq!(feed(&mut own, 3, 3, &BEHIND), 1, "the episode goes on: one escalation");
+    assert_eq!(sequence(&own), (3, Some(3)));
+    // By now this lane knows more than the bystander.
+    assert!(!own.take_over(Some(&bystander), 4, "A"));
+    assert_eq!(sequence(&own), (3, Some(3)));
+}
+
+#[test]
+fn who_had_the_symbol_lets_it_go_and_keeps_what_it_was_for_whoever_reads_on() {
+    let mut own = engine(&[]);
+    assert_eq!(feed(&mut own, 0, 0, &BEFORE), 2);
+    let mut bystander = own.bystander();
+    bystander.replay_begins(3);
+    assert_eq!(own.let_go(&bystander, &[0], &mut Effects::default()), 0, "not before it goes on elsewhere");
+    feed(&mut bystander, 3, 3, &BEHIND);
+    assert_eq!(own.let_go(&bystander, &[0, 3], &mut Effects::default()), 0, "nor where that is its own");
+    assert_eq!(own.let_go(&bystander, &[0], &mut Effects::default()), 1);
+    assert_eq!(sequence(&own), (0, None));
+    // The new partition read from its beginning, by who has no more than the old one's snapshot.
+    let image = own.image(&[0]).partitions.remove(0).1;
+    let mut other = engine(&[]);
+    other.restore_partition(UnixNanos(0), 0, &image);
+    assert!(other.symbol("A").is_none());
+    assert!(other.take_over(None, 3, "A"));
+    assert_eq!(feed(&mut other, 3, 3, &BEHIND), 1, "the episode goes on");
+    assert_eq!(sequence(&other), (3, Some(3)));
+}
