@@ -6,9 +6,9 @@ mod harness;
 #[allow(dead_code, reason = "shared with the properties")]
 mod streams;
 
-use fragility::codec::{decode, encode_alert};
+use fragility::codec::{decode, decode_snapshot, encode_alert, encode_snapshot};
 use fragility::domain::UnixNanos;
-use fragility::engine::{Effects, Engine, Origin, Params, Watermark};
+use fragility::engine::{Effects, Engine, Origin, Params, PartitionImage, Watermark};
 use streams::{Random, Record, disturbed, grouped, guarded, market};
 
 const ASSIGNED: [i32; 4] = [0, 1, 2, 3];
@@ -56,7 +56,8 @@ fn check(params: &Params, records: &[Record], (from, to): (usize, usize), seed: 
     let mut engine = fresh();
     engine.restore_groups(image.groups);
     for (partition, image) in &image.partitions {
-        engine.restore_partition(UnixNanos(0), *partition, image);
+        let image: PartitionImage = decode_snapshot(&encode_snapshot(image).unwrap()).unwrap();
+        engine.restore_partition(UnixNanos(0), *partition, &image);
         engine.replay_begins(*partition);
     }
     for (offset, record) in records[..to].iter().enumerate().skip(from) {

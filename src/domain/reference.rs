@@ -1,10 +1,11 @@
 //! Records about a security or a group that take effect at the session they name.
 
 use super::{Price, SessionDate, Symbol, UnixNanos};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 /// Where a closing price comes from.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord, Hash)]
 pub enum CloseBasis {
     /// Inferred here: the last regular price before the session ended.
     Inferred,
@@ -36,7 +37,7 @@ impl CloseBasis {
 }
 
 /// What leaves a share with its ex-date.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum DividendKind {
     /// Money: taken off the reference in total-return mode alone.
     Cash,
@@ -45,7 +46,7 @@ pub enum DividendKind {
 }
 
 /// When an event of a company was, or is to be.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord, Hash)]
 pub enum EventAt {
     /// An instant.
     Time(UnixNanos),
@@ -54,7 +55,7 @@ pub enum EventAt {
 }
 
 /// An event of a company, as its source tells it.
-#[derive(Clone, PartialEq, Eq, Debug, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, Debug, PartialOrd, Ord, Hash)]
 pub struct Event {
     /// `earnings`, `news`, `product` ...
     pub kind: String,
@@ -70,7 +71,7 @@ pub struct Event {
 pub const CURVE_BUCKETS: usize = 13;
 
 /// Whose diurnal curve it is.
-#[derive(Clone, PartialEq, Eq, Debug, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, Debug, PartialOrd, Ord, Hash)]
 pub enum CurveTarget {
     /// The symbols of a group of the ruler.
     Group(String),
@@ -222,5 +223,39 @@ impl Reference {
             | Self::Event { symbol, .. }
             | Self::Daily { symbol, .. } => Some(symbol),
         }
+    }
+
+    /// A number that two records share when they say the same, and hardly ever otherwise. It is the same in every
+    /// process of one build.
+    pub fn digest(&self) -> u64 {
+        let mut hash = DefaultHasher::new();
+        std::mem::discriminant(self).hash(&mut hash);
+        let bits = |number: &Option<f64>| number.map(f64::to_bits);
+        match self {
+            Self::Close { symbol, session, price, ts, basis } => {
+                (symbol, session, price.get().to_bits(), ts, basis).hash(&mut hash);
+            }
+            Self::Desk { symbol, session, prev_close, sigma_daily } => {
+                (symbol, session, prev_close.get().to_bits(), sigma_daily.to_bits()).hash(&mut hash);
+            }
+            Self::Split { symbol, ex_date, ratio } => (symbol, ex_date, ratio.to_bits()).hash(&mut hash),
+            Self::Shares { symbol, session, shares } => (symbol, session, shares.to_bits()).hash(&mut hash),
+            Self::Member { group, symbol, from, company } => (group, symbol, from, company).hash(&mut hash),
+            Self::Leave { group, symbol, from } => (group, symbol, from).hash(&mut hash),
+            Self::Dividend { symbol, ex_date, amount, kind } => {
+                (symbol, ex_date, amount.to_bits(), kind).hash(&mut hash);
+            }
+            Self::Rename { symbol, to, from } => (symbol, to, from).hash(&mut hash),
+            Self::Event { symbol, at, event } => (symbol, at, event).hash(&mut hash),
+            Self::Curve { target, from, shares, overnight, sessions } => {
+                (target, from, shares.map(f64::to_bits), bits(overnight), sessions).hash(&mut hash);
+            }
+            Self::Daily { symbol, session, close, range, split, dividend, shares } => {
+                let range = range.map(|prices| prices.map(|p| p.get().to_bits()));
+                (symbol, session, close.get().to_bits(), range).hash(&mut hash);
+                (bits(split), bits(dividend), bits(shares)).hash(&mut hash);
+            }
+        }
+        hash.finish()
     }
 }

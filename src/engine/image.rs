@@ -2,6 +2,7 @@
 //!
 //! Rulers and price bands are not kept: they follow from the history and the episodes, and are recomputed.
 
+use super::parked::Batch;
 use super::revise::Judged;
 use super::state::{Care, NO_PARTITION, SymbolState};
 use super::{Breadth, Engine, PartitionClock, SurvivalScore};
@@ -10,12 +11,14 @@ use crate::domain::{CloseBasis, Interval, Phase, Price, SessionDate, Symbol, Uni
 use crate::estimators::DecayedSquares;
 use crate::market::{Desk, HistoryImage, Published, Quarantine};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 mod day;
 mod event;
 mod foreign;
 mod intraday;
 mod modes;
+pub(in crate::engine) mod packed;
 
 pub(crate) use foreign::symbol_of;
 
@@ -26,6 +29,7 @@ use intraday::{
     renumbered,
 };
 use modes::RecursiveImage;
+use packed::Symbols;
 
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 struct HistoryRecords {
@@ -43,8 +47,13 @@ struct HistoryRecords {
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-struct SymbolImage {
+pub(in crate::engine) struct SymbolImage {
+    /// Encoded beside it.
+    #[serde(skip)]
     symbol: String,
+    /// Digest of the reference records that it knew; encoded beside it.
+    #[serde(skip)]
+    reference: u64,
     origin: Option<(String, i32)>,
     former: Option<(String, u64)>,
     last_price: f64,
@@ -95,15 +104,13 @@ pub struct PartitionImage {
     /// Tiers in force when it was taken.
     tiers: Vec<f64>,
     feeds: Vec<String>,
-    #[expect(clippy::vec_box, reason = "a list that grows while it is decoded moves pointers, not images")]
-    symbols: Vec<Box<SymbolImage>>,
-    /// Symbols that have gone on in another partition, as they were then.
-    #[expect(clippy::vec_box, reason = "as above")]
-    departed: Vec<Box<SymbolImage>>,
     /// Renames that its records said: old name, new name, first session.
     renames: Vec<(String, String, i32)>,
     /// Groups that a partition of their own log feeds.
     fed: Vec<(String, GroupImage, FedImage)>,
+    /// Symbols that have gone on in another partition, as they were then.
+    departed: Symbols,
+    symbols: Symbols,
 }
 
 /// What spans partitions.
@@ -182,12 +189,20 @@ impl HistoryRecords {
     }
 }
 
+impl SymbolImage {
+    /// Whether something is under way that no record of its own will ask for.
+    fn is_pressing(&self) -> bool {
+        self.origin.is_some() || self.former.is_some() || self.awaits_close || !self.held.is_empty()
+    }
+}
+
 impl From<&SymbolState> for SymbolImage {
     fn from(state: &SymbolState) -> Self {
         let cold = &state.cold;
         let episodes = |list: &[crate::rules::Episode]| list.iter().map(EpisodeImage::from).collect();
         Self {
             symbol: cold.symbol.to_string(),
+            reference: cold.reference,
             origin: cold.origin.as_ref().map(|(name, since)| (name.to_string(), since.days())),
             former: cold.former.as_ref().map(|(name, sequence)| (name.to_string(), *sequence)),
             last_price: state.last_price,
@@ -230,12 +245,13 @@ impl From<&SymbolState> for SymbolImage {
 }
 
 impl Engine {
-    /// The state at this moment, for the partitions named.
-    pub fn image(&self, partitions: &[i32]) -> EngineImage {
+    /// The state at this moment, for the partitions named; what is still encoded is decoded first.
+    pub fn image(&mut self, partitions: &[i32]) -> EngineImage {
+        self.wake_some(usize::MAX);
         let feeds: Vec<String> = self.feeds.iter().map(ToString::to_string).collect();
         let partition = |p: &i32| {
-            let symbols =
-                self.states.iter().filter(|s| s.partition == *p).map(|s| Box::new(SymbolImage::from(s))).collect();
+            let ours = self.states.iter().filter(|s| s.partition == *p);
+            let symbols = Symbols::Taken(ours.map(|s| Box::new(SymbolImage::from(s))).collect());
             let clock = self.partitions.get(p);
             let image = PartitionImage {
                 event_time: clock.map_or(i64::MIN, |c| c.event_time.0),
@@ -243,10 +259,10 @@ impl Engine {
                 feed_times: clock.map_or_else(Vec::new, |c| c.feeds.iter().map(|(f, t)| (*f, t.0)).collect()),
                 tiers: self.params.rules.tiers.clone(),
                 feeds: feeds.clone(),
-                symbols,
-                departed: self.departed_image(*p),
                 renames: self.renames.of(*p),
                 fed: self.stage.fed_image(*p),
+                departed: Symbols::Taken(self.departed_image(*p)),
+                symbols,
             };
             (*p, image)
         };
@@ -307,27 +323,33 @@ impl Engine {
         self.restore_renames(partition, &image.renames);
         self.stage.restore_fed(partition, image.fed.clone());
         self.restore_departed(partition, image);
-        for symbol in &image.symbols {
-            if !self.is_news_of(partition, symbol) {
-                continue;
+        let bytes = if let Symbols::Packed(bytes) = &image.symbols { bytes.clone() } else { Arc::default() };
+        let batch = Batch { partition, tiers: image.tiers.clone(), feeds, bytes };
+        if let Symbols::Taken(images) = &image.symbols {
+            for symbol in images {
+                self.restore_image(&batch, symbol);
             }
-            let origin = symbol.origin.as_ref().and_then(|(s, d)| Some((Symbol::new(s).ok()?, date(*d))));
-            let Ok(id) = self.admit_image(&symbol.symbol, origin) else { continue };
-            self.restore_symbol(id, partition, symbol, &image.tiers, &feeds);
-            if self.states[id as usize].cold.awaits_close {
-                self.awaiting_close.push(id);
-            }
+        } else {
+            self.restore_packed(batch);
         }
     }
 
-    fn restore_symbol(
-        &mut self,
-        id: u32,
-        partition: i32,
-        image: &SymbolImage,
-        old_tiers: &[f64],
-        feeds: &[Option<u16>],
-    ) {
+    /// Restores a symbol, admitting it if need be; not where it has come farther in another partition.
+    pub(super) fn restore_image(&mut self, batch: &Batch, image: &SymbolImage) {
+        self.wake_named(&image.symbol);
+        if !self.is_news_of(batch.partition, image) {
+            return;
+        }
+        let origin = image.origin.as_ref().and_then(|(s, d)| Some((Symbol::new(s).ok()?, date(*d))));
+        let Ok(id) = self.admit_image(&image.symbol, origin) else { return };
+        self.restore_symbol(id, batch, image);
+        if self.states[id as usize].cold.awaits_close {
+            self.awaiting_close.push(id);
+        }
+    }
+
+    pub(super) fn restore_symbol(&mut self, id: u32, batch: &Batch, image: &SymbolImage) {
+        let Batch { partition, tiers: old_tiers, feeds, .. } = batch;
         let params = &self.params;
         let calendar = params.calendar.as_deref();
         let tiers = old_tiers.len();
@@ -347,7 +369,7 @@ impl Engine {
         state.range = image.range;
         state.fast = DecayedSquares::from_value(image.fast);
         state.slow = DecayedSquares::from_value(image.slow);
-        state.partition = partition;
+        state.partition = *partition;
         if state.is_tracked {
             // A symbol that no group followed when the image was taken starts at its next price.
             let followed = image.bucket_end != i64::MAX;
@@ -382,8 +404,8 @@ impl Engine {
             count: *n,
         };
         cold.judged = image.judged.iter().map(judged).collect();
-        if old_tiers != params.rules.tiers && !old_tiers.is_empty() {
-            let old = crate::rules::EpisodeRules { tiers: old_tiers.to_vec(), ..params.rules.clone() };
+        if *old_tiers != params.rules.tiers && !old_tiers.is_empty() {
+            let old = crate::rules::EpisodeRules { tiers: old_tiers.clone(), ..params.rules.clone() };
             cold.retier(&old, &params.rules);
         }
         cold.halt = image.halt.as_ref().map(|(t, reason)| (UnixNanos(*t), reason.as_str().into()));
@@ -395,7 +417,7 @@ impl Engine {
         state.care = Care::from_bits(image.care);
         state.volume = image.volume;
         state.mean_gap = image.mean_gap;
-        let is_kept = params.journal_max > 0 && old_tiers == params.rules.tiers;
+        let is_kept = params.journal_max > 0 && *old_tiers == params.rules.tiers;
         state.journal = image.journal.as_ref().filter(|_| is_kept).map(|j| Box::new(j.restore(tiers, feeds)));
         image.day.restore(state);
         state.set_ruler(params);
@@ -423,9 +445,11 @@ impl Engine {
         }
         self.stage.forget_fed(partition);
         let params = &self.params;
-        for state in self.states.iter_mut().filter(|s| s.partition == partition) {
+        for (id, state) in (0_u32..).zip(&mut self.states).filter(|(_, s)| s.partition == partition) {
+            self.parked.drop(id);
             let mut fresh = SymbolState::new(state.cold.symbol.clone(), params);
             fresh.cold.history = std::mem::take(&mut state.cold.history);
+            (fresh.cold.reference, fresh.cold.has_outlived) = (state.cold.reference, true);
             fresh.cold.day.opens = std::mem::take(&mut state.cold.day.opens);
             fresh.cold.origin = state.cold.origin.take();
             fresh.cold.events = std::mem::take(&mut state.cold.events);
@@ -440,5 +464,16 @@ impl Engine {
         let states = &self.states;
         self.quarantined.retain(|id| states[*id as usize].partition != NO_PARTITION);
         self.awaiting_close.retain(|id| states[*id as usize].partition != NO_PARTITION);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The image of a symbol of which nothing is known.
+    pub(in crate::engine) fn image_of(name: &str) -> Box<SymbolImage> {
+        let Ok(loaded) = crate::config::load_text("test", "", &[], &[]) else { panic!("the defaults load") };
+        Box::new(SymbolImage::from(&SymbolState::new(Symbol::new(name).unwrap(), &loaded.config.params)))
     }
 }

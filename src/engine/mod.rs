@@ -21,6 +21,7 @@ mod journal;
 mod market;
 mod members;
 mod params;
+mod parked;
 mod print;
 mod realized;
 mod renames;
@@ -48,6 +49,7 @@ use crate::cluster::{GroupView, MemberRecord, Stage};
 use crate::domain::{Alert, DividendKind, Observation, Outcome, Reference, SessionDate, Symbol, Tick, UnixNanos};
 use crate::market::{Calendar, Curves, HistoryImage, Measure};
 use index::Index;
+use parked::Parked;
 use renames::Renames;
 use state::{NO_PARTITION, SymbolState};
 use std::collections::{BTreeMap, BTreeSet};
@@ -218,6 +220,8 @@ pub struct Engine {
     breadth: BTreeMap<SessionDate, Breadth>,
     survival: BTreeMap<SessionDate, SurvivalScore>,
     curves: Curves,
+    /// Symbols of restored partitions that are still encoded.
+    parked: Parked,
 }
 
 impl Engine {
@@ -245,6 +249,7 @@ impl Engine {
             breadth: BTreeMap::new(),
             survival: BTreeMap::new(),
             curves: Curves::default(),
+            parked: Parked::default(),
         }
     }
 
@@ -362,12 +367,16 @@ impl Engine {
         effects: &mut Effects,
     ) -> Disposition {
         let disposition = self.reference_record(channel, origin, record, effects);
-        // What a partition says about a symbol is in that partition's snapshot, ticks or not.
-        if let Some(origin) = origin
-            && let session = renames::session_of(record, self.params.calendar.as_deref())
-            && let Some(id) = record.symbol().and_then(|symbol| self.known_on(symbol, session))
-        {
-            self.read_from(id, origin.partition);
+        let session = renames::session_of(record, self.params.calendar.as_deref());
+        let Some(id) = record.symbol().and_then(|symbol| self.known_on(symbol, session)) else { return disposition };
+        self.wake(id);
+        match origin {
+            // What a partition says about a symbol is in that partition's snapshot, ticks or not.
+            Some(origin) => self.read_from(id, origin.partition),
+            None => {
+                let known = &mut self.states[id as usize].cold.reference;
+                *known = known.wrapping_add(record.digest());
+            }
         }
         disposition
     }
@@ -484,6 +493,7 @@ impl Engine {
     /// The symbol's number, given on first sight.
     fn admit(&mut self, symbol: &str) -> Result<u32, Disposition> {
         if let Some(id) = self.index.get(symbol) {
+            self.wake(id);
             return Ok(id);
         }
         if let Universe::Listed(listed) = &self.params.universe

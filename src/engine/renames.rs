@@ -124,7 +124,11 @@ impl Engine {
     #[inline]
     pub(super) fn lookup_at(&mut self, symbol: &str, ts: UnixNanos) -> Result<u32, Disposition> {
         match self.index.get(symbol) {
-            Some(id) if self.renames.is_empty() || ts < self.states[id as usize].deadline => Ok(id),
+            Some(id)
+                if (self.renames.is_empty() && self.parked.is_empty()) || ts < self.states[id as usize].deadline =>
+            {
+                Ok(id)
+            }
             _ => self.locate(symbol, ts),
         }
     }
@@ -231,6 +235,8 @@ impl Engine {
         if self.params.calendar.is_none() || old == to {
             return Disposition::RENAME;
         }
+        // From now on numbers may change.
+        self.wake_some(usize::MAX);
         let holder = self.renames.origin(to, from);
         if let Err(refusal) = self.renames.add(old, to, from, partition) {
             return refusal;

@@ -115,6 +115,10 @@ pub(super) struct Cold {
     pub(super) forecasts: Forecasts,
     /// Events by session, sorted.
     pub(super) events: Vec<Dated>,
+    /// Sum of the digests of reference records from outside the market input.
+    pub(super) reference: u64,
+    /// Whether its history holds what a partition said that was given up since.
+    pub(super) has_outlived: bool,
 }
 
 /// What makes a symbol's next print more than a price.
@@ -431,6 +435,8 @@ impl SymbolState {
                 day: DayState::default(),
                 forecasts: Forecasts::default(),
                 events: Vec::new(),
+                reference: 0,
+                has_outlived: false,
             }),
         }
     }

@@ -291,6 +291,7 @@ impl Lane {
                 let snapshot = self.snapshots.partition(partition, high).filter(|s| s.next_offset >= low);
                 let next = snapshot.map_or(low, |snapshot| {
                     bystander.restore_partition(now, partition, &snapshot.image);
+                    bystander.wake_some(usize::MAX);
                     snapshot.next_offset
                 });
                 info!(partition, from = next, to = high, "reading a partition of others, in silence");

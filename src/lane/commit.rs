@@ -142,8 +142,9 @@ impl Lane {
         let kept = live.iter().all(|(p, offset)| {
             committed.get(p) == Some(offset) || self.source.confirmed(*p).is_some_and(|c| c >= *offset)
         });
-        // Without partitions there is nothing to keep, and what the disk has of the groups is worth more.
-        if kept && !live.is_empty() {
+        // Without partitions there is nothing to keep, and what the disk has of the groups is worth more. What is still
+        // encoded takes longer to decode than there is time; the snapshot that it came from stays.
+        if kept && !live.is_empty() && self.still_encoded == 0 {
             let captured = self.capture(&live.iter().map(|(p, _)| *p).collect::<Vec<_>>(), true);
             self.commits.unconfirmed = None;
             if !self.writer.submit(captured) || !self.writer.flush(WRITE_TIMEOUT) {
@@ -191,8 +192,12 @@ impl Lane {
         offsets
     }
 
-    /// The state of all live partitions, when a snapshot is due: of one moment, as the groups span them.
+    /// The state of all live partitions, when a snapshot is due: of one moment, as the groups span them. As long as a
+    /// part of it is still encoded the snapshot that it came from is kept.
     fn capture_due(&mut self) -> Option<Captured> {
+        if self.still_encoded > 0 {
+            return None;
+        }
         let now = self.clock.monotonic();
         let live = || self.partitions.iter().filter(|(_, state)| state.is_live());
         let is_due = live().any(|(_, state)| state.snapshot_due <= now);

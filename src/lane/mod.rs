@@ -49,6 +49,8 @@ use tracing::{info, warn};
 const BATCH_MAX: usize = 4_096;
 /// Longest wait for a record.
 const WAIT: Duration = Duration::from_millis(20);
+/// Symbols of a restored partition that are decoded between two looks at everything else: about a millisecond's worth.
+const WAKE_SLICE: usize = 256;
 /// Transactions abandoned in a row before the lane is put together anew.
 const ABANDONED_MAX: u32 = 8;
 
@@ -168,6 +170,8 @@ pub struct Lane {
     abandoned: u32,
     /// Offsets that the groups' snapshot reflects.
     groups_at: BTreeMap<i32, i64>,
+    /// Symbols of restored partitions that are still to be decoded.
+    still_encoded: usize,
     /// Whether partitions were ever assigned.
     has_lived: bool,
     has_joined: bool,
@@ -182,6 +186,7 @@ pub struct Lane {
     flood: Flood,
     moved: u64,
     adoption: Adoption,
+    unreadable: u64,
     started_at: UnixNanos,
 }
 
@@ -235,6 +240,7 @@ impl Lane {
             started: BTreeSet::new(),
             abandoned: 0,
             groups_at: BTreeMap::new(),
+            still_encoded: 0,
             has_lived: false,
             has_joined: false,
             was_assigned: false,
@@ -248,6 +254,7 @@ impl Lane {
             flood: Flood::default(),
             moved: 0,
             adoption: Adoption::default(),
+            unreadable: 0,
         })
     }
 
@@ -287,6 +294,7 @@ impl Lane {
             self.change_ownership(change)?;
         }
         self.recover()?;
+        self.still_encoded = self.engine.wake_some(WAKE_SLICE);
         self.follow_reference()?;
         self.advance(taken)?;
         self.back_pressure()?;

@@ -60,6 +60,7 @@ impl Lane {
         for query in queries.try_iter().take(QUERIES_MAX) {
             match query {
                 Query::Symbol(symbol, reply) => {
+                    self.engine.wake_named(&symbol);
                     let _ = reply.send(self.engine.symbol(&symbol).map(|s| symbol_json(&s)));
                 }
                 Query::Reload(params) => {
@@ -82,6 +83,7 @@ impl Lane {
         self.warn_of_silence();
         self.look_for_flood();
         self.look_for_moves();
+        self.look_at_encoded();
         let in_flight = self.deliverer.sink.in_flight();
         let mut view = match self.role {
             Role::Symbols => LaneView::of(&self.engine, LISTED, in_flight, partitions),
@@ -136,6 +138,16 @@ impl Lane {
             error!(within, "a flood of refused records: see fragility_dead_letters_total by reason");
         } else {
             info!("the flood of refused records is over");
+        }
+    }
+
+    fn look_at_encoded(&mut self) {
+        let gauge = self.shared.metrics.restore_symbols_left.with_label_values(&[&self.number.to_string()]);
+        gauge.set(i64::try_from(self.still_encoded).unwrap_or(i64::MAX));
+        let unreadable = self.engine.unreadable();
+        if unreadable > self.unreadable {
+            error!(symbols = unreadable, "symbols of a snapshot did not decode; they begin anew");
+            self.unreadable = unreadable;
         }
     }
 

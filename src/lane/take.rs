@@ -19,12 +19,20 @@ impl Lane {
     /// Takes what has come, decides, and sends.
     pub(super) fn take_batch(&mut self) -> Result<usize, LaneError> {
         let is_awaited = self.deliverer.sink.in_flight() > 0 || self.deliverer.unsealed.alerts > 0;
-        let wait = if is_awaited { Duration::from_millis(1) } else { WAIT };
+        let wait = match is_awaited {
+            _ if self.still_encoded > 0 => Duration::ZERO,
+            true => Duration::from_millis(1),
+            false => WAIT,
+        };
         let now = self.clock.now();
         let Self {
             source, engine, deliverer, partitions, effects, shared, sampled, config, clock, role, adoption, ..
         } = self;
         let (is_watching, has_grown) = (adoption.is_watching(), adoption.has_grown());
+        if is_watching {
+            // What is known of a symbol is compared with what others know.
+            engine.wake_some(usize::MAX);
+        }
         let mut held = None;
         let mut batch = Accounts::default();
         let (mut failure, mut fresh, mut overshoot) = (None, 0_u64, None);
@@ -102,7 +110,7 @@ impl Lane {
 }
 
 /// Whether what a record that is read again says is part of what another partition's snapshot knows.
-fn is_past(decoder: &Decoder, engine: &Engine, record: &RawRecord<'_>) -> bool {
+fn is_past(decoder: &Decoder, engine: &mut Engine, record: &RawRecord<'_>) -> bool {
     let batch = decoder.decode(record.value.unwrap_or_default());
     let mut events = std::iter::once(&batch.first).chain(&batch.rest).filter_map(|e| e.as_ref().ok());
     events.any(|event| engine.is_past(record.partition, event))

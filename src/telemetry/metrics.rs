@@ -59,6 +59,8 @@ pub struct Metrics {
     pub rebalances: IntCounter,
     /// How far each partition's state is restored.
     pub restore_progress: GaugeVec,
+    /// Symbols of restored partitions that are still encoded, by lane.
+    pub restore_symbols_left: IntGaugeVec,
     /// Newest event time.
     pub event_time: Gauge,
     /// Whether the regular session is open at the newest event time.
@@ -208,6 +210,11 @@ impl Metrics {
                 "fragility_restore_progress_ratio",
                 "Part of the partition's state that is restored.",
                 &["partition"],
+            )?,
+            restore_symbols_left: r.int_gauges(
+                "fragility_restore_symbols_left",
+                "Symbols of restored partitions that are still to be decoded; views leave them out.",
+                &["lane"],
             )?,
             event_time: r.real("fragility_event_time_seconds", "Newest event time, seconds since 1970.")?,
             session_open: r

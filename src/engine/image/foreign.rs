@@ -10,6 +10,7 @@
 
 use super::{PartitionImage, SymbolImage};
 use crate::domain::{Observation, Symbol, UnixNanos};
+use crate::engine::parked::Batch;
 use crate::engine::state::{NO_PARTITION, SymbolState};
 use crate::engine::{Disposition, Effects, Engine, Params, Resolved, Universe, renames};
 use std::sync::Arc;
@@ -53,7 +54,8 @@ pub(crate) fn symbol_of<'a>(observation: &'a Observation<'_>) -> Option<&'a str>
 impl Engine {
     /// An engine that knows what this one knows of symbols, and judges no groups.
     #[must_use]
-    pub fn bystander(&self) -> Self {
+    pub fn bystander(&mut self) -> Self {
+        self.wake_some(usize::MAX);
         let mut other = Self::new(Params { groups: Vec::new(), ..self.params.clone() });
         other.states.clone_from(&self.states);
         for state in &mut other.states {
@@ -69,7 +71,7 @@ impl Engine {
         other.by_origin.clone_from(&self.by_origin);
         other.news.clone_from(&self.news);
         other.curves = self.curves.clone();
-        other.departed = self.departed.as_ref().map(|departed| Box::new(departed.bystander()));
+        other.departed = self.departed.as_mut().map(|departed| Box::new(departed.bystander()));
         other
     }
 
@@ -90,6 +92,7 @@ impl Engine {
     /// as it was when it left a partition, whichever has come farther; false when here no less is known. What the symbol
     /// was until now stays with the partition that it comes from: who reads the new one once more goes on from there.
     pub fn take_over(&mut self, bystander: Option<&Self>, partition: i32, symbol: &str) -> bool {
+        self.wake_named(symbol);
         if let Some(id) = self.index.get(symbol)
             && ![NO_PARTITION, partition].contains(&self.states[id as usize].partition)
         {
@@ -123,7 +126,8 @@ impl Engine {
         let feeds: Vec<Option<u16>> = feeds.iter().map(|f| if f.is_empty() { Some(0) } else { self.feed(f) }).collect();
         let origin = image.origin.as_ref().and_then(|(s, d)| Some((Symbol::new(s).ok()?, super::date(*d))));
         let Ok(id) = self.admit_image(&image.symbol, origin) else { return };
-        self.restore_symbol(id, partition, image, tiers, &feeds);
+        let batch = Batch { partition, tiers: tiers.to_vec(), feeds, bytes: Arc::default() };
+        self.restore_symbol(id, &batch, image);
         if self.states[id as usize].cold.awaits_close && !self.awaiting_close.contains(&id) {
             self.awaiting_close.push(id);
         }
@@ -148,11 +152,11 @@ impl Engine {
     /// Continues what [`Self::departed_image`] kept.
     pub(super) fn restore_departed(&mut self, partition: i32, image: &PartitionImage) {
         let feeds: Vec<Arc<str>> = image.feeds.iter().map(|f| f.as_str().into()).collect();
-        for symbol in &image.departed {
+        for symbol in image.departed.images() {
             let params = Params { groups: Vec::new(), ..self.params.clone() };
             let departed = self.departed.get_or_insert_with(|| Box::new(Self::new(params)));
-            if departed.is_news_of(partition, symbol) {
-                departed.take_image(partition, symbol, &image.tiers, &feeds);
+            if departed.is_news_of(partition, &symbol) {
+                departed.take_image(partition, &symbol, &image.tiers, &feeds);
             }
         }
     }
@@ -173,6 +177,7 @@ impl Engine {
     /// Forgets the market state of symbols of the partitions named that a bystander has met later in another partition:
     /// they are someone else's now. How many.
     pub fn let_go(&mut self, bystander: &Self, partitions: &[i32], effects: &mut Effects) -> usize {
+        self.wake_some(usize::MAX);
         let mut gone = Vec::new();
         for theirs in bystander.states.iter().filter(|s| s.partition != NO_PARTITION) {
             let Some(id) = self.index.get(theirs.cold.symbol.as_str()) else { continue };
@@ -208,7 +213,10 @@ impl Engine {
 
     /// Whether a record that is read again is older than what another partition's snapshot has made of its symbol: it is
     /// part of that already, and must not move the symbol back.
-    pub fn is_past(&self, partition: i32, observation: &Observation<'_>) -> bool {
+    pub fn is_past(&mut self, partition: i32, observation: &Observation<'_>) -> bool {
+        if let Some(symbol) = symbol_of(observation) {
+            self.wake_named(symbol);
+        }
         let state = symbol_of(observation).and_then(|s| self.index.get(s)).map(|id| &self.states[id as usize]);
         let Some(state) = state.filter(|s| s.partition != NO_PARTITION && s.partition != partition) else {
             return false;
