@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::cast_possible_wrap, reason = "small numbers")]
 
-#[allow(dead_code, reason = "shared with other tests")]
 mod harness;
 #[allow(dead_code, reason = "shared with other tests")]
 mod streams;

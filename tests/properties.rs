@@ -173,9 +173,9 @@ fn snapshot_at(params: &Params, history: &[String], records: &[Record], at: usiz
         feed(&mut second, &mut got, at..records.len());
     } else {
         // Its symbols are decoded when their records come, or one by one.
-        for offset in at..records.len() {
+        for (offset, record) in records.iter().enumerate().skip(at) {
             feed(&mut second, &mut got, offset..offset + 1);
-            second.wake_some(usize::from(records[offset].symbol == 0));
+            second.wake_some(usize::from(record.symbol == 0));
         }
     }
     second.advance(Watermark::End, &[], &mut got);

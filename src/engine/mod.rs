@@ -370,13 +370,12 @@ impl Engine {
         let session = renames::session_of(record, self.params.calendar.as_deref());
         let Some(id) = record.symbol().and_then(|symbol| self.known_on(symbol, session)) else { return disposition };
         self.wake(id);
-        match origin {
+        if let Some(origin) = origin {
             // What a partition says about a symbol is in that partition's snapshot, ticks or not.
-            Some(origin) => self.read_from(id, origin.partition),
-            None => {
-                let known = &mut self.states[id as usize].cold.reference;
-                *known = known.wrapping_add(record.digest());
-            }
+            self.read_from(id, origin.partition);
+        } else {
+            let known = &mut self.states[id as usize].cold.reference;
+            *known = known.wrapping_add(record.digest());
         }
         disposition
     }

@@ -8,7 +8,7 @@
 
 use super::Engine;
 use super::image::packed::{Record, records};
-use super::state::NO_PARTITION;
+use super::state::{NO_PARTITION, SymbolState};
 use crate::domain::UnixNanos;
 use std::sync::Arc;
 
@@ -125,14 +125,13 @@ impl Engine {
     #[cold]
     fn wake_parked(&mut self, id: u32) {
         let Some((batch, at)) = self.parked.take(id) else { return };
-        match Record::at(&batch.bytes, at).and_then(|record| record.image()) {
-            Some(image) => self.restore_symbol(id, &batch, &image),
-            None => {
-                self.parked.unreadable += 1;
-                let symbol = self.states[id as usize].cold.symbol.clone();
-                self.states[id as usize].deadline = super::state::SymbolState::new(symbol, &self.params).deadline;
-            }
+        if let Some(image) = Record::at(&batch.bytes, at).and_then(|record| record.image()) {
+            self.restore_symbol(id, &batch, &image);
+            return;
         }
+        self.parked.unreadable += 1;
+        let symbol = self.states[id as usize].cold.symbol.clone();
+        self.states[id as usize].deadline = SymbolState::new(symbol, &self.params).deadline;
     }
 
     /// Decodes up to `max` of the symbols that restored partitions still keep encoded; how many are left.

@@ -63,6 +63,7 @@ impl Ruler {
 
 /// What only changes with sessions, closes and episodes.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each asked for by itself")]
 pub(super) struct Cold {
     /// Its name in the session at hand.
     pub(super) symbol: Symbol,
