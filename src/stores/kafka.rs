@@ -4,7 +4,7 @@
 //! are written in turn, so that one whole snapshot is there at any time; each chunk says which writing it belongs to,
 //! and only a slot of which every chunk belongs to the same one is whole. A name always goes to the same partition.
 
-use super::{Slot, SnapshotStore};
+use super::{Chunks, Slot, SnapshotStore};
 use crate::clock;
 use crate::config::Kafka;
 use crate::sources::{ClientHealth, client_config};
@@ -19,12 +19,6 @@ use std::io;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// Bytes of a chunk: under the million that brokers accept by default.
-const CHUNK: usize = 512 * 1024;
-/// Chunks of a snapshot that are believed: 16 GiB.
-const CHUNKS_MAX: u32 = 32_768;
-const MAGIC: [u8; 4] = *b"FRGC";
-const HEADER: usize = 20;
 /// Time given to the broker to take a snapshot, and to give one.
 const TIMEOUT: Duration = Duration::from_secs(30);
 const ASK: Duration = Duration::from_secs(5);
@@ -168,15 +162,8 @@ impl SnapshotStore for TopicStore {
         };
         let prefix = self.prefix(name, slot);
         let written = clock::now().0.unsigned_abs();
-        let chunks: Vec<&[u8]> = if bytes.is_empty() { vec![bytes] } else { bytes.chunks(CHUNK).collect() };
-        let count = u32::try_from(chunks.len()).map_err(io::Error::other)?;
-        for (number, chunk) in (0_u32..).zip(&chunks) {
-            let mut value = Vec::with_capacity(HEADER + chunk.len());
-            value.extend_from_slice(&MAGIC);
-            value.extend_from_slice(&written.to_le_bytes());
-            value.extend_from_slice(&number.to_le_bytes());
-            value.extend_from_slice(&count.to_le_bytes());
-            value.extend_from_slice(chunk);
+        let values = Chunks::cut(bytes, written).ok_or_else(|| io::Error::other("the snapshot is too long"))?;
+        for (number, value) in values.enumerate() {
             let key = format!("{prefix}{number}");
             let mut record = BaseRecord::to(&self.topic).partition(partition).key(&key).payload(&value);
             let until = clock::monotonic() + TIMEOUT;
@@ -189,76 +176,5 @@ impl SnapshotStore for TopicStore {
             }
         }
         self.producer.flush(TIMEOUT).map_err(other)
-    }
-}
-
-/// The chunks of one slot, of the newest writing seen.
-#[derive(Default)]
-struct Chunks {
-    written: u64,
-    count: u32,
-    parts: BTreeMap<u32, Vec<u8>>,
-}
-
-impl Chunks {
-    fn take(&mut self, number: u32, value: &[u8]) {
-        let word = |at: usize| Some(u32::from_le_bytes(value.get(at..at + 4)?.try_into().ok()?));
-        let (Some(magic), Some(low), Some(high), Some(own), Some(count)) =
-            (word(0), word(4), word(8), word(12), word(16))
-        else {
-            return;
-        };
-        if magic.to_le_bytes() != MAGIC || own != number || number >= count || count > CHUNKS_MAX {
-            return;
-        }
-        let written = u64::from(low) | (u64::from(high) << 32);
-        if written > self.written {
-            *self = Self { written, count, parts: BTreeMap::new() };
-        }
-        if written == self.written && count == self.count {
-            self.parts.insert(number, value[HEADER..].to_vec());
-        }
-    }
-
-    fn whole(self) -> Option<Found> {
-        let is_whole = self.count > 0 && self.parts.len() == usize::try_from(self.count).ok()?;
-        is_whole.then(|| (self.written, self.parts.into_values().flatten().collect()))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn chunk(written: u64, number: u32, count: u32, text: &str) -> Vec<u8> {
-        let mut value = MAGIC.to_vec();
-        value.extend_from_slice(&written.to_le_bytes());
-        value.extend_from_slice(&number.to_le_bytes());
-        value.extend_from_slice(&count.to_le_bytes());
-        value.extend_from_slice(text.as_bytes());
-        value
-    }
-
-    fn check(chunks: &[Vec<u8>], expected: Option<&str>) {
-        let mut all = Chunks::default();
-        for value in chunks {
-            let number = u32::from_le_bytes(value[12..16].try_into().unwrap());
-            all.take(number, value);
-        }
-        assert_eq!(all.whole().map(|(_, bytes)| String::from_utf8(bytes).unwrap()).as_deref(), expected);
-    }
-
-    #[test]
-    fn chunks_of_one_writing_make_a_whole() {
-        check(&[chunk(7, 0, 2, "ab"), chunk(7, 1, 2, "c")], Some("abc"));
-        check(&[chunk(7, 1, 2, "c"), chunk(7, 0, 2, "ab")], Some("abc"));
-    }
-
-    #[test]
-    fn a_writing_that_broke_off_is_not_whole() {
-        check(&[chunk(7, 0, 2, "ab"), chunk(7, 1, 2, "c"), chunk(8, 0, 2, "xy")], None);
-        check(&[chunk(8, 0, 1, "new"), chunk(7, 0, 2, "ab"), chunk(7, 1, 2, "c")], Some("new"));
-        check(&[], None);
-        check(&[b"something else, and long enough".to_vec()], None);
     }
 }

@@ -1,8 +1,10 @@
 //! Where snapshots are kept: bytes by name, the newest and the one before.
 
+mod chunks;
 mod files;
 mod kafka;
 
+pub use chunks::Chunks;
 pub use files::FileStore;
 pub use kafka::TopicStore;
 
