@@ -516,7 +516,11 @@ impl Engine {
     fn track(&mut self, id: u32) {
         if !self.tracked.contains(&id) {
             self.tracked.push(id);
-            self.states[id as usize].start_tracking();
+        }
+        // A rename may have put another's state in its place.
+        let state = &mut self.states[id as usize];
+        if !state.is_tracked {
+            state.start_tracking();
         }
     }
 

@@ -232,6 +232,20 @@ impl Engine {
         (old, to, from): (&Symbol, &Symbol, SessionDate),
         effects: &mut Effects,
     ) -> Disposition {
+        let disposition = self.rename_security(partition, (old, to, from), effects);
+        if disposition == Disposition::APPLIED {
+            self.rename_members(old);
+        }
+        disposition
+    }
+
+    /// The same without the memberships of groups.
+    fn rename_security(
+        &mut self,
+        partition: i32,
+        (old, to, from): (&Symbol, &Symbol, SessionDate),
+        effects: &mut Effects,
+    ) -> Disposition {
         if self.params.calendar.is_none() || old == to {
             return Disposition::RENAME;
         }
@@ -255,7 +269,6 @@ impl Engine {
         if let Some(held) = self.by_origin.get(&holder).copied().filter(|_| holder != security) {
             self.adopt(&security, held, (to, from), effects);
         }
-        self.rename_members(old);
         if let Some(id) = self.by_origin.get(&security).copied() {
             self.track_if_followed(id);
         }
@@ -264,11 +277,22 @@ impl Engine {
 
     /// Lets the memberships of a name follow its renames.
     pub(super) fn rename_members(&mut self, name: &Symbol) {
-        for (to, from) in self.renames.away_from(name) {
-            // The new name's own renames come later, so this ends.
-            if self.stage.rename(name, &to, from) {
-                self.rename_members(&to);
+        let later = |renames: &Renames, name: &Symbol, since: SessionDate| -> Vec<(Symbol, Symbol, SessionDate)> {
+            let away = renames.away_from(name).into_iter().rev().filter(|(_, from)| *from > since);
+            away.map(|(to, from)| (name.clone(), to, from)).collect()
+        };
+        // What follows a rename lies behind it, so this ends.
+        let mut waiting = later(&self.renames, name, SessionDate::MIN);
+        let mut any = false;
+        while let Some((old, to, from)) = waiting.pop() {
+            if self.stage.rename(&old, &to, from) {
+                any = true;
+                waiting.extend(later(&self.renames, &to, from));
             }
+        }
+        // Whoever has, or had, such a name is followed by it: as after a restart.
+        for id in (0_u32..).take(if any { self.states.len() } else { 0 }) {
+            self.track_if_followed(id);
         }
     }
 
@@ -284,6 +308,7 @@ impl Engine {
         let successor = (old.clone(), from);
         let known = self.by_origin.get(&successor).copied();
         let Some(other) = known.or_else(|| self.create(old, successor)) else { return };
+        self.share_partition(id, other);
         self.put_history(id, &kept);
         let calendar = self.params.calendar.as_deref();
         self.states[other as usize].cold.history.absorb(calendar, &moved);
@@ -310,12 +335,15 @@ impl Engine {
         }
         let known = self.by_origin.get(security).copied();
         let Some(id) = known.or_else(|| self.create(&security.0, security.clone())) else { return };
+        self.share_partition(held, id);
         let calendar = self.params.calendar.clone();
         let calendar = calendar.as_deref();
         let mut incoming = moved;
         if let Some(session) = live {
             // What it left open under its old name ends there.
             self.enter_session(id, session, effects);
+            // So does what waits, where it is in that session already.
+            self.release_all(id, None, effects);
             self.take_name(id, session.date);
             let mut merged = self.states[held as usize].clone();
             let own = &mut self.states[id as usize].cold;
@@ -332,6 +360,7 @@ impl Engine {
                 cold.keep_event(event);
             });
             self.states[id as usize] = merged;
+            self.take_over(held, id);
         }
         let at = self.states[id as usize].last_ts;
         self.revise(id, from, at, effects, |history, calendar| {
@@ -346,10 +375,29 @@ impl Engine {
         let state = &mut self.states[held as usize];
         let origin = state.cold.origin.take();
         if live.is_some() {
+            let partition = state.partition;
             *state = SymbolState::new(to.clone(), &self.params);
+            state.partition = partition;
         }
         state.cold.origin = origin;
         self.put_history(held, &kept);
+    }
+
+    /// What is taken from one security and given to another stays in the snapshots of the same partition.
+    fn share_partition(&mut self, from: u32, to: u32) {
+        let partition = self.states[from as usize].partition;
+        let state = &mut self.states[to as usize];
+        if state.partition == NO_PARTITION {
+            state.partition = partition;
+        }
+    }
+
+    /// What `held` waited for, `id` waits for now.
+    fn take_over(&mut self, held: u32, id: u32) {
+        for list in [&mut self.quarantined, &mut self.awaiting_close] {
+            list.retain(|waiting| *waiting != id);
+            list.iter_mut().filter(|waiting| **waiting == held).for_each(|waiting| *waiting = id);
+        }
     }
 
     /// Takes a security out; the last one moves to its place.
@@ -359,10 +407,14 @@ impl Engine {
         self.index.forget(id);
         self.tracked.retain(|held| *held != id);
         self.awaiting_close.retain(|held| *held != id);
+        self.quarantined.retain(|held| *held != id);
         self.news.retain(|(held, _)| *held != id);
         self.states.swap_remove(id as usize);
         let moved = self.by_origin.values_mut().chain(self.index.numbers_mut()).chain(&mut self.tracked);
-        let moved = moved.chain(&mut self.awaiting_close).chain(self.news.iter_mut().map(|(held, _)| held));
+        let moved = moved
+            .chain(&mut self.awaiting_close)
+            .chain(&mut self.quarantined)
+            .chain(self.news.iter_mut().map(|(held, _)| held));
         for held in moved.filter(|held| **held == last) {
             *held = id;
         }
@@ -391,8 +443,12 @@ impl Engine {
             else {
                 continue;
             };
-            // Nothing has been lived through yet, so nothing is said.
-            self.rename_record(partition, (&old, &to, from), &mut Effects::default());
+            // Nothing is renamed from the beginning of time on: there is no day before.
+            if from == SessionDate::MIN {
+                continue;
+            }
+            // Nothing has been lived through yet, so nothing is said; and the groups' image knows its members.
+            self.rename_security(partition, (&old, &to, from), &mut Effects::default());
         }
     }
 }
