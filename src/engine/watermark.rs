@@ -253,9 +253,11 @@ impl Engine {
             price.map_or((Err(Unknown::NotYet), Err(Unknown::NotYet)), |price| readings(&state.cold.ruler, price))
         };
         let interval = self.params.group_interval;
-        let first = (from.0.div_euclid(interval) + 1) * interval;
+        // No member's price counts after its session, however late the amendment comes.
+        let first = (from.max(session.begin).0.div_euclid(interval) + 1) * interval;
+        let last = at.min(session.end);
         let mut ends: Vec<(UnixNanos, Reading, Reading)> = Vec::new();
-        for end in (0..).map(|n| UnixNanos(first + n * interval)).take_while(|end| *end <= at) {
+        for end in (0..).map(|n| UnixNanos(first + n * interval)).take_while(|end| *end <= last) {
             let (log_return, z) = amended(end);
             if ends.last().is_none_or(|(_, r, m)| (*r, *m) != (log_return, z)) {
                 ends.push((end, log_return, z));
