@@ -383,6 +383,8 @@ impl Group {
         let closes = self.pending.remove(&session).unwrap_or_default();
         self.values.extend(closes.values().filter_map(|c| Some((c.symbol.clone(), c.market_value?))));
         let is_history = !closes.is_empty() && closes.values().all(|c| c.is_history);
+        // Closes of a session that nobody saw may come when the next is on its way: what stands is that one's.
+        let is_behind = self.session.is_some_and(|at_hand| at_hand > session);
         let lines: Vec<MemberReading> = self
             .members(session)
             .into_iter()
@@ -422,7 +424,7 @@ impl Group {
             lines: &lines,
             topic: moment.topic,
         };
-        if !is_history {
+        if !is_history && !is_behind {
             self.verdicts(&seen, alerts);
         }
         let view = self.view_of(session, &reading, &members);
@@ -431,12 +433,16 @@ impl Group {
             self.closes.pop_first();
         }
         if let Ok(r) = reading.basket_return {
-            self.returns.push((session, r));
+            let at = self.returns.partition_point(|(s, _)| *s < session);
+            self.returns.insert(at, (session, r));
             if self.returns.len() > RETURNS_KEPT {
                 self.returns.remove(0);
             }
         }
-        self.settled_until = Some(session);
+        self.settled_until = self.settled_until.max(Some(session));
+        if is_behind {
+            return;
+        }
         (self.current, self.count) = (None, 0);
         self.waiting.clear();
         self.told.clear();
