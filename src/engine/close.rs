@@ -161,11 +161,13 @@ impl Engine {
         };
         let sum = self.breadth.entry(new.session).or_default();
         let (old, new) = (old.map(tally).unwrap_or_default(), tally(new));
-        sum.count = sum.count + new.count - old.count;
-        sum.halted = sum.halted + new.halted - old.halted;
-        sum.valid = sum.valid + new.valid - old.valid;
-        sum.up = sum.up + new.up - old.up;
-        sum.down = sum.down + new.down - old.down;
+        // What a restart has forgotten of an old session is not there to be taken back.
+        let moved = |sum: u32, new: u32, old: u32| sum.saturating_add(new).saturating_sub(old);
+        sum.count = moved(sum.count, new.count, old.count);
+        sum.halted = moved(sum.halted, new.halted, old.halted);
+        sum.valid = moved(sum.valid, new.valid, old.valid);
+        sum.up = moved(sum.up, new.up, old.up);
+        sum.down = moved(sum.down, new.down, old.down);
         if self.breadth.len() > BREADTH_KEPT {
             self.breadth.pop_first();
         }
