@@ -144,7 +144,9 @@ impl Engine {
             (Ok(r), Some(sigma)) => {
                 let above = tiers.tiers.iter().filter(|t| **t > tier);
                 let price = |t: &f64| threshold_price(r.price, sigma, t * episode.direction.sign());
-                above.map(|t| NextTier { tier: *t, price: price(t) }).collect()
+                // A desk's sigma may be so large that no price reaches a tier.
+                let reachable = above.map(|t| NextTier { tier: *t, price: price(t) });
+                reachable.filter(|next| next.price.is_finite() && next.price > 0.0).collect()
             }
             _ => Vec::new(),
         };

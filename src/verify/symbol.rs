@@ -149,7 +149,8 @@ fn tiers(alert: &AlertRecord, z: Option<f64>, sigma: Option<f64>, found: &mut Fi
         (Some(reference), Some(sigma)) => {
             let price = |t: f64| threshold_price(reference.price, sigma, t * alert.direction.sign());
             let above = alert.rule.tiers.iter().filter(|t| **t > alert.tier);
-            above.map(|t| NextTierRecord { tier: *t, price: price(*t) }).collect()
+            let reachable = above.map(|t| NextTierRecord { tier: *t, price: price(*t) });
+            reachable.filter(|next| next.price.is_finite() && next.price > 0.0).collect()
         }
         _ => Vec::new(),
     };
