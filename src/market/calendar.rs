@@ -79,7 +79,7 @@ pub enum Located {
 pub enum CalendarError {
     /// No day lies between `valid_from` and `valid_until`.
     Empty,
-    /// A session would not begin before it ends.
+    /// A session would not begin before it ends, or open before its pre-market does.
     Inverted(NaiveDate),
 }
 
@@ -87,7 +87,9 @@ impl fmt::Display for CalendarError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("calendar overlay leaves no valid day"),
-            Self::Inverted(day) => write!(f, "calendar overlay: session {day} does not open before it closes"),
+            Self::Inverted(day) => {
+                write!(f, "calendar overlay: session {day} does not open between 04:00 and its close")
+            }
         }
     }
 }
@@ -119,7 +121,7 @@ impl Calendar {
     /// Lays out the NYSE sessions from the built-in table and `overlay`, which has the last word.
     ///
     /// # Errors
-    /// When the overlay leaves no day, or a session that does not open before it closes.
+    /// When the overlay leaves no day, or a session that does not open before it closes, or before 04:00.
     pub fn xnys(overlay: &CalendarOverlay) -> Result<Self, CalendarError> {
         let table = calendar_for_exchange(Exchange::Nyse);
         let coverage = table.holiday_coverage().ok_or(CalendarError::Empty)?;
@@ -146,10 +148,10 @@ impl Calendar {
             let close = instant(New_York, day, close_at);
             let end = close.plus(4 * 3_600 * crate::domain::NANOS_PER_SEC);
             let open = instant(New_York, day, open_at);
-            if open >= close {
+            let pre = instant(New_York, day, time(4, 0));
+            if open >= close || open < pre || pre < begin {
                 return Err(CalendarError::Inverted(day));
             }
-            let pre = instant(New_York, day, time(4, 0));
             let early = close_at < time(16, 0);
             sessions.push(Session { date: SessionDate::new(day), begin, pre, open, close, end, early });
             begin = end;
