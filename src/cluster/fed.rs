@@ -112,8 +112,9 @@ impl Stage {
             let input = |(p, offset, index, reached): &(i32, i64, u32, i64)| {
                 (*p, Input { taken: (*offset, *index), reached: UnixNanos(*reached) })
             };
-            let by_input = fed.by_input.iter().map(input).collect();
-            self.fed.insert(group.params.name.clone(), Fed { home, inputs: fed.inputs, by_input });
+            let inputs = fed.inputs.clamp(0, INPUTS_MAX);
+            let by_input = fed.by_input.iter().filter(|(p, ..)| (0..inputs).contains(p)).map(input).collect();
+            self.fed.insert(group.params.name.clone(), Fed { home, inputs, by_input });
         }
     }
 

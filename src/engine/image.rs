@@ -13,6 +13,7 @@ use crate::market::{Desk, HistoryImage, Published, Quarantine};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
+mod bounds;
 mod day;
 mod event;
 mod foreign;

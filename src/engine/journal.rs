@@ -32,7 +32,7 @@ pub(super) enum Ahead {
 }
 
 /// Amendments kept for prints that have not come yet.
-const AHEAD_MAX: usize = 16;
+pub(super) const AHEAD_MAX: usize = 16;
 
 impl Journal {
     /// An empty journal that begins with `state`.

@@ -10,13 +10,13 @@ use crate::market::Measure;
 use crate::rules::Episode;
 
 /// Forecasts of a session kept for its close, one an episode.
-const FORECASTS_KEPT: usize = 64;
+pub(super) const FORECASTS_KEPT: usize = 64;
 
 /// Sessions whose scores are kept.
 pub(super) const SCORES_KEPT: usize = 16_384;
 
 /// Units to a probability of 1: forecasts are published with four decimals.
-const UNITS: u32 = 10_000;
+pub(super) const UNITS: u32 = 10_000;
 
 /// What a forecast that knows nothing would say: closes stand in breach 1 / 1.84 times as often as sessions
 /// touch it, measured on S&P 500 names in 2024 and 2025.
@@ -74,10 +74,10 @@ impl SurvivalScore {
     /// Takes `old` out and puts `new` in. A score that does not hold `old`, because it was lost with the state
     /// of another instance, is held at 0.
     fn replace(&mut self, old: &Self, new: &Self) {
-        self.forecasts = (self.forecasts + new.forecasts).saturating_sub(old.forecasts);
-        self.confirmed = (self.confirmed + new.confirmed).saturating_sub(old.confirmed);
-        self.squares = (self.squares + new.squares).saturating_sub(old.squares);
-        self.base_squares = (self.base_squares + new.base_squares).saturating_sub(old.base_squares);
+        self.forecasts = self.forecasts.saturating_add(new.forecasts).saturating_sub(old.forecasts);
+        self.confirmed = self.confirmed.saturating_add(new.confirmed).saturating_sub(old.confirmed);
+        self.squares = self.squares.saturating_add(new.squares).saturating_sub(old.squares);
+        self.base_squares = self.base_squares.saturating_add(new.base_squares).saturating_sub(old.base_squares);
     }
 }
 

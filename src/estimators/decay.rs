@@ -10,9 +10,9 @@ use crate::domain::NANOS_PER_SEC;
 pub struct DecayedSquares(f64);
 
 impl DecayedSquares {
-    /// Continues from a stored sum.
+    /// Continues from a stored sum; from 0 where it cannot be one.
     pub fn from_value(value: f64) -> Self {
-        Self(value)
+        Self(if value.is_finite() && value >= 0.0 { value } else { 0.0 })
     }
 
     /// The sum as of the last update.

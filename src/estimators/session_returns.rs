@@ -43,10 +43,13 @@ pub struct SpannedReturn {
 }
 
 fn grid_after(ts: UnixNanos) -> UnixNanos {
-    UnixNanos((ts.0.div_euclid(RETURN_LENGTH) + 1) * RETURN_LENGTH)
+    UnixNanos((ts.0.div_euclid(RETURN_LENGTH) + 1).saturating_mul(RETURN_LENGTH))
 }
 
 impl SessionReturns {
+    /// Returns kept of a session at most.
+    pub const MOST: usize = RETURNS_MAX;
+
     /// Begins with the first price.
     pub fn begin(ts: UnixNanos, price: f64) -> Self {
         Self { first: ts, base: price, end: grid_after(ts), returns: Vec::new(), is_coarse: false }

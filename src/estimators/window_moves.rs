@@ -30,7 +30,7 @@ pub struct WindowMoves {
 
 /// The grid point at or after `ts`.
 fn ceil(ts: i64, step: i64) -> i64 {
-    ts.saturating_add(step - 1).div_euclid(step) * step
+    ts.saturating_add(step - 1).div_euclid(step).saturating_mul(step)
 }
 
 fn slot(grid: i64, step: i64) -> usize {
@@ -55,8 +55,8 @@ impl WindowMoves {
         for (ring, step) in self.rings.iter_mut().zip(STEPS) {
             let first = ceil(self.rolled.0, step);
             // The last grid point before `ts`.
-            let last = ceil(ts.0, step) - step;
-            let mut at = first.max(last - (SLOTS - 1) * step);
+            let last = ceil(ts.0, step).saturating_sub(step);
+            let mut at = first.max(last.saturating_sub((SLOTS - 1) * step));
             while at <= last {
                 ring[slot(at, step)] = last_price;
                 at += step;
@@ -71,7 +71,7 @@ impl WindowMoves {
     pub fn start(&self, window: usize, ts: UnixNanos, last_price: f64) -> Option<(UnixNanos, f64)> {
         let step = STEPS[window];
         let length = i64::from(WINDOW_SECS[window]) * NANOS_PER_SEC;
-        let at = (ts.0 - length).div_euclid(step) * step;
+        let at = ts.0.saturating_sub(length).div_euclid(step).saturating_mul(step);
         if at < self.from.0 {
             return None;
         }

@@ -65,8 +65,9 @@ impl<T> Default for Quarantine<T> {
 }
 
 impl<T> Quarantine<T> {
-    /// Continues with stored prints.
-    pub fn from_held(held: Vec<Held<T>>) -> Self {
+    /// Continues with stored prints, in whatever order they are given.
+    pub fn from_held(mut held: Vec<Held<T>>) -> Self {
+        held.sort_by_key(|print| print.ts);
         Self { held }
     }
 

@@ -12,7 +12,7 @@ use super::reconcile::Told;
 use crate::domain::{AlertState, Direction, UnixNanos};
 
 /// Closed episodes of a session that wait for its close; the oldest expires beyond.
-const WAITING_MAX: usize = 64;
+pub const WAITING_MAX: usize = 64;
 
 /// The numbers of an episode rule; multiples are of daily sigma.
 #[derive(Clone, PartialEq, Debug)]

@@ -3,5 +3,5 @@
 mod episode;
 mod reconcile;
 
-pub use episode::{Band, Cooldown, Episode, EpisodeRules, Episodes, Judgement, Step, Verdict};
+pub use episode::{Band, Cooldown, Episode, EpisodeRules, Episodes, Judgement, Step, Verdict, WAITING_MAX};
 pub use reconcile::{Amended, Told, reconcile};

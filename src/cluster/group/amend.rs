@@ -9,7 +9,7 @@ use crate::domain::{Alert, AlertKind, AlertState, Phase, Symbol, UnixNanos};
 use crate::market::Located;
 
 /// Moments that were told and are kept for corrections, of one session.
-const TOLD_MAX: usize = 32;
+pub(super) const TOLD_MAX: usize = 32;
 /// Corrections that may wait for event time; beyond, the oldest are left out.
 const AMENDS_MAX: usize = 65_536;
 

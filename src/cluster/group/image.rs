@@ -1,13 +1,17 @@
 //! The state of a group as plain numbers, for snapshots.
 
-use super::amend::Told;
-use super::{Group, Stay};
+use super::amend::{TOLD_MAX, Told};
+use super::{Group, RETURNS_KEPT, Stay};
 use crate::cluster::level::{Level, Membership};
 use crate::cluster::member::{MemberAmend, MemberClose, MemberUpdate};
 use crate::cluster::reading::MemberReading;
 use crate::domain::{self, CloseBasis, Direction, SessionDate, Symbol, UnixNanos, Unknown};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+
+/// Counts of an image beyond are held to these, so that counting on never runs over.
+const COUNT_MAX: u32 = u32::MAX / 2;
+const SEQUENCE_MAX: u64 = u64::MAX / 2;
 
 /// A number, or the number of the reason why it is unknown.
 type Known = Result<f64, u8>;
@@ -109,6 +113,7 @@ fn known(reading: domain::Reading) -> Known {
 }
 
 fn reading(known: Known) -> domain::Reading {
+    let known = known.and_then(|number| if number.is_finite() { Ok(number) } else { Err(Unknown::NotYet.number()) });
     known.map_err(|n| Unknown::from_number(n).unwrap_or(Unknown::NotYet))
 }
 
@@ -137,7 +142,7 @@ impl ReadingImage {
             symbol: Symbol::new(&self.symbol).ok()?,
             log_return: reading(self.log_return),
             z: reading(self.z),
-            market_value: self.market_value,
+            market_value: self.market_value.filter(|v| v.is_finite()),
             basis: self.basis.and_then(CloseBasis::from_number),
             breached_at: self.breached_at.map(UnixNanos),
             source: self.source,
@@ -178,13 +183,15 @@ impl From<&Stay> for StayImage {
 }
 
 impl StayImage {
+    /// The stay; none where it is at no level above calm.
     fn restore(&self) -> Option<Stay> {
+        let level = Level::from_number(self.level).filter(|level| *level > Level::Calm)?;
         Some(Stay {
-            number: self.number,
+            number: self.number.min(COUNT_MAX),
             direction: if self.down { Direction::Down } else { Direction::Up },
-            level: Level::from_number(self.level)?,
-            peak: Level::from_number(self.peak)?,
-            revision: self.revision,
+            level,
+            peak: Level::from_number(self.peak)?.max(level),
+            revision: self.revision.min(COUNT_MAX),
             low_since: self.low_since.map(UnixNanos),
         })
     }
@@ -264,7 +271,8 @@ impl Group {
         self.session = image.session.map(date);
         let now = image.now.into_iter().filter_map(ReadingImage::restore);
         self.now = now.map(|m| (m.symbol.clone(), m)).collect();
-        self.values = image.values.into_iter().filter_map(|(s, v)| Some((Symbol::new(&s).ok()?, v))).collect();
+        let values = image.values.into_iter().filter(|(_, value)| value.is_finite());
+        self.values = values.filter_map(|(s, v)| Some((Symbol::new(&s).ok()?, v))).collect();
         (self.scheduled_len, self.last) = (0, None);
         self.scheduled.clear();
         self.pending.clear();
@@ -299,12 +307,14 @@ impl Group {
             self.pending.entry(close.session).or_default().insert(close.symbol.clone(), close);
         }
         self.settled_until = image.settled_until.map(date);
-        self.returns = image.returns.into_iter().map(|(s, r)| (date(s), r)).collect();
+        self.returns = image.returns.into_iter().filter(|(_, r)| r.is_finite()).map(|(s, r)| (date(s), r)).collect();
+        self.returns.sort_by_key(|(session, _)| *session);
+        self.returns.drain(..self.returns.len().saturating_sub(RETURNS_KEPT));
         self.current = image.current.as_ref().and_then(StayImage::restore);
         self.waiting = image.waiting.iter().filter_map(StayImage::restore).collect();
-        (self.count, self.sequence) = (image.count, image.sequence);
+        (self.count, self.sequence) = (image.count.min(COUNT_MAX), image.sequence.min(SEQUENCE_MAX));
         self.judged_at = UnixNanos(image.judged_at);
-        self.told = image.told.into_iter().map(ToldImage::restore).collect();
+        self.told = image.told.into_iter().take(TOLD_MAX).map(ToldImage::restore).collect();
         self.amends.clear();
         image.amends.into_iter().filter_map(AmendImage::restore).for_each(|amend| self.schedule_amend(amend));
     }

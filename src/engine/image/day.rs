@@ -1,11 +1,12 @@
 //! What a symbol remembers for the time of day, and learned curves, as plain numbers.
 
+use super::bounds::{self, amount, is_event_time, is_price};
 use super::date;
 use crate::domain::{CURVE_BUCKETS, CurveTarget, Price, Symbol, UnixNanos};
 use crate::engine::day::{BarSpan, DayState};
 use crate::engine::realized::FiveMinutes;
 use crate::engine::state::SymbolState;
-use crate::engine::survival::Forecasts;
+use crate::engine::survival::{FORECASTS_KEPT, Forecasts, UNITS};
 use crate::estimators::{SessionReturns, WindowMoves};
 use crate::market::{Curve, LearnedCurve, OpenBasis};
 use serde::{Deserialize, Serialize};
@@ -24,8 +25,12 @@ pub(super) fn moves_image(moves: Option<&WindowMoves>) -> MovesImage {
     })
 }
 
+/// The moves; none where a price or an instant is none.
 pub(super) fn moves(image: &MovesImage) -> Option<Box<WindowMoves>> {
-    image.map(|(rings, from, rolled)| Box::new(WindowMoves::from_parts(rings, UnixNanos(from), UnixNanos(rolled))))
+    let (rings, from, rolled) = (*image)?;
+    let is_possible =
+        rings.iter().flatten().all(|price| is_price(*price)) && is_event_time(from) && is_event_time(rolled);
+    is_possible.then(|| Box::new(WindowMoves::from_parts(rings, UnixNanos(from), UnixNanos(rolled))))
 }
 
 pub(super) fn bar_image(bar: Option<&BarSpan>) -> BarImage {
@@ -44,9 +49,20 @@ pub(super) fn returns_image(r: &SessionReturns) -> ReturnsImage {
     (r.first.0, r.base, r.end.0, r.returns.clone(), r.is_coarse)
 }
 
-pub(super) fn returns((first, base, end, returns, is_coarse): &ReturnsImage) -> SessionReturns {
+/// The returns; none where one of them, the price or an instant is none.
+pub(super) fn returns((first, base, end, returns, is_coarse): &ReturnsImage) -> Option<SessionReturns> {
+    let is_possible = is_event_time(*first)
+        && is_event_time(*end)
+        && amount(*base) > 0.0
+        && returns.len() <= SessionReturns::MOST
+        && returns.iter().all(|r| r.is_finite());
     let (first, end) = (UnixNanos(*first), UnixNanos(*end));
-    SessionReturns { first, base: *base, end, returns: returns.clone(), is_coarse: *is_coarse }
+    is_possible.then(|| SessionReturns { first, base: *base, end, returns: returns.clone(), is_coarse: *is_coarse })
+}
+
+/// Forecasts by episode that are shares of one.
+fn forecasts(list: &[(u32, u32)]) -> Vec<(u32, u32)> {
+    list.iter().filter(|(_, units)| *units <= UNITS).take(FORECASTS_KEPT).copied().collect()
 }
 
 /// Opening prices, the last seconds, five-minute returns, and forecasts.
@@ -99,7 +115,8 @@ impl CurveImage {
             CurveTarget::Group(self.name)
         };
         let curve = Arc::new(Curve::new(self.shares)?);
-        let (overnight, sessions) = (self.overnight, usize::try_from(self.sessions).unwrap_or(usize::MAX));
+        let overnight = self.overnight.filter(|share| (0.0..=1.0).contains(share));
+        let sessions = usize::try_from(self.sessions).unwrap_or(usize::MAX);
         Some((target, LearnedCurve { from: date(self.from), curve, overnight, sessions }))
     }
 }
@@ -135,12 +152,13 @@ impl DayImage {
         day.moves = moves(&self.moves);
         day.bar = bar(&self.bar);
         day.returns = FiveMinutes {
-            before: self.returns_before.iter().map(|(s, r)| (date(*s), returns(r))).collect(),
-            today: self.returns_today.as_ref().map(|r| Box::new(returns(r))),
+            before: self.returns_before.iter().filter_map(|(s, r)| Some((date(*s), returns(r)?))).collect(),
+            today: self.returns_today.as_ref().and_then(returns).map(Box::new),
         };
         state.cold.forecasts = Forecasts {
-            open: self.forecasts.clone(),
-            settled: self.settled_forecasts.as_ref().map(|(s, list)| (date(*s), list.clone())),
+            open: forecasts(&self.forecasts),
+            settled: self.settled_forecasts.as_ref().map(|(s, list)| (date(*s), forecasts(list))),
         };
+        bounds::hold(state);
     }
 }

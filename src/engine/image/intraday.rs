@@ -1,16 +1,17 @@
 //! Episodes, journal and quarantine of one symbol as plain numbers.
 
+use super::bounds::{COUNT_MAX, amount, finite, is_event_time, is_price, last_price, range};
 use super::day::{BarImage, MovesImage, ReturnsImage, bar, bar_image, moves, moves_image, returns, returns_image};
 use crate::domain::{AlertState, ConditionCode, Conditions, Direction, Phase, Price, Tape, Tick, UnixNanos};
 use crate::engine::Origin;
 use crate::engine::held::HeldPrint;
-use crate::engine::journal::Journal;
+use crate::engine::journal::{AHEAD_MAX, Journal};
 use crate::engine::print::{Entry, EntryKind, PrintKey};
 use crate::engine::state::Intraday;
 use crate::estimators::DecayedSquares;
 use crate::market::Held;
 use crate::market::eligibility::ExtendedGate;
-use crate::rules::{Cooldown, Episode, Episodes};
+use crate::rules::{Cooldown, Episode, Episodes, WAITING_MAX};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -41,7 +42,7 @@ pub(super) fn gate_image(gate: &ExtendedGate) -> GateImage {
 }
 
 pub(super) fn gate((prints, value, venues): &GateImage) -> ExtendedGate {
-    ExtendedGate::restored(*prints, *value, venues)
+    ExtendedGate::restored(*prints, value.map(amount), venues)
 }
 
 pub(super) type HaltImage = Option<(i64, String)>;
@@ -95,13 +96,13 @@ impl EpisodeImage {
     pub(super) fn restore(&self, tiers: usize) -> Episode {
         let held = |tier: u8| usize::from(tier).min(tiers.saturating_sub(1));
         Episode {
-            number: self.number,
+            number: self.number.min(COUNT_MAX),
             direction: if self.down { Direction::Down } else { Direction::Up },
             tier: held(self.tier),
-            peak: held(self.peak),
-            revision: self.revision,
+            peak: held(self.peak.max(self.tier)),
+            revision: self.revision.min(COUNT_MAX),
             opened_at: UnixNanos(self.opened_at),
-            extreme: self.extreme,
+            extreme: finite(self.extreme).unwrap_or(0.0),
             sent_at: UnixNanos(self.sent_at),
             low_since: self.low_since.map(UnixNanos),
             state: STATES.get(usize::from(self.state)).copied().unwrap_or(AlertState::Provisional),
@@ -129,9 +130,9 @@ impl EpisodesImage {
         };
         Episodes {
             current: self.current.as_ref().map(|e| e.restore(tiers)),
-            waiting: self.waiting.iter().map(|e| e.restore(tiers)).collect(),
+            waiting: self.waiting.iter().take(WAITING_MAX).map(|e| e.restore(tiers)).collect(),
             cooldowns: self.cooldowns.map(|c| c.map(cooldown)),
-            count: self.count,
+            count: self.count.min(COUNT_MAX),
         }
     }
 }
@@ -146,6 +147,8 @@ fn entry_image(e: &Entry) -> EntryImage {
 fn entry(image: &EntryImage, feeds: &[Option<u16>]) -> Option<Entry> {
     let (ts, price, size, seq, id, venue, feed, kind) = *image;
     let kind = *EntryKind::ALL.get(usize::from(kind))?;
+    let is_possible = is_event_time(ts) && finite(price).is_some_and(|p| p >= 0.0) && finite(size).is_some();
+    is_possible.then_some(())?;
     Some(Entry { ts: UnixNanos(ts), price, size, seq, id, venue, feed: renumbered(feeds, feed)?, kind })
 }
 
@@ -213,20 +216,20 @@ impl From<&Intraday> for CheckpointImage {
 impl CheckpointImage {
     fn restore(&self, tiers: usize) -> Intraday {
         Intraday {
-            last_price: self.last_price,
+            last_price: last_price(self.last_price),
             last_ts: UnixNanos(self.last_ts),
             deadline: UnixNanos(self.deadline),
             fast: DecayedSquares::from_value(self.fast),
             slow: DecayedSquares::from_value(self.slow),
-            range: self.range,
-            volume: self.volume,
-            mean_gap: self.mean_gap,
+            range: range(self.range),
+            volume: amount(self.volume),
+            mean_gap: amount(self.mean_gap),
             phase: PHASES.get(usize::from(self.phase)).copied().unwrap_or(Phase::Overnight),
             live: self.live,
             episodes: self.episodes.restore(tiers),
-            regular_last: self.regular_last,
-            decided: self.decided,
-            undecided: self.undecided,
+            regular_last: self.regular_last.filter(|price| amount(*price) > 0.0),
+            decided: self.decided.map(range),
+            undecided: range(self.undecided),
             breached_at: self.breached_at.map(UnixNanos),
             flags: self.flags.iter().map(|f| f.as_str().into()).collect(),
             halt: self.halt.as_ref().map(|(t, reason)| (UnixNanos(*t), reason.as_str().into())),
@@ -235,9 +238,9 @@ impl CheckpointImage {
             quiet_until: UnixNanos(self.quiet_until),
             moves: moves(&self.moves),
             bar: bar(&self.bar),
-            returns: self.returns.as_ref().map(|r| Box::new(returns(r))),
+            returns: self.returns.as_ref().and_then(returns).map(Box::new),
             open: self.open.and_then(|p| Price::new(p).ok()),
-            first: self.first,
+            first: self.first.filter(|price| is_price(*price)),
         }
     }
 }
@@ -267,12 +270,21 @@ impl From<&Journal> for JournalImage {
 impl JournalImage {
     pub(super) fn restore(&self, tiers: usize, feeds: &[Option<u16>]) -> Journal {
         let key = |feed: u16, id, seq| Some(PrintKey { feed: renumbered(feeds, feed)?, id, seq });
+        let entries: Vec<Entry> = self.entries.iter().filter_map(|e| entry(e, feeds)).collect();
+        // Where an entry is missing, the checkpoint between them stands elsewhere.
+        let is_whole = entries.len() == self.entries.len();
+        let middle = self.middle.as_ref().filter(|(at, _)| is_whole && *at <= entries.len());
         Journal {
             base: self.base.restore(tiers),
-            entries: self.entries.iter().filter_map(|e| entry(e, feeds)).collect(),
-            middle: self.middle.as_ref().map(|(at, i)| (*at, i.restore(tiers))),
+            middle: middle.map(|(at, i)| (*at, i.restore(tiers))),
+            entries,
             is_cut: self.is_cut,
-            ahead: self.ahead.iter().filter_map(|(f, id, seq, p)| Some((key(*f, *id, *seq)?, *p))).collect(),
+            ahead: self
+                .ahead
+                .iter()
+                .filter_map(|(f, id, seq, p)| Some((key(*f, *id, *seq)?, *p)))
+                .take(AHEAD_MAX)
+                .collect(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What the modes without a window keep, as plain numbers.
 
+use super::bounds::SEQUENCE_MAX;
 use crate::estimators::{Ewma, RM2006_AVERAGES, RecursiveModes};
 use serde::{Deserialize, Serialize};
 
@@ -24,10 +25,15 @@ impl From<&RecursiveModes> for RecursiveImage {
 }
 
 impl RecursiveImage {
+    /// The modes; as before the first return where a number is none.
     pub(super) fn restore(&self) -> RecursiveModes {
+        let averages = self.rm2006.iter().chain([&self.ewma_94]).flat_map(|(squares, weight)| [*squares, *weight]);
+        if !averages.chain(self.garch).all(|n| n.is_finite() && n >= 0.0) {
+            return RecursiveModes::default();
+        }
         let ewma = |(squares, weight): (f64, f64)| Ewma { squares, weight };
         RecursiveModes {
-            returns: self.returns,
+            returns: self.returns.min(SEQUENCE_MAX),
             ewma_94: ewma(self.ewma_94),
             rm2006: self.rm2006.map(ewma),
             garch: self.garch,

@@ -1,9 +1,13 @@
 //! A history as plain lists: for snapshots, and to put two histories of one security together.
 
-use super::{CLOSES_KEPT, Desk, History, Published, value_of};
+use super::{CLOSES_KEPT, Desk, History, LONG_WINDOW, Published, value_of};
 use crate::domain::{CloseBasis, DividendKind, Price, SessionDate};
 use crate::estimators::RecursiveModes;
 use crate::market::Calendar;
+
+/// A desk's own volatility is from here to there.
+const SIGMA_LEAST: f64 = 1e-9;
+const SIGMA_MOST: f64 = 100.0;
 
 /// The plain content of a [`History`], for snapshots.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -136,21 +140,23 @@ impl History {
         }
     }
 
-    /// Adds the records of `image`; those it knows change nothing.
+    /// Adds the records of `image`; those it knows change nothing, and those that no record can say are left out.
     pub fn absorb(&mut self, calendar: Option<&Calendar>, image: &HistoryImage) {
-        for (session, ratio) in &image.splits {
+        let within = |low: f64, high: f64| move |(_, value): &&(SessionDate, f64)| (low..=high).contains(value);
+        for (session, ratio) in image.splits.iter().filter(within(1e-6, 1e6)) {
             self.set_split(calendar, *session, *ratio);
         }
         for (kind, list) in [(DividendKind::Cash, &image.cash), (DividendKind::SpinOff, &image.spin_offs)] {
-            for (session, amount) in list {
+            for (session, amount) in list.iter().filter(within(0.0, 1e9)) {
                 self.set_dividend(calendar, *session, kind, *amount);
             }
         }
-        for (session, price) in &image.firsts {
+        for (session, price) in image.firsts.iter().filter(|(_, price)| Price::new(*price).is_ok()) {
             self.set_first(calendar, *session, *price);
         }
         if self.closes.len() < CLOSES_KEPT && self.goes_back_less(image) {
-            self.older = image.older.iter().copied().collect();
+            let from = image.older.len().saturating_sub(LONG_WINDOW);
+            self.older = image.older[from..].iter().copied().filter(|r| r.is_finite()).collect();
             self.recursive = image.recursive;
         }
         for (session, range) in &image.ranges {
@@ -160,13 +166,14 @@ impl History {
             self.set_close(calendar, *session, *price, *basis);
             self.set_published(*session, *published);
         }
-        for (session, shares) in &image.shares {
+        for (session, shares) in image.shares.iter().filter(within(f64::MIN_POSITIVE, f64::MAX)) {
             self.set_shares(*session, *shares);
         }
-        for (session, desk) in &image.desk_by_session {
+        let is_ruler = |desk: &Desk| (SIGMA_LEAST..=SIGMA_MOST).contains(&desk.sigma);
+        for (session, desk) in image.desk_by_session.iter().filter(|(_, desk)| is_ruler(desk)) {
             self.set_desk(Some(*session), *desk);
         }
-        if let Some(desk) = image.desk {
+        if let Some(desk) = image.desk.filter(is_ruler) {
             self.set_desk(None, desk);
         }
     }
