@@ -553,16 +553,6 @@ impl Engine {
         }
     }
 
-    /// How often a symbol came from another partition than before, and the last one that did.
-    pub fn moved(&self) -> Option<(u64, &str)> {
-        self.moved.as_ref().map(|(count, symbol)| (*count, symbol.as_str()))
-    }
-
-    /// The newest event time of a partition.
-    pub fn partition_time(&self, partition: i32) -> Option<UnixNanos> {
-        self.partitions.get(&partition).map(|c| c.event_time).filter(|t| *t > UnixNanos::MIN)
-    }
-
     /// The rule parameters in force.
     pub fn params(&self) -> &Params {
         &self.params

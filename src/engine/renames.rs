@@ -360,7 +360,7 @@ impl Engine {
                 cold.keep_event(event);
             });
             self.states[id as usize] = merged;
-            self.take_over(held, id);
+            self.inherit_waiting(held, id);
         }
         let at = self.states[id as usize].last_ts;
         self.revise(id, from, at, effects, |history, calendar| {
@@ -393,7 +393,7 @@ impl Engine {
     }
 
     /// What `held` waited for, `id` waits for now.
-    fn take_over(&mut self, held: u32, id: u32) {
+    fn inherit_waiting(&mut self, held: u32, id: u32) {
         for list in [&mut self.quarantined, &mut self.awaiting_close] {
             list.retain(|waiting| *waiting != id);
             list.iter_mut().filter(|waiting| **waiting == held).for_each(|waiting| *waiting = id);

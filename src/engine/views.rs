@@ -2,7 +2,7 @@
 
 use super::Engine;
 use super::state::{SymbolState, SymbolView};
-use crate::domain::{NANOS_PER_SEC, Phase, Unknown};
+use crate::domain::{NANOS_PER_SEC, Phase, UnixNanos, Unknown};
 use crate::market::Located;
 
 /// How much of the input is not to be trusted right now.
@@ -18,6 +18,16 @@ impl Engine {
     /// Whether groups are judged here, by members of all partitions at hand.
     pub fn spans_partitions(&self) -> bool {
         self.judges_groups() && self.stage.followed_len() > 0
+    }
+
+    /// How often a symbol came from another partition than before, and the last one that did.
+    pub fn moved(&self) -> Option<(u64, &str)> {
+        self.moved.as_ref().map(|(count, symbol)| (*count, symbol.as_str()))
+    }
+
+    /// The newest event time of a partition.
+    pub fn partition_time(&self, partition: i32) -> Option<UnixNanos> {
+        self.partitions.get(&partition).map(|c| c.event_time).filter(|t| *t > UnixNanos::MIN)
     }
 
     /// One symbol as it stands.

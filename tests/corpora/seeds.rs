@@ -242,23 +242,23 @@ pub(crate) fn snapshots(surface: &str) -> Vec<(String, Vec<u8>)> {
     };
     match surface {
         "snapshot_partition" => {
-            let image = |engine: &Engine| encode_snapshot(&engine.image(&[0]).partitions[0].1).unwrap();
-            let mut seeds = engines().map(|(name, engine)| (name, body_of(&image(&engine)).to_vec())).to_vec();
-            seeds.push(("fed".to_owned(), body_of(&image(&fed())).to_vec()));
+            let image = |mut engine: Engine| encode_snapshot(&engine.image(&[0]).partitions[0].1).unwrap();
+            let mut seeds = engines().map(|(name, engine)| (name, body_of(&image(engine)).to_vec())).to_vec();
+            seeds.push(("fed".to_owned(), body_of(&image(fed())).to_vec()));
             seeds
         }
         "snapshot_groups" => {
-            let image = |engine: &Engine| encode_snapshot(&engine.image(&[0]).groups).unwrap();
-            engines().map(|(name, engine)| (name, body_of(&image(&engine)).to_vec())).to_vec()
+            let image = |mut engine: Engine| encode_snapshot(&engine.image(&[0]).groups).unwrap();
+            engines().map(|(name, engine)| (name, body_of(&image(engine)).to_vec())).to_vec()
         }
         "snapshot" => {
-            let [(_, engine), ..] = engines();
+            let [(_, mut engine), ..] = engines();
             let image = engine.image(&[0]);
             let whole = [encode_snapshot(&image.groups).unwrap(), encode_snapshot(&image.partitions[0].1).unwrap()];
             whole.map(|bytes| ("whole".to_owned(), bytes)).to_vec()
         }
         "chunks" => {
-            let [(_, engine), ..] = engines();
+            let [(_, mut engine), ..] = engines();
             let groups = encode_snapshot(&engine.image(&[0]).groups).unwrap();
             let messages = |values: Vec<Vec<u8>>| -> Vec<u8> {
                 let message = |(number, value): (u8, &Vec<u8>)| {

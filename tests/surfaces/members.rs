@@ -30,5 +30,5 @@ pub(super) fn member(bytes: &[u8]) {
     }
     engine.advance(Watermark::Partitions, &[0], &mut effects);
     let _ = engine.groups();
-    again(&engine);
+    again(&mut engine);
 }

@@ -39,7 +39,7 @@ fn bytes_of(image: &impl Serialize) -> Vec<u8> {
 }
 
 /// An engine that continues from another's snapshot says the same in its own.
-pub(super) fn again(engine: &Engine) {
+pub(super) fn again(engine: &mut Engine) {
     let image = engine.image(&[0]);
     let (groups, partition) = (bytes_of(&image.groups), bytes_of(&image.partitions[0].1));
     let mut second = super::config::engine();

@@ -341,7 +341,7 @@ impl Way<'_> {
 }
 
 /// An engine that continues from the snapshots of another.
-fn restored(engine: &Engine, partitions: &[i32]) -> Engine {
+fn restored(engine: &mut Engine, partitions: &[i32]) -> Engine {
     let image = engine.image(partitions);
     let mut second = super::config::engine();
     let groups = encode_snapshot(&image.groups).expect("an image is encoded");
@@ -373,9 +373,9 @@ pub(super) fn stream(bytes: &[u8]) {
     parted.go(0..at);
     // A name that was given up is followed again after a restart, to no effect.
     if partitions.len() == 1 && renames == 0 {
-        again(&parted.engine);
+        again(&mut parted.engine);
     }
-    parted.engine = restored(&parted.engine, &partitions);
+    parted.engine = restored(&mut parted.engine, &partitions);
     parted.go(at..acts.len());
     parted.end();
     sound(&whole.said.alerts, renames > 0);
