@@ -9,7 +9,7 @@
 use fragility::codec::{decode_snapshot, encode_snapshot};
 use fragility::config::load_text;
 use fragility::domain::{Observation, Price, Reference, Symbol, Tick, UnixNanos};
-use fragility::engine::{Channel, Effects, Engine, Origin, PartitionImage};
+use fragility::engine::{Channel, Effects, Engine, Origin, PartitionImage, in_place};
 use std::time::{Duration, Instant};
 
 const BENCH: &str = include_str!("../config/bench.toml");
@@ -64,7 +64,7 @@ fn main() {
             .map(|_| {
                 let mut engine = engine(symbols);
                 let from = Instant::now();
-                let image = std::fs::read(&file).ok().and_then(|b| decode_snapshot::<PartitionImage>(&b).ok());
+                let image = std::fs::read(&file).ok().and_then(|b| in_place(b, decode_snapshot::<PartitionImage>).ok());
                 let decoded = from.elapsed();
                 if let Some(image) = image {
                     engine.restore_partition(UnixNanos(START), 0, &image);

@@ -11,7 +11,6 @@ use crate::domain::{CloseBasis, Interval, Phase, Price, SessionDate, Symbol, Uni
 use crate::estimators::DecayedSquares;
 use crate::market::{Desk, HistoryImage, Published, Quarantine};
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
 
 mod bounds;
 mod day;
@@ -30,7 +29,9 @@ use intraday::{
     renumbered,
 };
 use modes::RecursiveImage;
-use packed::Symbols;
+use packed::{Bytes, Symbols};
+
+pub use packed::in_place;
 
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 struct HistoryRecords {
@@ -324,7 +325,7 @@ impl Engine {
         self.restore_renames(partition, &image.renames);
         self.stage.restore_fed(partition, image.fed.clone());
         self.restore_departed(partition, image);
-        let bytes = if let Symbols::Packed(bytes) = &image.symbols { bytes.clone() } else { Arc::default() };
+        let bytes = if let Symbols::Packed(bytes) = &image.symbols { bytes.clone() } else { Bytes::default() };
         let batch = Batch { partition, tiers: image.tiers.clone(), feeds, bytes };
         if let Symbols::Taken(images) = &image.symbols {
             for symbol in images {

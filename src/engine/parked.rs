@@ -7,7 +7,7 @@
 //! restored with its partition.
 
 use super::Engine;
-use super::image::packed::{Record, records};
+use super::image::packed::{Bytes, Record, records};
 use super::state::{NO_PARTITION, SymbolState};
 use crate::domain::UnixNanos;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ pub(super) struct Batch {
     pub(super) partition: i32,
     pub(super) tiers: Vec<f64>,
     pub(super) feeds: Vec<Option<u16>>,
-    pub(super) bytes: Arc<[u8]>,
+    pub(super) bytes: Bytes,
 }
 
 #[derive(Clone, Copy)]

@@ -8,6 +8,7 @@
 //! Of two states of one symbol the one that has come farther counts: by the event time of its newest price, then by
 //! what was said of it.
 
+use super::packed::Bytes;
 use super::{PartitionImage, SymbolImage};
 use crate::domain::{Observation, Symbol, UnixNanos};
 use crate::engine::parked::Batch;
@@ -126,7 +127,7 @@ impl Engine {
         let feeds: Vec<Option<u16>> = feeds.iter().map(|f| if f.is_empty() { Some(0) } else { self.feed(f) }).collect();
         let origin = image.origin.as_ref().and_then(|(s, d)| Some((Symbol::new(s).ok()?, super::date(*d))));
         let Ok(id) = self.admit_image(&image.symbol, origin) else { return };
-        let batch = Batch { partition, tiers: tiers.to_vec(), feeds, bytes: Arc::default() };
+        let batch = Batch { partition, tiers: tiers.to_vec(), feeds, bytes: Bytes::default() };
         self.restore_symbol(id, &batch, image);
         if self.states[id as usize].cold.awaits_close && !self.awaiting_close.contains(&id) {
             self.awaiting_close.push(id);

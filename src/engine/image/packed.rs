@@ -8,11 +8,56 @@ use super::SymbolImage;
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::fmt;
+use std::ops::{Deref, Range};
 use std::sync::Arc;
 
 /// Bytes before a name.
 const FIXED: usize = 14;
+
+thread_local! {
+    /// The snapshot that is being decoded, where parts of it may be kept in place.
+    static SOURCE: RefCell<Option<Arc<Vec<u8>>>> = const { RefCell::new(None) };
+}
+
+/// Decodes an image from bytes in which its symbols stay: a million of them are half a gigabyte, and to copy that takes
+/// as long as everything else.
+pub fn in_place<T>(bytes: Vec<u8>, decode: impl FnOnce(&[u8]) -> T) -> T {
+    let bytes = Arc::new(bytes);
+    SOURCE.set(Some(bytes.clone()));
+    let decoded = decode(&bytes);
+    SOURCE.set(None);
+    decoded
+}
+
+/// A part of a snapshot's bytes.
+#[derive(Clone, Default)]
+pub(in crate::engine) struct Bytes {
+    whole: Arc<Vec<u8>>,
+    range: Range<usize>,
+}
+
+impl Bytes {
+    /// These bytes where they are, if they are part of what is decoded in place; else a copy.
+    fn keep(bytes: &[u8]) -> Self {
+        let in_place = SOURCE.with_borrow(|source| {
+            let whole = source.as_ref()?;
+            let start = bytes.as_ptr().addr().checked_sub(whole.as_ptr().addr())?;
+            let range = start..start + bytes.len();
+            (range.end <= whole.len()).then(|| Self { whole: whole.clone(), range })
+        });
+        in_place.unwrap_or_else(|| Self { whole: Arc::new(bytes.to_vec()), range: 0..bytes.len() })
+    }
+}
+
+impl Deref for Bytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.whole[self.range.clone()]
+    }
+}
 
 /// The symbols of a partition, as they were taken or as they were read.
 #[derive(Clone)]
@@ -21,7 +66,7 @@ pub(in crate::engine) enum Symbols {
     #[expect(clippy::vec_box, reason = "a list that grows moves pointers, not images")]
     Taken(Vec<Box<SymbolImage>>),
     /// Read, and known to be whole: the lengths add up.
-    Packed(Arc<[u8]>),
+    Packed(Bytes),
 }
 
 /// One symbol of a packed list.
@@ -139,8 +184,8 @@ impl Serialize for Symbols {
 
 impl<'de> Deserialize<'de> for Symbols {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Bytes;
-        impl Visitor<'_> for Bytes {
+        struct Packed;
+        impl Visitor<'_> for Packed {
             type Value = Symbols;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -151,10 +196,10 @@ impl<'de> Deserialize<'de> for Symbols {
                 if records(bytes).last().map_or(0, |r| r.end()) != bytes.len() {
                     return Err(E::custom("symbols are not whole"));
                 }
-                Ok(Symbols::Packed(bytes.into()))
+                Ok(Symbols::Packed(Bytes::keep(bytes)))
             }
         }
-        deserializer.deserialize_bytes(Bytes)
+        deserializer.deserialize_bytes(Packed)
     }
 }
 
@@ -164,6 +209,22 @@ mod tests {
     use crate::engine::image::tests::image_of;
 
     #[test]
+    fn symbols_stay_in_the_bytes_that_they_are_decoded_from() {
+        let symbols = Symbols::Taken(vec![image_of("A"), image_of("B")]);
+        let bytes = postcard::to_stdvec(&(7_u8, &symbols)).unwrap();
+        let at = bytes.as_ptr_range();
+        let read = |bytes: &[u8]| postcard::from_bytes::<(u8, Symbols)>(bytes).unwrap().1;
+        let copied = read(&bytes);
+        let kept = in_place(bytes, read);
+        let place = |symbols: &Symbols| match symbols {
+            Symbols::Packed(bytes) => bytes.as_ptr(),
+            Symbols::Taken(_) => panic!("read, not taken"),
+        };
+        assert!(at.contains(&place(&kept)) && !at.contains(&place(&copied)));
+        assert_eq!((&kept, &copied), (&symbols, &symbols));
+    }
+
+    #[test]
     fn lengths_that_do_not_add_up_are_refused() {
         let symbols = Symbols::Taken(vec![image_of("A"), image_of("LONGERNAME")]);
         let bytes = postcard::to_stdvec(&symbols).unwrap();
@@ -171,12 +232,12 @@ mod tests {
         assert_eq!(back, symbols);
         let packed = symbols.packed().unwrap();
         for cut in (0..packed.len()).filter(|cut| ![0, records(&packed).next().unwrap().end()].contains(cut)) {
-            let bytes = postcard::to_stdvec(&Symbols::Packed(packed[..cut].into())).unwrap();
+            let bytes = postcard::to_stdvec(&Symbols::Packed(Bytes::keep(&packed[..cut]))).unwrap();
             assert!(postcard::from_bytes::<Symbols>(&bytes).is_err(), "cut at {cut}");
         }
         let mut long = packed.to_vec();
         long[..4].fill(0xff);
-        let bytes = postcard::to_stdvec(&Symbols::Packed(long.into())).unwrap();
+        let bytes = postcard::to_stdvec(&Symbols::Packed(Bytes::keep(&long))).unwrap();
         assert!(postcard::from_bytes::<Symbols>(&bytes).is_err());
     }
 }

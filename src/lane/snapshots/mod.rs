@@ -10,7 +10,7 @@ pub(super) use writer::Writer;
 
 use crate::codec::{decode_snapshot, encode_snapshot};
 use crate::domain::Outcome;
-use crate::engine::{GroupsImage, PartitionImage};
+use crate::engine::{GroupsImage, PartitionImage, in_place};
 use crate::stores::{Slot, SnapshotStore};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -167,7 +167,7 @@ fn newest<T: DeserializeOwned>(
                 continue;
             }
         };
-        match decode_snapshot::<T>(&bytes) {
+        match in_place(bytes, decode_snapshot::<T>) {
             Ok(snapshot) => match judge(&snapshot) {
                 Ok(()) => return Some(snapshot),
                 Err(reason) => info!(name, ?slot, reason, "snapshot not used"),
