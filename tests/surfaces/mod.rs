@@ -1,6 +1,6 @@
 //! Every surface that reads bytes or text from outside, each as one function of bytes that panics where something does
 //! not hold. The fuzz targets call them, and `tests/corpora.rs` calls them with the corpora: one body for both.
-#![allow(dead_code, reason = "a fuzz target and the test use a part each")]
+#![allow(dead_code, unused_imports, reason = "a fuzz target and the test use a part each")]
 
 mod config;
 mod decoders;
