@@ -178,17 +178,29 @@ fn million_in(world: &World, mode: &'static str) {
     load.check_alerts(false);
 }
 
-/// kill -9 of the service, twice.
+/// kill -9 of the service, twice: it goes on from the snapshots that it writes as it works.
 fn killed_service_in(world: &World, mode: &'static str) {
     const COUNT: f64 = 3e5;
     let load = Load::new(world, "killed-service", mode);
     let feed = load.generate(300_000, 40_000);
+    let restored = |service: &crate::support::Service| {
+        let metrics = service.metrics();
+        let of = |from: &str| metrics.get(&format!("fragility_restores_total{{from=\"{from}\"}}")).copied();
+        ["snapshot", "log"].map(|from| of(from).unwrap_or(0.0))
+    };
+    let mut from = [0.0; 2];
     for part in [0.2, 0.5] {
         let service = load.serve("a");
         until("records to lose", LONG, || (service.taken() > part * COUNT).then_some(()));
+        let written = "fragility_snapshots_total{result=\"written\"}";
+        until("a snapshot between stops", LONG, || service.metrics().contains_key(written).then_some(()));
+        assert_eq!(restored(&service), from, "partitions that came from a snapshot, and from the log");
         service.kill();
+        from = [PARTITIONS as f64, 0.0];
     }
     let service = load.serve("a");
+    service.await_ready();
+    assert_eq!(restored(&service), from, "partitions that came from a snapshot, and from the log");
     feed.finish(LONG);
     service.await_taken(COUNT);
     service.terminate();

@@ -5,13 +5,14 @@
 //! assignment is made exactly once, with the offsets to start from.
 
 use super::client::{ClientHealth, client_config};
+use super::committer::Committer;
 use super::range::{RangeError, RangeReader};
 use crate::config::Kafka;
 use crate::domain::UnixNanos;
 use crate::sources::{Kept, Member, Ownership, Part, RawRecord, Source, SourceError, Standing};
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, RebalanceProtocol};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{Message, Timestamp};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList, TopicPartitionListElem};
@@ -19,13 +20,14 @@ use rdkafka::types::RDKafkaRespErr;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tracing::{info, warn};
 
 /// Time given to the client to forget what it has fetched.
 const SEEK_TIMEOUT: Duration = Duration::from_secs(5);
+/// Time given to a commit on its way when the group is left.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 struct Context {
     health: Arc<ClientHealth>,
@@ -49,10 +51,13 @@ impl ClientContext for Context {
 }
 
 impl Context {
-    fn confirm(&self, partition: i32, offset: i64) {
+    fn confirm(&self, offsets: &TopicPartitionList) {
         let mut confirmed = self.confirmed.lock().unwrap_or_else(PoisonError::into_inner);
-        let newest = confirmed.entry(partition).or_insert(offset);
-        *newest = offset.max(*newest);
+        for element in offsets.elements() {
+            let Some(offset) = element.offset().to_raw() else { continue };
+            let newest = confirmed.entry(element.partition()).or_insert(offset);
+            *newest = offset.max(*newest);
+        }
     }
 }
 
@@ -72,21 +77,6 @@ impl ConsumerContext for Context {
             _ => Ownership::Revoked { partitions, lost: consumer.assignment_lost() },
         };
         self.pending.lock().unwrap_or_else(PoisonError::into_inner).push_back(change);
-    }
-
-    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
-        if result.is_ok() {
-            for element in offsets.elements() {
-                if let (Ok(()), Some(offset)) = (element.error(), element.offset().to_raw()) {
-                    self.confirm(element.partition(), offset);
-                }
-            }
-        }
-        if let Err(error) = result
-            && !matches!(error.rdkafka_error_code(), Some(RDKafkaErrorCode::NoOffset))
-        {
-            warn!(%error, "offset commit failed; the next one repeats it");
-        }
     }
 }
 
@@ -116,6 +106,7 @@ pub(crate) fn offsets_with_note(topic: &str, offsets: &[(i32, i64)], note: &str)
 /// A group member reading one topic.
 pub struct KafkaSource {
     consumer: Arc<BaseConsumer<Context>>,
+    committer: Committer,
     health: Arc<ClientHealth>,
     topic: String,
     group: String,
@@ -176,9 +167,12 @@ impl KafkaSource {
         };
         let consumer: BaseConsumer<Context> =
             config.create_with_context(context).map_err(|e| SourceError(format!("kafka consumer: {e}")))?;
+        let consumer = Arc::new(consumer);
+        let committer = Committer::new(&consumer, Context::confirm)?;
         let topic = kafka.topics.market.clone();
         Ok(Self {
-            consumer: Arc::new(consumer),
+            consumer,
+            committer,
             health,
             topic,
             group: kafka.group.clone(),
@@ -422,30 +416,7 @@ impl Source for KafkaSource {
             return Ok(());
         }
         let list = offsets_with_note(&self.topic, offsets, &self.note).map_err(|e| SourceError(e.to_string()))?;
-        let failed = |e: KafkaError| SourceError(format!("commit: {e}"));
-        let Some(timeout) = wait else { return self.consumer.commit(&list, CommitMode::Async).map_err(failed) };
-        // Without a broker librdkafka waits for the answer for ever, so the wait is left to a thread that may be left.
-        let (tell, answer) = sync_channel(1);
-        let consumer = self.consumer.clone();
-        let wait = move || {
-            let answer = consumer.commit(&list, CommitMode::Sync);
-            // The group is left when the last owner goes; that must not be this thread if it can be helped.
-            drop((list, consumer));
-            let _ = tell.send(answer);
-        };
-        let spawned = std::thread::Builder::new().name("last-commit".into()).spawn(wait);
-        spawned.map_err(|e| SourceError(format!("commit: {e}")))?;
-        match answer.recv_timeout(timeout) {
-            Ok(answer) => {
-                answer.map_err(failed)?;
-                let context = self.consumer.context();
-                for (partition, offset) in offsets {
-                    context.confirm(*partition, *offset);
-                }
-                Ok(())
-            }
-            Err(_) => Err(SourceError(format!("commit: no answer within {timeout:?}"))),
-        }
+        self.committer.commit(list, wait)
     }
 
     fn confirmed(&self, partition: i32) -> Option<i64> {
@@ -470,8 +441,10 @@ impl Source for KafkaSource {
     }
 
     fn close(self: Box<Self>) {
-        self.consumer.context().is_closing.store(true, Ordering::Release);
+        let Self { consumer, committer, .. } = *self;
+        consumer.context().is_closing.store(true, Ordering::Release);
+        committer.close(CLOSE_TIMEOUT);
         // Dropping leaves the group.
-        drop(self);
+        drop(consumer);
     }
 }

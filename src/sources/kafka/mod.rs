@@ -1,6 +1,7 @@
 //! Kafka through librdkafka.
 
 mod client;
+mod committer;
 mod consumer;
 mod range;
 mod reference;
