@@ -1,8 +1,9 @@
 //! The built service against a real Apache Kafka, judged by Apache's own client.
 //!
-//! One broker serves all scenarios, which run one after the other: some end the broker. `scripts/test` sets
-//! what is needed and `FRAGILITY_KAFKA_TESTS`; without it nothing runs here. `FRAGILITY_KAFKA_ONLY` picks
-//! scenarios by name, separated by commas.
+//! The scenarios run side by side in two worlds, each with a broker of its own; in one world they follow one another, as
+//! some end the broker. Most of their time is waiting. `scripts/test` sets what is needed and `FRAGILITY_KAFKA_TESTS`;
+//! without it nothing runs here. `FRAGILITY_KAFKA_ONLY` picks scenarios by name, separated by commas, and
+//! `FRAGILITY_KAFKA_WORLDS=1` gives each the machine for itself.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 #![allow(clippy::print_stderr, reason = "says how long each scenario took and which was left out")]
 #![allow(clippy::disallowed_methods, reason = "real processes are waited for in real time, up to a deadline")]
@@ -32,10 +33,15 @@ mod refused;
 mod support;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 use support::World;
 
 type Scenario = fn(&World);
+
+/// Worlds unless told otherwise.
+const WORLDS: usize = 2;
 
 #[test]
 fn scenarios() {
@@ -44,7 +50,7 @@ fn scenarios() {
         return;
     }
     let only = std::env::var_os("FRAGILITY_KAFKA_ONLY").map(|o| o.into_string().expect("names"));
-    let scenarios: [(&str, Scenario); 24] = [
+    let scenarios: [(&str, Scenario); 25] = [
         ("million", load::million),
         ("million_once", load::million_once),
         ("day", day::day),
@@ -63,6 +69,7 @@ fn scenarios() {
         ("groups_once", groups::followed_once),
         ("moved", moved::grown),
         ("moved_once", moved::grown_once),
+        ("forgotten_once", faults::forgotten_once),
         ("faults", faults::kills),
         ("faults_once", faults::kills_once),
         ("zombie", faults::zombie_member),
@@ -70,19 +77,28 @@ fn scenarios() {
         ("killed_broker", load::killed_broker),
         ("killed_broker_once", load::killed_broker_once),
     ];
-    let world = World::start();
-    let mut failed = Vec::new();
-    for (name, scenario) in scenarios {
-        if only.as_ref().is_some_and(|only| !only.split(',').any(|o| o == name)) {
-            continue;
+    let worlds = std::env::var("FRAGILITY_KAFKA_WORLDS").map_or(WORLDS, |n| n.parse().expect("a number of worlds"));
+    let is_wanted = |name: &str| only.as_ref().is_none_or(|only| only.split(',').any(|o| o == name));
+    let wanted: Vec<_> = scenarios.into_iter().filter(|(name, _)| is_wanted(name)).collect();
+    let next = AtomicUsize::new(0);
+    let failed = Mutex::new(Vec::new());
+    let work = |number: usize| {
+        let world = World::start(number);
+        while let Some((name, scenario)) = wanted.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let from = Instant::now();
+            let is_good = catch_unwind(AssertUnwindSafe(|| scenario(&world))).is_ok();
+            eprintln!("{name}: {} after {:.1} s", if is_good { "ok" } else { "FAILED" }, from.elapsed().as_secs_f64());
+            if !is_good {
+                failed.lock().unwrap().push(*name);
+            }
         }
-        let from = Instant::now();
-        let is_good = catch_unwind(AssertUnwindSafe(|| scenario(&world))).is_ok();
-        eprintln!("{name}: {} after {:.1} s", if is_good { "ok" } else { "FAILED" }, from.elapsed().as_secs_f64());
-        if !is_good {
-            failed.push(name);
+    };
+    std::thread::scope(|scope| {
+        for number in 0..worlds.min(wanted.len()) {
+            let work = &work;
+            scope.spawn(move || work(number));
         }
-    }
-    drop(world);
+    });
+    let failed = failed.into_inner().unwrap();
     assert!(failed.is_empty(), "failed: {failed:?}");
 }

@@ -22,6 +22,7 @@ import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewPartitions;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.OffsetSpec;
+import org.apache.kafka.clients.consumer.ConsumerGroupMetadata;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
@@ -44,10 +45,11 @@ class Client {
             generate BOOT|- TOPIC|- --count N [--symbols N] [--seed S] [--rate N] [--ticks FILE] [--refs FILE] [--expected FILE] [--metadata MS]
             consume  BOOT TOPIC [--from-beginning] [--count N] [--timeout SECS] [--until-end] [--values FILE] [--uncommitted]
             latency  BOOT TICK_TOPIC ALERT_TOPIC ECHO_TOPIC [--rate N] [--seconds N] [--warmup SECS] [--drain SECS] [--symbols N] [--seed S] [--out FILE] [--hdr PREFIX]
-            offsets  BOOT GROUP TOPIC""";
+            offsets  BOOT GROUP TOPIC
+            hold     BOOT GROUP TOPIC --back N [--seconds N]""";
     static final Set<String> FLAGS = Set.of("transactional", "abort", "from-beginning", "until-end", "uncommitted");
     static final Set<String> OPTIONS = Set.of("rate", "partition", "batch", "hdr", "count", "symbols", "seed", "ticks", "refs", "expected", "timeout", "values",
-            "seconds", "warmup", "drain", "out", "metadata");
+            "seconds", "warmup", "drain", "out", "metadata", "back");
     static final long SECOND = 1_000_000_000L;
     /** Wall-clock nanoseconds minus System.nanoTime(), taken once: later steps of the wall clock cannot enter a difference of two times. */
     static final long EPOCH = epochNanos(Instant.now()) - System.nanoTime();
@@ -64,6 +66,7 @@ class Client {
                 case "consume" -> consume(args);
                 case "latency" -> latency(args);
                 case "offsets" -> offsets(args);
+                case "hold" -> hold(args);
                 default -> throw new IllegalArgumentException("unknown subcommand " + args.at(0));
             }
         } catch (IllegalArgumentException e) {
@@ -242,6 +245,30 @@ class Client {
             }
         }
         System.out.println(out.append("]}"));
+    }
+
+    /**
+     * What a broker leaves behind that forgot half of a transaction: what was produced in it stands, the group's offsets do not, and a transaction
+     * without an end keeps everybody from asking for them. The group must have no members.
+     */
+    static void hold(Args args) throws Exception {
+        String group = args.at(2), topic = args.at(3);
+        long back = args.number("back", -1);
+        if (back < 0) throw new IllegalArgumentException("hold needs --back");
+        Map<TopicPartition, OffsetAndMetadata> earlier = new HashMap<>();
+        try (Admin admin = Admin.create(Map.of("bootstrap.servers", args.at(1)))) {
+            committed(admin, group).forEach((p, at) -> {
+                if (p.topic().equals(topic)) earlier.put(p, new OffsetAndMetadata(Math.max(0, at.offset() - back), Optional.empty(), at.metadata()));
+            });
+            admin.alterConsumerGroupOffsets(group, earlier).all().get();
+        }
+        try (Sender sender = new Sender(args.at(1), 0, "hold-" + group)) {
+            sender.producer.beginTransaction();
+            sender.producer.sendOffsetsToTransaction(earlier, new ConsumerGroupMetadata(group));
+            System.out.println("held");
+            Thread.sleep(args.number("seconds", 10) * 1000);
+            sender.producer.abortTransaction();
+        }
     }
 
     /** Empty for a group that has never been: to a test that waits for the first commit this is not an error. */

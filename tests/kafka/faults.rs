@@ -104,6 +104,31 @@ fn zombie(world: &World, mode: &'static str) {
     );
 }
 
+/// A broker that was killed as it ended a transaction may keep its alerts and forget its offsets, which it then holds
+/// back: what was said is not said again, though its causes are taken again.
+pub(crate) fn forgotten_once(world: &World) {
+    const COUNT: usize = 100_000;
+    let load = Load::new(world, "forgotten", EXACTLY_ONCE);
+    let service = load.serve("a");
+    service.await_ready();
+    load.generate(COUNT, 50_000).finish(LONG);
+    service.await_taken(COUNT as f64);
+    service.terminate();
+    load.check_committed();
+    let holder = load.hold(3_000, 15);
+    let service = load.serve("a");
+    let said_before = "fragility_alert_deliveries_total{result=\"said_before\",sink=\"kafka\"}";
+    let count = || service.metrics().get(said_before).copied().unwrap_or(0.0);
+    until("alerts that were said before", LONG, || (count() > 10.0).then_some(()));
+    holder.finish(LONG);
+    load.await_committed();
+    let count = count();
+    service.terminate();
+    load.check_committed();
+    let (alerts, _) = load.check_alerts(false);
+    eprintln!("forgotten: {alerts} alerts, {count} not said again");
+}
+
 pub(crate) fn kills(world: &World) {
     kill_rounds(world, AT_LEAST_ONCE);
 }

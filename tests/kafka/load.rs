@@ -96,6 +96,15 @@ impl<'a> Load<'a> {
         world.serve("config/bench.toml", &sets)
     }
 
+    /// Sets the group back by so many records of each partition, and keeps its offsets from being known for so long.
+    pub(crate) fn hold(&self, back: usize, seconds: usize) -> Running {
+        let (back, seconds) = (back.to_string(), seconds.to_string());
+        let args = ["hold", &self.world.boot, &self.name, &self.market, "--back", &back, "--seconds", &seconds];
+        let holder = self.world.begin(&args);
+        until("the offsets are held", LONG, || holder.stdout().contains("held").then_some(()));
+        holder
+    }
+
     fn expected(&self) -> BTreeMap<String, Vec<Alert>> {
         let text = fs::read_to_string(&self.expected).unwrap();
         let mut by_symbol: BTreeMap<String, Vec<Alert>> = BTreeMap::new();

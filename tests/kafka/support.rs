@@ -52,6 +52,10 @@ impl Running {
         Self { child, name: name.to_owned(), out, err }
     }
 
+    pub(crate) fn stdout(&self) -> String {
+        fs::read_to_string(&self.out).unwrap()
+    }
+
     pub(crate) fn stderr(&self) -> String {
         fs::read_to_string(&self.err).unwrap()
     }
@@ -94,7 +98,7 @@ done
 [ -e "$dir/keep" ] || rm -rf "$dir"
 "#;
 
-/// What all scenarios share: one broker, one directory, the client.
+/// What the scenarios of a world share: one broker, one directory, the client.
 pub(crate) struct World {
     pub(crate) dir: PathBuf,
     pub(crate) boot: String,
@@ -105,8 +109,10 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn start() -> Self {
-        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("kafka-{}", std::process::id()));
+    /// One of several side by side.
+    pub(crate) fn start(number: usize) -> Self {
+        let name = format!("kafka-{}-{number}", std::process::id());
+        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         let _ = fs::remove_dir_all(&dir);
         fs::create_dir_all(&dir).unwrap();
         if std::env::var_os("FRAGILITY_KAFKA_KEEP").is_some() {
