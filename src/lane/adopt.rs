@@ -70,6 +70,8 @@ struct Following {
     /// Whether all that there was when last asked has been read.
     is_read: bool,
     asked_at: Option<Instant>,
+    /// When records were last kept from coming for want of room.
+    paused_at: Option<Instant>,
     tried_at: Option<Instant>,
     kept_at: Option<Instant>,
     /// Ends of the lane's own partitions when last asked.
@@ -90,6 +92,7 @@ impl Following {
             is_open: false,
             is_read: true,
             asked_at: None,
+            paused_at: None,
             tried_at: None,
             kept_at: None,
             own: BTreeMap::new(),
@@ -249,6 +252,9 @@ impl Lane {
 
     fn follow(&mut self, following: &mut Following) -> Result<(), LaneError> {
         let now = self.clock.monotonic();
+        if self.is_paused {
+            following.paused_at = Some(now);
+        }
         let held: Vec<(i32, Held)> = self.partitions.iter().filter_map(|(p, s)| Some((*p, s.held?))).collect();
         let since = |at: Option<Instant>| at.map_or(Duration::MAX, |at| now.saturating_duration_since(at));
         let is_behind = held.iter().any(|(p, h)| following.own.get(p).is_none_or(|end| h.offset >= *end));
@@ -428,8 +434,10 @@ impl Lane {
 /// Whether a partition has been read up to where it ended when last asked.
 fn is_at_end(following: &Following, partition: i32, state: &Partition, now: Instant) -> bool {
     let is_told = || {
-        let asked = following.asked_at.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
-        state.ended == Some(state.next) && asked >= END_AFTER
+        let asked = following.asked_at.max(following.paused_at).filter(|_| following.asked_at.is_some());
+        let waited = asked.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
+        // One that is held has a record there, which may have come after the end was told.
+        state.held.is_none() && state.ended == Some(state.next) && waited >= END_AFTER
     };
     following.own.get(&partition).is_some_and(|end| state.next >= *end) || is_told()
 }
@@ -442,6 +450,26 @@ fn has_reached(following: &Following, partition: i32, state: &Partition, now: In
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_partition_that_is_held_where_it_once_ended_is_not_at_its_end() {
+        let asked = crate::clock::monotonic();
+        let now = asked + END_AFTER;
+        let mut following = Following::new(now);
+        following.asked_at = Some(asked);
+        following.own.insert(0, 9);
+        let mut state = Partition::at(7, now);
+        assert!(!is_at_end(&following, 0, &state, now), "there are offsets left");
+        state.ended = Some(7);
+        assert!(is_at_end(&following, 0, &state, now), "and no record among them");
+        following.paused_at = Some(now);
+        assert!(!is_at_end(&following, 0, &state, now), "they could not come");
+        following.paused_at = None;
+        state.held = Some(Held { offset: 7, rank: (UnixNanos(1), 0), since: now });
+        assert!(!is_at_end(&following, 0, &state, now));
+        state.next = 9;
+        assert!(is_at_end(&following, 0, &state, now), "all that there was when asked has been read");
+    }
 
     #[test]
     fn a_record_waits_for_what_others_read_of_its_symbol_before() {

@@ -64,6 +64,21 @@ pub(super) struct Held {
 }
 
 impl Partition {
+    /// Restored up to an offset, and nothing read since.
+    pub(super) fn at(next: i64, now: Instant) -> Self {
+        Self {
+            next,
+            accounts: Accounts::default(),
+            timestamp: None,
+            stage: Stage::Caught,
+            seen: next,
+            moved_at: now,
+            snapshot_due: now,
+            ended: None,
+            held: None,
+        }
+    }
+
     pub(super) fn is_live(&self) -> bool {
         self.stage == Stage::Live
     }

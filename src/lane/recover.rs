@@ -202,17 +202,7 @@ impl Lane {
             );
         }
         let now = self.clock.monotonic();
-        let mut state = Partition {
-            next: to,
-            accounts: Accounts::default(),
-            timestamp: None,
-            stage: Stage::Caught,
-            seen: to,
-            moved_at: now,
-            snapshot_due: now,
-            ended: None,
-            held: None,
-        };
+        let mut state = Partition::at(to, now);
         // The groups must not be behind: what they were told before would not be told again. Groups that know
         // nothing of a partition are told everything, as long as the log has it.
         let bound = match self.groups_at.get(&partition) {
