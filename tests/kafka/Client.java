@@ -44,12 +44,12 @@ class Client {
             produce  BOOT TOPIC FILE [--rate N] [--partition P] [--transactional] [--batch N] [--abort]
             generate BOOT|- TOPIC|- --count N [--symbols N] [--seed S] [--rate N] [--ticks FILE] [--refs FILE] [--expected FILE] [--metadata MS]
             consume  BOOT TOPIC [--from-beginning] [--count N] [--timeout SECS] [--until-end] [--values FILE] [--uncommitted]
-            latency  BOOT TICK_TOPIC ALERT_TOPIC ECHO_TOPIC [--rate N] [--seconds N] [--warmup SECS] [--drain SECS] [--symbols N] [--seed S] [--out FILE] [--hdr PREFIX]
+            latency  BOOT TICK_TOPIC ALERT_TOPIC ECHO_TOPIC [--rate N] [--seconds N] [--warmup SECS] [--drain SECS] [--symbols N] [--seed S] [--out FILE] [--hdr PREFIX] [--relay TOPIC]
             offsets  BOOT GROUP TOPIC
             hold     BOOT GROUP TOPIC --back N [--seconds N]""";
     static final Set<String> FLAGS = Set.of("transactional", "abort", "from-beginning", "until-end", "uncommitted");
     static final Set<String> OPTIONS = Set.of("rate", "partition", "batch", "hdr", "count", "symbols", "seed", "ticks", "refs", "expected", "timeout", "values",
-            "seconds", "warmup", "drain", "out", "metadata", "back");
+            "seconds", "warmup", "drain", "out", "metadata", "back", "relay");
     static final long SECOND = 1_000_000_000L;
     /** Wall-clock nanoseconds minus System.nanoTime(), taken once: later steps of the wall clock cannot enter a difference of two times. */
     static final long EPOCH = epochNanos(Instant.now()) - System.nanoTime();
@@ -316,8 +316,13 @@ class Client {
         long rate = args.number("rate", 20_000), count = rate * args.number("seconds", 30);
         Market market = new Market((int) args.number("symbols", 1000), args.number("seed", 1));
         Map<String, Awaited> awaited = new ConcurrentHashMap<>();
-        Samples alertSamples = new Samples(), echoSamples = new Samples();
-        try (Reader alertReader = new Reader(boot, alerts, (value, now) -> {
+        Samples alertSamples = new Samples(), echoSamples = new Samples(), relaySamples = new Samples();
+        boolean relays = args.has("relay");
+        String relay = args.options.get("relay");
+        try (Sender onward = relays ? new Sender(boot, 0, null) : null;
+                Reader onwardReader = relays ? new Reader(boot, echoes, (value, now) -> onward.send(relay, null, null, null, value)) : null;
+                Reader relayReader = relays ? new Reader(boot, relay, (value, now) -> relaySamples.add(Long.parseLong(value), now)) : null;
+                Reader alertReader = new Reader(boot, alerts, (value, now) -> {
             Awaited a = awaited.get(alertKey(value));
             if (a == null || !a.take()) alertSamples.strangers++;
             else alertSamples.add(a.due, now);
@@ -325,6 +330,11 @@ class Client {
                 Sender sender = new Sender(boot, 1, null)) {
             alertReader.begin();
             echoReader.begin();
+            if (relays) {
+                onwardReader.begin();
+                relayReader.begin();
+                onward.producer.partitionsFor(relay);
+            }
             // The first sends fetch metadata and would come late; a tick outside the schedule is not possible, the service would count it.
             sender.producer.partitionsFor(ticks);
             sender.producer.partitionsFor(echoes);
@@ -349,9 +359,13 @@ class Client {
             while (System.nanoTime() < deadline && (alertSamples.size() < expected || echoSamples.size() < probes)) Thread.sleep(20);
             alertReader.end();
             echoReader.end();
-            System.out.printf(Locale.ROOT, "{\"rate\":%d,\"sent\":%d,\"elapsed_s\":%.3f,\"send_lag_max_ms\":%.3f,\"alert\":%s,\"echo\":%s,"
+            if (relays) {
+                onwardReader.end();
+                relayReader.end();
+            }
+            System.out.printf(Locale.ROOT, "{\"rate\":%d,\"sent\":%d,\"elapsed_s\":%.3f,\"send_lag_max_ms\":%.3f,\"alert\":%s,\"echo\":%s,\"relay\":%s,"
                     + "\"expected\":%d,\"lost\":%d,\"unexpected\":%d,\"echo_lost\":%d}%n", rate, count, elapsed, lag / 1e6, alertSamples.json(measured),
-                    echoSamples.json(measured), expected, expected - alertSamples.size(), alertSamples.strangers, probes - echoSamples.size());
+                    echoSamples.json(measured), relays ? relaySamples.json(measured) : "null", expected, expected - alertSamples.size(), alertSamples.strangers, probes - echoSamples.size());
             try (PrintStream out = args.file("out")) {
                 out.println("kind,due_ns,latency_ns");
                 alertSamples.write("alert", pacer.start, out);
@@ -360,6 +374,7 @@ class Client {
             if (args.has("hdr")) {
                 alertSamples.histogram("alert", args.options.get("hdr"), measured);
                 echoSamples.histogram("echo", args.options.get("hdr"), measured);
+                if (relays) relaySamples.histogram("relay", args.options.get("hdr"), measured);
             }
         }
     }

@@ -50,6 +50,19 @@ fn reader(kafka: &Kafka, isolation: &str) -> Result<BaseConsumer<ClientHealth>, 
     config.create_with_context(ClientHealth::default())
 }
 
+/// Asks until there is an answer, or the time is up.
+fn ask<T>(end: Instant, mut question: impl FnMut() -> Result<T, KafkaError>) -> Result<T, KafkaError> {
+    loop {
+        match question() {
+            Err(_) if clock::monotonic() < end => {
+                #[expect(clippy::disallowed_methods, reason = "the broker may be back in a moment")]
+                std::thread::sleep(LOOK);
+            }
+            answer => return answer,
+        }
+    }
+}
+
 impl Said {
     /// Whether an alert was said already. It stays known: what is decided on that may be abandoned.
     pub(super) fn has(&self, value: &[u8]) -> bool {
@@ -69,10 +82,11 @@ impl Said {
         let topic = &kafka.topics.alerts;
         let failed = |e: KafkaError| format!("what was said in {topic}: {e}");
         let committed = reader(kafka, "read_committed").map_err(failed)?;
-        let ends = Self::ends(kafka, partitions).map_err(failed)?;
+        let ends = Self::ends(kafka, partitions, end).map_err(failed)?;
         let mut list = TopicPartitionList::new();
         for (partition, (low, high)) in &ends {
-            while committed.fetch_watermarks(topic, *partition, ANSWER).map_err(failed)?.1 < *high {
+            let reached = || ask(end, || committed.fetch_watermarks(topic, *partition, ANSWER)).map_err(failed);
+            while reached()?.1 < *high {
                 if clock::monotonic() >= end {
                     return Err(format!("what was said in {topic}: a transaction is open in partition {partition}"));
                 }
@@ -91,8 +105,8 @@ impl Said {
                 Some(Err(KafkaError::PartitionEOF(partition))) => {
                     open.remove(&partition);
                 }
-                Some(Err(error)) => return Err(failed(error)),
-                None => {}
+                Some(Err(error)) if clock::monotonic() >= end => return Err(failed(error)),
+                Some(Err(_)) | None => {}
             }
             if clock::monotonic() >= end {
                 return Err(format!("what was said in {topic} cannot be read in time"));
@@ -102,11 +116,11 @@ impl Said {
     }
 
     /// First and next offset of each partition that has records, open transactions included.
-    fn ends(kafka: &Kafka, partitions: i32) -> Result<BTreeMap<i32, (i64, i64)>, KafkaError> {
+    fn ends(kafka: &Kafka, partitions: i32, end: Instant) -> Result<BTreeMap<i32, (i64, i64)>, KafkaError> {
         let all = reader(kafka, "read_uncommitted")?;
         let mut ends = BTreeMap::new();
         for partition in 0..partitions {
-            let (low, high) = all.fetch_watermarks(&kafka.topics.alerts, partition, ANSWER)?;
+            let (low, high) = ask(end, || all.fetch_watermarks(&kafka.topics.alerts, partition, ANSWER))?;
             if low < high {
                 ends.insert(partition, (low, high));
             }

@@ -21,7 +21,7 @@ use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 /// A transaction of a producer that is gone ends by itself after so long. Readers of committed records, and
 /// whoever takes the partitions over, wait for that.
@@ -76,6 +76,8 @@ pub struct TransactionalSink {
     alert_partitions: i32,
     /// Alerts that were said in a transaction whose offsets were lost.
     said: Said,
+    /// Whether leftovers were ended and what they had said is still to be read: before that nothing may be said.
+    is_said_due: bool,
 }
 
 impl TransactionalSink {
@@ -101,6 +103,7 @@ impl TransactionalSink {
             sent: Vec::new(),
             alert_partitions: 0,
             said: Said::default(),
+            is_said_due: false,
         })
     }
 
@@ -121,6 +124,18 @@ impl TransactionalSink {
         let list = offsets_with_note(&self.kafka.topics.market, offsets, note).map_err(|e| failed("offsets", &e))?;
         let sent = self.producer.send_offsets_to_transaction(&list, group, STEP_TIMEOUT);
         sent.map_err(|e| failed("offsets", &e))
+    }
+
+    /// Reads what was said last.
+    fn read_said(&mut self) -> Result<(), SinkError> {
+        let partitions = self.alert_partitions();
+        if partitions == 0 {
+            return Err(SinkError(format!("partitions of {} are not known", self.kafka.topics.alerts)));
+        }
+        self.said = Said::read(&self.kafka, partitions, clock::monotonic() + STEP_TIMEOUT).map_err(SinkError)?;
+        self.is_said_due = false;
+        info!(alerts = self.said.len(), "leftovers are ended; what was said last is not said again");
+        Ok(())
     }
 
     /// Sends a record that nobody will see to every partition that a transaction may have written to.
@@ -171,21 +186,26 @@ fn failed(step: &str, error: &KafkaError) -> SinkError {
 
 impl Sink for TransactionalSink {
     fn begin(&mut self, wait: Duration) -> Result<bool, SinkError> {
-        if self.is_ready {
-            return Ok(true);
-        }
-        match self.producer.init_transactions(wait) {
-            Ok(()) => {
-                self.is_ready = true;
-                self.health.heard();
+        if !self.is_ready {
+            match self.producer.init_transactions(wait) {
+                Ok(()) => {
+                    self.is_ready = true;
+                    self.health.heard();
+                }
+                Err(KafkaError::Transaction(error)) if error.is_retriable() => {
+                    debug!(%error, "no transaction coordinator yet");
+                    self.serve();
+                }
+                Err(error) => return Err(failed("init", &error)),
             }
-            Err(KafkaError::Transaction(error)) if error.is_retriable() => {
-                debug!(%error, "no transaction coordinator yet");
-                self.serve();
-            }
-            Err(error) => return Err(failed("init", &error)),
         }
-        Ok(self.is_ready)
+        if self.is_ready
+            && self.is_said_due
+            && let Err(error) = self.read_said()
+        {
+            warn!(%error, "nothing is said before it is known what was said; trying on");
+        }
+        Ok(self.is_ready && !self.is_said_due)
     }
 
     fn is_transactional(&self) -> bool {
@@ -260,16 +280,14 @@ impl Sink for TransactionalSink {
         self.open()?;
         self.touch_all()?;
         self.send_offsets(offsets, member)?;
+        self.is_said_due = true;
         // The marker of this transaction's end counts for all that the same producer id has open in a partition. So
         // it must reach every one: what is left open there would be committed with the next transaction, and
         // said again beside it.
         self.producer.abort_transaction(STEP_TIMEOUT).map_err(|e| failed("abort", &e))?;
         self.is_open = false;
         // Some of it may have been ended before, and is there to be read.
-        let partitions = self.alert_partitions();
-        self.said = Said::read(&self.kafka, partitions, clock::monotonic() + STEP_TIMEOUT).map_err(SinkError)?;
-        info!(alerts = self.said.len(), "leftovers are ended; what was said last is not said again");
-        Ok(())
+        self.read_said()
     }
 
     fn renew(&mut self) -> Result<(), SinkError> {
