@@ -152,12 +152,12 @@ impl Stage {
 
 fn tell(group: &mut Group, record: &MemberRecord, watermark: UnixNanos) {
     match &record.event {
-        MemberEvent::Price(update) if group.holds(update.symbol.as_str(), update.session) => {
+        MemberEvent::Price(update) if group.follows(update.symbol.as_str(), update.session) => {
             // Behind the watermark its interval has been judged: it counts from the next one on.
             group.schedule(update.at.max(watermark.plus(1)), update.clone());
         }
-        MemberEvent::Close(close) if group.holds(close.symbol.as_str(), close.session) => group.take_close(close),
-        MemberEvent::Amend(amend) if group.holds(amend.symbol.as_str(), amend.session) => {
+        MemberEvent::Close(close) if group.follows(close.symbol.as_str(), close.session) => group.take_close(close),
+        MemberEvent::Amend(amend) if group.follows(amend.symbol.as_str(), amend.session) => {
             group.schedule_amend(amend.clone());
         }
         _ => {}

@@ -1,11 +1,14 @@
 //! One group: its members, its basket's history, and the episode it is in.
 
-use super::company::{self, Members};
+use super::index::{Index, LossBook};
+use super::legs::LegHistory;
 use super::level::{GroupParams, Level, Membership};
 use super::member::{MemberAmend, MemberClose, MemberUpdate};
-use super::reading::{self, GroupView, MemberReading, Reading, direction_of};
-use crate::domain::{self, Alert, AlertKind, AlertState, Direction, Phase, SessionDate, Symbol, UnixNanos, Unknown};
-use crate::estimators::{WINDOW, sample_sigma};
+use super::panel::Panel;
+use super::reading::{MemberReading, direction_of};
+use super::roster::Roster;
+use super::view::GroupView;
+use crate::domain::{Alert, AlertKind, AlertState, Direction, Phase, SessionDate, Symbol, UnixNanos};
 use crate::market::{Calendar, Located};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -14,17 +17,17 @@ use std::sync::Arc;
 mod alert;
 mod amend;
 mod image;
+mod kept;
+mod look;
+mod settle;
 
 use alert::Seen;
 use amend::Told;
 pub use image::GroupImage;
+use look::Look;
 
 /// Basket returns kept: the window, and room for sessions that are not known.
 const RETURNS_KEPT: usize = 64;
-/// Times one symbol may join and leave.
-const CHANGES_MAX: usize = 256;
-/// Settled sessions kept for the summary.
-const CLOSES_KEPT: usize = 16_384;
 /// Sessions that may wait for their closes.
 const SESSIONS_MAX: usize = 16_384;
 /// Prices that may wait for the watermark; beyond, the oldest are taken without a verdict.
@@ -53,9 +56,11 @@ struct Stay {
 pub struct Group {
     pub(super) params: GroupParams,
     config_hash: Arc<str>,
-    memberships: BTreeMap<Symbol, Vec<Membership>>,
+    roster: Roster,
+    /// Who belongs to the group that breadth and dispersion are read over, where that is another one.
+    around: Roster,
     session: Option<SessionDate>,
-    /// Members of the session at hand, as of the last moment judged.
+    /// Everyone followed in the session at hand, as of the last moment judged.
     now: BTreeMap<Symbol, MemberReading>,
     /// Last known market value of each member.
     values: BTreeMap<Symbol, f64>,
@@ -68,12 +73,17 @@ pub struct Group {
     settled_until: Option<SessionDate>,
     /// Known basket returns by session, oldest first.
     returns: Vec<(SessionDate, f64)>,
+    /// What turbulence and percentiles are measured by, for a level from percentiles.
+    panel: Panel,
+    legs: LegHistory,
+    index: Index,
+    losses: LossBook,
     current: Option<Stay>,
     waiting: Vec<Stay>,
     count: u32,
     sequence: u64,
     closes: BTreeMap<SessionDate, GroupView>,
-    last: Option<Reading>,
+    last: Option<Look>,
     /// The last moment judged.
     judged_at: UnixNanos,
     /// What was said in the session at hand, and of what.
@@ -82,13 +92,20 @@ pub struct Group {
 
 impl Group {
     pub(super) fn new(params: GroupParams, config_hash: Arc<str>) -> Self {
-        let always = vec![Membership { from: SessionDate::MIN, inside: true, company: None }];
-        let symbols = params.members.iter().filter_map(|m| Symbol::new(m).ok());
-        let memberships = symbols.map(|s| (s, always.clone())).collect();
+        let roster = Roster::new(&params.members);
+        let composite = params.composite();
+        let around = composite.filter(|c| c.universe != params.name).map(|c| Roster::new(&c.universe_members));
+        let legs = composite.map_or_else(|| Arc::from([]), |c| c.history.clone());
+        let counted = params.index.clone().unwrap_or_else(|| Arc::from([]));
         Self {
             params,
             config_hash,
-            memberships,
+            roster,
+            around: around.unwrap_or_default(),
+            panel: Panel::default(),
+            legs: LegHistory::new(legs),
+            index: Index::new(counted),
+            losses: LossBook::default(),
             session: None,
             now: BTreeMap::new(),
             values: BTreeMap::new(),
@@ -116,17 +133,15 @@ impl Group {
         self.config_hash = config_hash.clone();
     }
 
-    pub(super) fn set_membership(&mut self, symbol: &Symbol, membership: Membership) -> bool {
-        let changes = self.memberships.entry(symbol.clone()).or_default();
-        match changes.binary_search_by_key(&membership.from, |m| m.from) {
-            Ok(at) if changes[at] == membership => return false,
-            Ok(at) => changes[at] = membership,
-            Err(_) if changes.len() >= CHANGES_MAX => return false,
-            Err(at) => changes.insert(at, membership),
+    /// Records a membership in this group, or in the one that it reads breadth over: whether it is news.
+    pub(super) fn set_membership(&mut self, group: &str, symbol: &Symbol, membership: Membership) -> bool {
+        let Some(roster) = self.roster_of(group) else { return false };
+        if !roster.set(symbol, membership) {
+            return false;
         }
         // One about the session at hand is a correction of it.
         if let Some(session) = self.session {
-            if self.holds(symbol.as_str(), session) {
+            if self.follows(symbol.as_str(), session) {
                 let value = self.values.get(symbol).copied();
                 self.now.entry(symbol.clone()).or_insert_with(|| MemberReading::not_yet(symbol.clone(), value));
             } else {
@@ -136,48 +151,59 @@ impl Group {
         true
     }
 
+    /// Whether memberships of `group` matter here.
+    pub(super) fn reads(&self, group: &str) -> bool {
+        *self.params.name == *group || self.params.composite().is_some_and(|c| *c.universe == *group)
+    }
+
+    fn roster_of(&mut self, group: &str) -> Option<&mut Roster> {
+        if *self.params.name == *group {
+            return Some(&mut self.roster);
+        }
+        self.reads(group).then_some(&mut self.around)
+    }
+
     /// Lets the membership of `old` go on under `to`: whether there is one on `from`, or later.
     pub(super) fn rename(&mut self, old: &Symbol, to: &Symbol, from: SessionDate) -> bool {
-        let Some(changes) = self.memberships.get_mut(old) else { return false };
-        let at_hand = Self::of(changes, from).filter(|m| m.inside).cloned();
-        let later: Vec<Membership> = changes.iter().filter(|m| m.from > from).cloned().collect();
-        if at_hand.is_none() && later.is_empty() {
+        let mut any = false;
+        let groups = [Some(self.params.name.clone()), self.params.composite().map(|c| c.universe.clone())];
+        for group in groups.into_iter().flatten() {
+            let Some(roster) = self.roster_of(&group) else { continue };
+            let moved = roster.take_out(old, from);
+            any |= !moved.is_empty();
+            for membership in moved {
+                self.set_membership(&group, to, membership);
+            }
+        }
+        if !any {
             return false;
         }
-        changes.retain(|m| m.from < from);
-        self.set_membership(old, Membership { from, inside: false, company: None });
-        let at_hand = at_hand.map(|m| Membership { from, ..m });
-        for membership in at_hand.into_iter().chain(later) {
-            self.set_membership(to, membership);
+        if let Some(session) = self.session
+            && !self.follows(old.as_str(), session)
+        {
+            self.now.remove(old);
         }
         // It still weighs what it weighed.
         if let Some(value) = self.values.get(old).copied() {
             self.values.entry(to.clone()).or_insert(value);
         }
+        self.panel.rename(old.as_str(), &Arc::from(to.as_str()));
         true
     }
 
     /// Whether `symbol` is a member in `session`.
     pub(super) fn holds(&self, symbol: &str, session: SessionDate) -> bool {
-        self.memberships.get(symbol).is_some_and(|m| Self::inside(m, session))
+        self.roster.holds(symbol, session)
     }
 
-    fn inside(changes: &[Membership], session: SessionDate) -> bool {
-        Self::of(changes, session).is_some_and(|m| m.inside)
+    /// Whether what `symbol` does in `session` matters here: it is a member, or one of those around them.
+    pub(super) fn follows(&self, symbol: &str, session: SessionDate) -> bool {
+        self.roster.holds(symbol, session) || self.around.holds(symbol, session)
     }
 
-    fn of(changes: &[Membership], session: SessionDate) -> Option<&Membership> {
-        changes.iter().rev().find(|m| m.from <= session)
-    }
-
-    /// The members that these lines of `session` make.
-    fn merge(&self, session: SessionDate, lines: &[MemberReading]) -> Members {
-        company::merge(lines, |s| Self::of(self.memberships.get(s)?, session)?.company.as_ref())
-    }
-
-    fn members(&self, session: SessionDate) -> Vec<Symbol> {
-        let inside = self.memberships.iter().filter(|(_, m)| Self::inside(m, session));
-        inside.map(|(s, _)| s.clone()).collect()
+    /// Everyone that matters in `session`, by symbol.
+    fn followed(&self, session: SessionDate) -> std::collections::BTreeSet<Symbol> {
+        self.roster.inside(session).chain(self.around.inside(session)).cloned().collect()
     }
 
     pub(super) fn schedule(&mut self, at: UnixNanos, update: MemberUpdate) {
@@ -244,7 +270,7 @@ impl Group {
             return None;
         }
         let closes = self.pending.get(&session);
-        let is_complete = closes.is_some_and(|c| self.members(session).iter().all(|m| c.contains_key(m)));
+        let is_complete = closes.is_some_and(|c| self.followed(session).iter().all(|m| c.contains_key(m)));
         // At the end of the input, what there is of later sessions says how far time has come.
         let reached = if moment.is_end { self.newest_waiting(calendar) } else { moment.watermark };
         let is_past = calendar.next_after(session).is_some_and(|next| reached >= next.pre);
@@ -265,9 +291,9 @@ impl Group {
             self.told.clear();
             let value = |symbol: &Symbol| self.values.get(symbol).copied();
             let unknown = |s: Symbol| (s.clone(), MemberReading::not_yet(s.clone(), value(&s)));
-            self.now = self.members(update.session).into_iter().map(unknown).collect();
+            self.now = self.followed(update.session).into_iter().map(unknown).collect();
         }
-        if self.session != Some(update.session) || !self.holds(update.symbol.as_str(), update.session) {
+        if self.session != Some(update.session) || !self.follows(update.symbol.as_str(), update.session) {
             return;
         }
         if let Some(value) = update.market_value {
@@ -295,39 +321,22 @@ impl Group {
         let Some(session) = self.session.filter(|s| self.settled_until.is_none_or(|u| u < *s)) else { return };
         self.judged_at = at;
         let lines: Vec<MemberReading> = self.now.values().map(|m| m.as_of(at)).collect();
-        let (members, companies) = self.merge(session, &lines);
-        let reading = reading::read(&self.params, &members, self.sigma(session));
-        self.last = Some(reading.clone());
+        let look = self.look(session, &lines, &[]);
+        self.last = Some(look.clone());
         // An unknown neither fires nor resolves.
-        let Some(level) = reading.level else { return };
-        let Some((kind, stay)) = self.follow(level, at, &reading, &members) else { return };
+        let Some(level) = look.reading.level else { return };
+        let Some((kind, stay)) = self.follow(level, at, &look) else { return };
         let phase = match moment.calendar.map(|c| c.locate(at.plus(-1))) {
             Some(Located::Known(m)) => m.phase,
             _ => Phase::Regular,
         };
-        let topic = moment.topic;
-        let seen = Seen {
-            session,
-            at,
-            phase,
-            reading: &reading,
-            members: &members,
-            companies: &companies,
-            lines: &lines,
-            topic,
-        };
+        let seen = Seen { session, at, phase, look: &look, lines: &lines, topic: moment.topic };
         alerts.push(self.alert(kind, AlertState::Provisional, &stay, &seen));
         self.remember(Told { at, number: stay.number, level: Some(level), members: lines });
     }
 
     /// Moves the stay to `level`: what to send, if anything.
-    fn follow(
-        &mut self,
-        level: Level,
-        at: UnixNanos,
-        reading: &Reading,
-        members: &[MemberReading],
-    ) -> Option<(AlertKind, Stay)> {
+    fn follow(&mut self, level: Level, at: UnixNanos, look: &Look) -> Option<(AlertKind, Stay)> {
         let Some(stay) = &mut self.current else {
             if level == Level::Calm {
                 return None;
@@ -335,7 +344,7 @@ impl Group {
             self.count += 1;
             let stay = Stay {
                 number: self.count,
-                direction: direction_of(reading, members),
+                direction: direction_of(&look.reading, &look.members),
                 level,
                 peak: level,
                 revision: 0,
@@ -376,154 +385,5 @@ impl Group {
             self.waiting.push(stay);
         }
         Some((kind, sent))
-    }
-
-    /// Ends a session by its members' closes.
-    fn settle(&mut self, session: SessionDate, close: UnixNanos, moment: &Moment<'_>, alerts: &mut Vec<Alert>) {
-        let closes = self.pending.remove(&session).unwrap_or_default();
-        self.values.extend(closes.values().filter_map(|c| Some((c.symbol.clone(), c.market_value?))));
-        let is_history = !closes.is_empty() && closes.values().all(|c| c.is_history);
-        // Closes of a session that nobody saw may come when the next is on its way: what stands is that one's.
-        let is_behind = self.session.is_some_and(|at_hand| at_hand > session);
-        let lines: Vec<MemberReading> = self
-            .members(session)
-            .into_iter()
-            .map(|symbol| match closes.get(&symbol) {
-                Some(c) => MemberReading {
-                    symbol,
-                    log_return: c.log_return,
-                    z: c.z,
-                    market_value: c.market_value,
-                    basis: c.basis,
-                    breached_at: c.breached_at,
-                    source: c.source,
-                    fresh_until: UnixNanos::MAX,
-                },
-                // It still weighs what it weighed last.
-                None => MemberReading {
-                    market_value: self.values.get(&symbol).copied(),
-                    symbol,
-                    log_return: Err(Unknown::NoClose),
-                    z: Err(Unknown::NoClose),
-                    basis: None,
-                    breached_at: None,
-                    source: None,
-                    fresh_until: UnixNanos::MAX,
-                },
-            })
-            .collect();
-        let (members, companies) = self.merge(session, &lines);
-        let reading = reading::read(&self.params, &members, self.sigma(session));
-        let seen = Seen {
-            session,
-            at: close,
-            phase: Phase::Close,
-            reading: &reading,
-            members: &members,
-            companies: &companies,
-            lines: &lines,
-            topic: moment.topic,
-        };
-        if !is_history && !is_behind {
-            self.verdicts(&seen, alerts);
-        }
-        let view = self.view_of(session, &reading, &members);
-        self.closes.insert(session, view);
-        if self.closes.len() > CLOSES_KEPT {
-            self.closes.pop_first();
-        }
-        if let Ok(r) = reading.basket_return {
-            let at = self.returns.partition_point(|(s, _)| *s < session);
-            self.returns.insert(at, (session, r));
-            if self.returns.len() > RETURNS_KEPT {
-                self.returns.remove(0);
-            }
-        }
-        self.settled_until = self.settled_until.max(Some(session));
-        if is_behind {
-            return;
-        }
-        (self.current, self.count) = (None, 0);
-        self.waiting.clear();
-        self.told.clear();
-        self.last = Some(reading);
-        if self.session.is_none_or(|s| s <= session) {
-            self.session = Some(session);
-            self.now = lines.into_iter().map(|m| (m.symbol.clone(), m)).collect();
-        }
-    }
-
-    fn verdicts(&mut self, seen: &Seen<'_>, alerts: &mut Vec<Alert>) {
-        let mut stays = std::mem::take(&mut self.waiting);
-        stays.extend(self.current.take());
-        let level = seen.reading.level;
-        if let (Some(level), true) = (level.filter(|l| *l > Level::Calm), stays.is_empty()) {
-            self.count += 1;
-            let direction = direction_of(seen.reading, seen.members);
-            stays.push(Stay { number: self.count, direction, level, peak: level, revision: 0, low_since: None });
-        }
-        let last = stays.len().saturating_sub(1);
-        for (at, mut stay) in stays.into_iter().enumerate() {
-            let (kind, state) = match level {
-                None => (AlertKind::Close, AlertState::Expired),
-                Some(level) if level > Level::Calm && at == last => {
-                    (stay.level, stay.peak) = (level, stay.peak.max(level));
-                    (AlertKind::Confirm, AlertState::Confirmed)
-                }
-                Some(_) => (AlertKind::Fade, AlertState::Faded),
-            };
-            alerts.push(self.alert(kind, state, &stay, seen));
-        }
-    }
-
-    pub(super) fn settle_history(&mut self, calendar: Option<&Calendar>) {
-        let topic = Arc::from("");
-        let moment = Moment { watermark: UnixNanos::MAX, is_end: true, calendar, topic: &topic };
-        while let Some(session) = self.pending.first_key_value().map(|(s, _)| *s) {
-            let all_history = self.pending[&session].values().all(|c| c.is_history);
-            let close = calendar.and_then(|c| c.session(session)).map(|s| s.close);
-            let (true, Some(close)) = (all_history, close) else { return };
-            self.settle(session, close, &moment, &mut Vec::new());
-        }
-    }
-
-    fn window(&self, session: SessionDate) -> &[(SessionDate, f64)] {
-        let end = self.returns.partition_point(|(s, _)| *s < session);
-        &self.returns[end.saturating_sub(WINDOW)..end]
-    }
-
-    fn sigma(&self, session: SessionDate) -> domain::Reading {
-        let window: Vec<f64> = self.window(session).iter().map(|(_, r)| *r).collect();
-        if window.len() < WINDOW {
-            return Err(Unknown::Warming);
-        }
-        sample_sigma(&window).filter(|s| *s > 0.0).ok_or(Unknown::InsufficientVariance)
-    }
-
-    fn view_of(&self, session: SessionDate, reading: &Reading, members: &[MemberReading]) -> GroupView {
-        let level = reading.level;
-        GroupView {
-            name: self.params.name.clone(),
-            session: Some(session),
-            level: level.map_or("UNKNOWN", Level::name),
-            level_number: level.map_or(-1, |l| i8::try_from(l.number()).unwrap_or(0)),
-            coverage: reading.coverage,
-            basket_return: reading.basket_return,
-            legs: reading.legs(&self.params, level.unwrap_or(Level::Watch)),
-            members: members.iter().map(|m| (m.symbol.clone(), m.z)).collect(),
-        }
-    }
-
-    pub(super) fn view(&self) -> GroupView {
-        if let (Some(reading), Some(session)) = (&self.last, self.session) {
-            let lines: Vec<MemberReading> = self.now.values().cloned().collect();
-            return self.view_of(session, reading, &self.merge(session, &lines).0);
-        }
-        let reading = reading::read(&self.params, &[], Err(Unknown::Warming));
-        GroupView { session: None, ..self.view_of(SessionDate::MIN, &reading, &[]) }
-    }
-
-    pub(super) fn closes(&self) -> impl Iterator<Item = &GroupView> {
-        self.closes.values()
     }
 }

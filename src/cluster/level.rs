@@ -1,5 +1,7 @@
 //! Levels of a group, and the bounds that make them.
 
+use super::index::DayCount;
+use super::legs::LegRow;
 use crate::domain::{LevelView, SessionDate};
 use std::sync::Arc;
 
@@ -59,6 +61,52 @@ pub struct LevelBounds {
     pub legs: usize,
 }
 
+/// Where a group's level comes from.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Verdict {
+    /// Nowhere: it is measured, and no more.
+    Unjudged,
+    /// Fixed bounds of WATCH, ALERT, CRITICAL.
+    Bounds([LevelBounds; 3]),
+    /// The percentiles of seven legs.
+    Composite(Composite),
+}
+
+/// What a level from percentiles needs.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Composite {
+    /// The group that breadth and dispersion are read over.
+    pub universe: Arc<str>,
+    /// Members of that group from the beginning of time.
+    pub universe_members: Vec<String>,
+    /// How many of that group's members count.
+    pub universe_largest: Option<usize>,
+    /// Legs of earlier sessions, from outside, oldest first.
+    pub history: Arc<[LegRow]>,
+}
+
+/// Legs at their 95th percentile that WATCH and CRITICAL ask for, and at their 99th that ALERT and CRITICAL do.
+pub(crate) const WATCH_LEGS: usize = 3;
+pub(crate) const CRITICAL_LEGS: usize = 5;
+pub(crate) const ALERT_EXTREMES: usize = 1;
+pub(crate) const CRITICAL_EXTREMES: usize = 3;
+
+impl Level {
+    /// The level of so many legs at their 95th and at their 99th percentile, where `known` of them are known; `None`
+    /// where these are too few to reach any.
+    pub(crate) fn of_legs(known: usize, reached: usize, extreme: usize) -> Option<Self> {
+        if known < WATCH_LEGS {
+            return None;
+        }
+        Some(match (reached, extreme) {
+            (CRITICAL_LEGS.., CRITICAL_EXTREMES..) => Self::Critical,
+            (WATCH_LEGS.., ALERT_EXTREMES..) => Self::Alert,
+            (WATCH_LEGS.., _) => Self::Watch,
+            _ => Self::Calm,
+        })
+    }
+}
+
 /// One group, as configured.
 #[derive(Clone, PartialEq, Debug)]
 pub struct GroupParams {
@@ -66,8 +114,12 @@ pub struct GroupParams {
     pub name: Arc<str>,
     /// Members from the beginning of time; records add and remove further ones.
     pub members: Vec<String>,
-    /// WATCH, ALERT, CRITICAL.
-    pub levels: [LevelBounds; 3],
+    /// How many of them count, by market value before the session; `None`: all.
+    pub largest: Option<usize>,
+    /// Where its level comes from.
+    pub verdict: Verdict,
+    /// What was counted of it in earlier sessions, where it is the universe of the fragility index.
+    pub index: Option<Arc<[DayCount]>>,
     /// The level eases after this long below it, in nanoseconds of event time.
     pub ease_after: i64,
     /// Least share of the group's weight with a known return; below it basket and RMS are unknown.
@@ -77,13 +129,27 @@ pub struct GroupParams {
 }
 
 impl GroupParams {
+    /// Whether it is a group of which levels are told.
+    pub fn is_judged(&self) -> bool {
+        self.verdict != Verdict::Unjudged
+    }
+
+    /// What its level comes from, where that is percentiles.
+    pub(super) fn composite(&self) -> Option<&Composite> {
+        match &self.verdict {
+            Verdict::Composite(composite) => Some(composite),
+            _ => None,
+        }
+    }
+
     /// What alerts say of the levels.
-    pub(super) fn level_views(&self) -> [LevelView; 3] {
+    pub(super) fn level_views(&self) -> Option<[LevelView; 3]> {
+        let Verdict::Bounds(levels) = &self.verdict else { return None };
         let names = [Level::Watch, Level::Alert, Level::Critical].map(Level::name);
-        std::array::from_fn(|at| {
-            let LevelBounds { basket_z, rms_z, members, legs } = self.levels[at];
+        Some(std::array::from_fn(|at| {
+            let LevelBounds { basket_z, rms_z, members, legs } = levels[at];
             LevelView { level: names[at], basket_z, rms_z, members, legs }
-        })
+        }))
     }
 }
 
@@ -94,4 +160,6 @@ pub(super) struct Membership {
     pub(super) inside: bool,
     /// The company, where several symbols are share classes of one.
     pub(super) company: Option<Arc<str>>,
+    /// Its sector.
+    pub(super) sector: Option<Arc<str>>,
 }

@@ -1,8 +1,10 @@
 //! The arithmetic of a group at one moment.
 
-use super::level::{GroupParams, Level};
-use crate::domain::{self, CloseBasis, Direction, Leg, SessionDate, Symbol, UnixNanos, Unknown};
-use std::sync::Arc;
+use super::legs::{LEG_NAMES, PERCENTILES};
+use super::level::{GroupParams, Level, LevelBounds, Verdict};
+use super::universe::UniverseReading;
+use crate::domain::{self, CloseBasis, Direction, Leg, LegRank, Symbol, UnixNanos, Unknown};
+use crate::estimators::Turbulence;
 
 /// One member as the group sees it.
 #[derive(Clone, PartialEq, Debug)]
@@ -35,9 +37,12 @@ impl MemberReading {
         let gone = |reading: domain::Reading| reading.and(Err(Unknown::Stale));
         Self { log_return: gone(self.log_return), z: gone(self.z), ..self.clone() }
     }
-}
 
-impl MemberReading {
+    /// What it gained in market value, in US dollars: `value (exp(r) - 1)`.
+    pub(super) fn change(&self) -> Option<f64> {
+        Some(self.market_value? * self.log_return.ok()?.exp_m1())
+    }
+
     /// A member of which the session has heard nothing.
     pub(super) fn not_yet(symbol: Symbol, market_value: Option<f64>) -> Self {
         let gap = Err(Unknown::NotYet);
@@ -54,6 +59,9 @@ impl MemberReading {
     }
 }
 
+/// Where a leg stands in its history, or why that is not known.
+pub(crate) type Rank = Result<LegRank, Unknown>;
+
 /// A group at one moment.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Reading {
@@ -67,29 +75,18 @@ pub struct Reading {
     pub members_in_breach: domain::Reading,
     /// Share of the group's weight with a known return.
     pub coverage: domain::Reading,
+    /// How unusual the members' returns are together.
+    pub turbulence: Result<Turbulence, Unknown>,
+    /// Largest loss of a member in US dollars; a gain is below zero.
+    pub max_member_loss: domain::Reading,
+    /// Loss of all members known.
+    pub group_loss: domain::Reading,
+    /// What breadth and dispersion are read over.
+    pub universe: Option<UniverseReading>,
+    /// Where the legs stand, for a level from percentiles.
+    pub ranks: [Rank; LEG_NAMES.len()],
     /// Highest level whose bounds are reached; `None` when too few legs are known to say.
     pub level: Option<Level>,
-}
-
-/// A group as readers see it.
-#[derive(Clone, PartialEq, Debug)]
-pub struct GroupView {
-    /// Its name.
-    pub name: Arc<str>,
-    /// Session at hand.
-    pub session: Option<SessionDate>,
-    /// Level, `UNKNOWN` included.
-    pub level: &'static str,
-    /// 0 to 3, or -1 for unknown.
-    pub level_number: i8,
-    /// Share of weight known.
-    pub coverage: domain::Reading,
-    /// Basket return.
-    pub basket_return: domain::Reading,
-    /// Legs of the verdict.
-    pub legs: Vec<Leg>,
-    /// Members with their multiples.
-    pub members: Vec<(Symbol, domain::Reading)>,
 }
 
 /// Reads a group off its members, in the order given.
@@ -127,19 +124,64 @@ pub(crate) fn read(params: &GroupParams, members: &[MemberReading], basket_sigma
     } else {
         Ok(members.iter().filter(|m| m.z.is_ok_and(|z| z.abs() >= params.breach_at)).count() as f64)
     };
-    let mut reading = Reading { basket_return, basket_z, rms_z, members_in_breach, coverage, level: None };
+    let largest = members.iter().filter_map(MemberReading::change).map(|c| -c).max_by(f64::total_cmp);
+    let mut reading = Reading {
+        basket_return,
+        basket_z,
+        rms_z,
+        members_in_breach,
+        coverage,
+        turbulence: Err(Unknown::NotComputed),
+        max_member_loss: weights.and_then(|_| largest.ok_or(Unknown::NoMember)),
+        group_loss: weights.map(|_| -change_of(members)),
+        universe: None,
+        ranks: [Err(Unknown::NotComputed); LEG_NAMES.len()],
+        level: None,
+    };
     reading.level = reading.judge(params);
     reading
 }
 
 impl Reading {
+    /// The values of the seven legs, in their order.
+    pub fn values(&self) -> [domain::Reading; LEG_NAMES.len()] {
+        let of = |part: fn(&UniverseReading) -> domain::Reading| match &self.universe {
+            Some(universe) => part(universe),
+            None => Err(Unknown::NotComputed),
+        };
+        [
+            self.basket_z,
+            self.rms_z,
+            self.turbulence.map(|t| t.value),
+            of(|u| u.breadth),
+            of(|u| u.dispersion),
+            self.max_member_loss,
+            self.group_loss,
+        ]
+    }
+
+    /// Looks up where each leg stands, and judges anew.
+    pub(crate) fn rank_by(&mut self, params: &GroupParams, rank: impl Fn(usize, f64) -> Rank) {
+        let values = self.values();
+        self.ranks = std::array::from_fn(|leg| values[leg].and_then(|v| rank(leg, magnitude(leg, v))));
+        self.level = self.judge(params);
+    }
+
     /// The legs with the bounds of `level`.
     pub(crate) fn legs(&self, params: &GroupParams, level: Level) -> Vec<Leg> {
-        let bounds = &params.levels[usize::from(level.number().max(1)) - 1];
+        match &params.verdict {
+            Verdict::Unjudged => Vec::new(),
+            Verdict::Bounds(levels) => self.bounded_legs(&levels[usize::from(level.number().max(1)) - 1]),
+            Verdict::Composite(_) => self.ranked_legs(),
+        }
+    }
+
+    fn bounded_legs(&self, bounds: &LevelBounds) -> Vec<Leg> {
         let leg = |name, value: domain::Reading, threshold: f64| Leg {
             name,
             value,
-            threshold,
+            rank: None,
+            threshold: Ok(threshold),
             reached: value.is_ok_and(|v| v.abs() >= threshold),
         };
         vec![
@@ -149,21 +191,63 @@ impl Reading {
         ]
     }
 
+    fn ranked_legs(&self) -> Vec<Leg> {
+        let values = self.values();
+        let leg = |at: usize| Leg {
+            name: LEG_NAMES[at],
+            value: values[at],
+            rank: Some(self.ranks[at]),
+            threshold: self.ranks[at].map(|r| r.bounds[0]),
+            reached: self.is_at(at, 0),
+        };
+        (0..LEG_NAMES.len()).map(leg).collect()
+    }
+
+    fn is_at(&self, leg: usize, bound: usize) -> bool {
+        self.ranks[leg].is_ok_and(|r| r.percentile() >= PERCENTILES[bound])
+    }
+
     pub(crate) fn judge(&self, params: &GroupParams) -> Option<Level> {
+        match &params.verdict {
+            Verdict::Unjudged => None,
+            Verdict::Bounds(levels) => self.judge_by(levels),
+            Verdict::Composite(_) => {
+                let at = |bound| (0..LEG_NAMES.len()).filter(|leg| self.is_at(*leg, bound)).count();
+                Level::of_legs(self.ranks.iter().filter(|r| r.is_ok()).count(), at(0), at(1))
+            }
+        }
+    }
+
+    fn judge_by(&self, levels: &[LevelBounds; 3]) -> Option<Level> {
         for level in [Level::Critical, Level::Alert, Level::Watch] {
-            let reached = self.legs(params, level).iter().filter(|l| l.reached).count();
-            if reached >= params.levels[usize::from(level.number()) - 1].legs {
+            let bounds = &levels[usize::from(level.number()) - 1];
+            if self.bounded_legs(bounds).iter().filter(|l| l.reached).count() >= bounds.legs {
                 return Some(level);
             }
         }
         let known = [self.basket_z, self.rms_z, self.members_in_breach].iter().filter(|l| l.is_ok()).count();
-        (known >= params.levels[0].legs).then_some(Level::Calm)
+        (known >= levels[0].legs).then_some(Level::Calm)
     }
+}
+
+/// What of a leg is compared with its history: of the basket's multiple the size.
+pub(crate) fn magnitude(leg: usize, value: f64) -> f64 {
+    if leg == 0 { value.abs() } else { value }
 }
 
 /// What the members known gained in market value, in US dollars: `sum value_i (exp(r_i) - 1)`.
 pub(crate) fn change_of(members: &[MemberReading]) -> f64 {
-    members.iter().filter_map(|m| Some(m.market_value? * m.log_return.ok()?.exp_m1())).sum()
+    members.iter().filter_map(MemberReading::change).sum()
+}
+
+/// What each member adds to the simple return of the basket: `w_i (exp(r_i) - 1)`, over the members known.
+pub(crate) fn contributions(members: &[MemberReading]) -> Vec<domain::Reading> {
+    let known: f64 = members.iter().filter(|m| m.log_return.is_ok()).filter_map(|m| m.market_value).sum();
+    let of = |m: &MemberReading| {
+        let value = m.market_value.ok_or(Unknown::NoWeights)?;
+        m.log_return.map(|r| value / known * r.exp_m1())
+    };
+    members.iter().map(of).collect()
 }
 
 /// The direction that a stay begins with: the sign of the basket, or of the largest multiple where that is not known.

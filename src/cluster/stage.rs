@@ -4,7 +4,7 @@ use super::fed::Fed;
 use super::group::{Group, GroupImage, Moment};
 use super::level::{GroupParams, Membership};
 use super::member::{MemberAmend, MemberClose, MemberUpdate};
-use super::reading::GroupView;
+use super::view::GroupView;
 use crate::domain::{Alert, SessionDate, Symbol, UnixNanos};
 use crate::market::Calendar;
 use std::collections::{BTreeMap, HashSet};
@@ -24,7 +24,9 @@ pub struct Stage {
 impl Stage {
     /// Groups without state.
     pub fn new(groups: &[GroupParams], config_hash: &Arc<str>) -> Self {
-        let followed = groups.iter().flat_map(|g| &g.members).filter_map(|m| Symbol::new(m).ok()).collect();
+        let around = groups.iter().filter_map(GroupParams::composite).flat_map(|c| &c.universe_members);
+        let members = groups.iter().flat_map(|g| &g.members).chain(around);
+        let followed = members.filter_map(|m| Symbol::new(m).ok()).collect();
         let groups = groups.iter().map(|g| Group::new(g.clone(), config_hash.clone())).collect();
         let (fed, pristine) = (BTreeMap::new(), Vec::new());
         Self { groups, followed, watermark: UnixNanos::MIN, fed, pristine }
@@ -52,6 +54,12 @@ impl Stage {
         inside.map(|g| g.params.name.clone()).collect()
     }
 
+    /// Names of the groups to which it matters what `symbol` does in `session`, sorted.
+    pub fn followers_of(&self, symbol: &str, session: SessionDate) -> Vec<Arc<str>> {
+        let following = self.groups.iter().filter(|g| g.follows(symbol, session));
+        following.map(|g| g.params.name.clone()).collect()
+    }
+
     /// Names of all groups.
     pub fn names(&self) -> Vec<Arc<str>> {
         self.groups.iter().map(|g| g.params.name.clone()).collect()
@@ -71,13 +79,18 @@ impl Stage {
         symbol: &Symbol,
         from: SessionDate,
         inside: bool,
-        company: Option<&str>,
+        (company, sector): (Option<&str>, Option<&str>),
     ) -> bool {
-        let Some(group) = self.groups.iter_mut().find(|g| *g.params.name == *group) else { return false };
-        if inside {
-            self.followed.insert(symbol.clone());
+        let (company, sector) = (company.map(Arc::from), sector.map(Arc::from));
+        let membership = Membership { from, inside, company, sector };
+        let mut any = false;
+        for reader in self.groups.iter_mut().filter(|g| g.reads(group)) {
+            if inside {
+                self.followed.insert(symbol.clone());
+            }
+            any |= reader.set_membership(group, symbol, membership.clone());
         }
-        group.set_membership(symbol, Membership { from, inside, company: company.map(Arc::from) })
+        any
     }
 
     /// Lets memberships of `old` go on under `to` from a session on: whether there were any.
@@ -108,7 +121,7 @@ impl Stage {
         // Behind the watermark its interval has been judged: it counts from the next one on.
         let at = update.at.max(self.watermark.plus(1));
         for group in &mut self.groups {
-            if group.holds(update.symbol.as_str(), update.session) {
+            if group.follows(update.symbol.as_str(), update.session) {
                 group.schedule(at, update.clone());
             }
         }
@@ -117,7 +130,7 @@ impl Stage {
     /// Takes a member's close.
     pub fn close(&mut self, close: &MemberClose) {
         for group in &mut self.groups {
-            if group.holds(close.symbol.as_str(), close.session) {
+            if group.follows(close.symbol.as_str(), close.session) {
                 group.take_close(close);
             }
         }
@@ -126,7 +139,7 @@ impl Stage {
     /// Takes a correction of what a member had told.
     pub fn amend(&mut self, amend: &MemberAmend) {
         for group in &mut self.groups {
-            if group.holds(amend.symbol.as_str(), amend.session) {
+            if group.follows(amend.symbol.as_str(), amend.session) {
                 group.schedule_amend(amend.clone());
             }
         }

@@ -1,18 +1,68 @@
 //! What a group's alert says of its legs and members.
 
 use super::alert::{Tier, rounded};
-use crate::domain::{ClusterView, LevelView, Reading, Symbol, Unknown};
+use crate::cluster::LEG_NAMES;
+use crate::domain::{ClusterView, LevelView, Reading, Symbol, UniverseView, Unknown, WithoutView};
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 #[derive(Serialize)]
 struct LegJson<'a> {
     name: &'a str,
     value: Option<f64>,
     percentile: Option<f64>,
-    threshold: f64,
+    threshold: Option<f64>,
     reached: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
+    rank: Option<RankJson>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     unknown: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct RankJson {
+    below: u32,
+    equal: u32,
+    observations: u32,
+    p99: f64,
+}
+
+#[derive(Serialize)]
+struct UniverseJson<'a> {
+    name: &'a str,
+    count: usize,
+    valid: usize,
+    up: usize,
+    down: usize,
+    securities: Vec<SecurityJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct SecurityJson<'a> {
+    symbol: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sector: Option<&'a str>,
+    z: Option<f64>,
+    log_return: Option<f64>,
+    market_value: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unknown: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct TurbulenceJson<'a> {
+    mean: &'a [f64],
+    covariance: &'a [f64],
+    magnitude: f64,
+    correlation_surprise: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct WithoutJson<'a> {
+    symbol: &'a str,
+    level: &'a str,
+    basket_return: Option<f64>,
+    legs: BTreeMap<&'static str, Option<f64>>,
 }
 
 #[derive(Serialize)]
@@ -27,6 +77,7 @@ struct MemberJson<'a> {
     log_return: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     market_value: Option<f64>,
+    contribution: Option<f64>,
     breached_at: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     unknown: Option<&'a str>,
@@ -49,20 +100,41 @@ pub(super) struct ClusterJson<'a> {
     coverage: Option<f64>,
     initiator: Option<&'a str>,
     followers: Vec<&'a str>,
-    levels: [LevelJson<'a>; 3],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    levels: Option<[LevelJson<'a>; 3]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    universe: Option<UniverseJson<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    turbulence: Option<TurbulenceJson<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    without: Vec<WithoutJson<'a>>,
     breach_at: Tier,
     coverage_min: f64,
 }
 
+/// Multiples of sigma have four decimals, everything else all of its own.
+pub(crate) fn leg_value(name: &str, value: f64) -> f64 {
+    if name.ends_with("_z") { rounded(value) } else { value }
+}
+
 pub(super) fn cluster_json(c: &ClusterView) -> ClusterJson<'_> {
     let reason = |r: &Reading| r.err().map(Unknown::name);
-    let legs = c.legs.iter().map(|l| LegJson {
-        name: l.name,
-        value: l.value.ok().map(rounded),
-        percentile: None,
-        threshold: l.threshold,
-        reached: l.reached,
-        unknown: reason(&l.value),
+    let legs = c.legs.iter().map(|l| {
+        let rank = l.rank.and_then(Result::ok);
+        LegJson {
+            name: l.name,
+            value: l.value.ok().map(|v| leg_value(l.name, v)),
+            percentile: rank.map(|r| r.percentile()),
+            threshold: l.threshold.ok(),
+            reached: l.reached,
+            rank: rank.map(|r| RankJson {
+                below: r.below,
+                equal: r.equal,
+                observations: r.observations,
+                p99: r.bounds[1],
+            }),
+            unknown: reason(&l.value).or(l.rank.and_then(Result::err).map(Unknown::name)),
+        }
     });
     let members = c.members.iter().map(|m| MemberJson {
         symbol: m.symbol.as_str(),
@@ -71,6 +143,7 @@ pub(super) fn cluster_json(c: &ClusterView) -> ClusterJson<'_> {
         z: m.z.ok().map(rounded),
         log_return: m.log_return.ok(),
         market_value: m.market_value,
+        contribution: m.contribution.ok(),
         breached_at: m.breached_at.map(|t| t.0),
         unknown: reason(&m.z),
     });
@@ -85,8 +158,49 @@ pub(super) fn cluster_json(c: &ClusterView) -> ClusterJson<'_> {
         coverage: c.coverage.ok(),
         initiator: c.initiator.as_ref().map(Symbol::as_str),
         followers: c.followers.iter().map(Symbol::as_str).collect(),
-        levels: c.levels.each_ref().map(level),
+        levels: c.levels.as_ref().map(|levels| levels.each_ref().map(level)),
+        universe: c.universe.as_ref().map(|u| universe_json(u, c.breach_at)),
+        turbulence: c.turbulence.as_ref().map(|t| TurbulenceJson {
+            mean: &t.mean,
+            covariance: &t.covariance,
+            magnitude: t.magnitude,
+            correlation_surprise: t.correlation_surprise.ok(),
+        }),
+        without: c.without.iter().map(without_json).collect(),
         breach_at: Tier(c.breach_at),
         coverage_min: c.coverage_min,
+    }
+}
+
+fn universe_json(u: &UniverseView, breach_at: f64) -> UniverseJson<'_> {
+    let valid = || u.lines.iter().filter_map(|l| l.z.ok());
+    let securities = u.lines.iter().map(|l| SecurityJson {
+        symbol: l.symbol.as_str(),
+        sector: l.sector.as_deref(),
+        z: l.z.ok().map(rounded),
+        log_return: l.log_return.ok(),
+        market_value: l.market_value,
+        unknown: l.z.err().map(Unknown::name),
+    });
+    UniverseJson {
+        name: &u.name,
+        count: u.lines.len(),
+        valid: valid().count(),
+        up: valid().filter(|z| *z >= breach_at).count(),
+        down: valid().filter(|z| *z <= -breach_at).count(),
+        securities: securities.collect(),
+    }
+}
+
+fn without_json(w: &WithoutView) -> WithoutJson<'_> {
+    WithoutJson {
+        symbol: w.symbol.as_str(),
+        level: w.level,
+        basket_return: w.basket_return.ok(),
+        legs: LEG_NAMES
+            .into_iter()
+            .zip(&w.legs)
+            .map(|(name, value)| (name, value.ok().map(|v| leg_value(name, v))))
+            .collect(),
     }
 }

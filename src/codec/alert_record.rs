@@ -208,8 +208,70 @@ pub struct LegRecord {
     pub name: String,
     #[serde(deserialize_with = "or_null")]
     pub value: Option<f64>,
-    pub threshold: f64,
+    #[serde(deserialize_with = "or_null")]
+    pub percentile: Option<f64>,
+    #[serde(deserialize_with = "or_null")]
+    pub threshold: Option<f64>,
     pub reached: bool,
+    pub rank: Option<RankRecord>,
+}
+
+/// `cluster.legs[].rank`.
+#[derive(Clone, Copy, PartialEq, Debug, Deserialize)]
+#[expect(missing_docs, reason = "the fields of the record, which docs/alerts.md describes")]
+pub struct RankRecord {
+    pub below: u32,
+    pub equal: u32,
+    pub observations: u32,
+    pub p99: f64,
+}
+
+/// One of `cluster.universe.securities`.
+#[derive(Clone, PartialEq, Debug, Deserialize)]
+#[expect(missing_docs, reason = "the fields of the record, which docs/alerts.md describes")]
+pub struct SecurityRecord {
+    pub symbol: String,
+    pub sector: Option<String>,
+    #[serde(deserialize_with = "or_null")]
+    pub z: Option<f64>,
+    #[serde(deserialize_with = "or_null")]
+    pub log_return: Option<f64>,
+    #[serde(deserialize_with = "or_null")]
+    pub market_value: Option<f64>,
+}
+
+/// `cluster.universe`.
+#[derive(Clone, PartialEq, Debug, Deserialize)]
+#[expect(missing_docs, reason = "the fields of the record, which docs/alerts.md describes")]
+pub struct UniverseRecord {
+    pub name: String,
+    pub count: u32,
+    pub valid: u32,
+    pub up: u32,
+    pub down: u32,
+    pub securities: Vec<SecurityRecord>,
+}
+
+/// `cluster.turbulence`.
+#[derive(Clone, PartialEq, Debug, Deserialize)]
+#[expect(missing_docs, reason = "the fields of the record, which docs/alerts.md describes")]
+pub struct TurbulenceRecord {
+    pub mean: Vec<f64>,
+    pub covariance: Vec<f64>,
+    pub magnitude: f64,
+    #[serde(deserialize_with = "or_null")]
+    pub correlation_surprise: Option<f64>,
+}
+
+/// One of `cluster.without`.
+#[derive(Clone, PartialEq, Debug, Deserialize)]
+#[expect(missing_docs, reason = "the fields of the record, which docs/alerts.md describes")]
+pub struct WithoutRecord {
+    pub symbol: String,
+    pub level: String,
+    #[serde(deserialize_with = "or_null")]
+    pub basket_return: Option<f64>,
+    pub legs: BTreeMap<String, Option<f64>>,
 }
 
 /// One of `cluster.members`.
@@ -221,6 +283,10 @@ pub struct MemberRecord {
     pub z: Option<f64>,
     pub log_return: Option<f64>,
     pub market_value: Option<f64>,
+    #[serde(default)]
+    pub classes: Vec<String>,
+    #[serde(deserialize_with = "or_null")]
+    pub contribution: Option<f64>,
     #[serde(deserialize_with = "or_null")]
     pub breached_at: Option<i64>,
 }
@@ -248,7 +314,11 @@ pub struct ClusterRecord {
     #[serde(deserialize_with = "or_null")]
     pub initiator: Option<String>,
     pub followers: Vec<String>,
-    pub levels: [LevelRecord; 3],
+    pub levels: Option<[LevelRecord; 3]>,
+    pub universe: Option<UniverseRecord>,
+    pub turbulence: Option<TurbulenceRecord>,
+    #[serde(default)]
+    pub without: Vec<WithoutRecord>,
     pub breach_at: f64,
     pub coverage_min: f64,
 }

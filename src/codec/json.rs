@@ -225,7 +225,8 @@ fn reference(kind: &str, wire: &Wire) -> Result<Reference, DecodeError> {
             let from = date(wire.from.as_deref(), "from")?;
             if kind == "member" {
                 let company = wire.company.as_ref().map(|c| bounded(c, "company")).transpose()?;
-                Reference::Member { group, symbol, from, company }
+                let sector = wire.sector.as_ref().map(|s| bounded(s, "sector")).transpose()?;
+                Reference::Member { group, symbol, from, company, sector }
             } else {
                 Reference::Leave { group, symbol, from }
             }

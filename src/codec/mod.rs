@@ -31,10 +31,12 @@ pub use alert::{
     ALERT_SCHEMA, STATE_SCHEMA, encode_alert, encode_compact_alert, encode_state, ruler_json, window_json,
 };
 pub(crate) use alert::{Tier, rounded};
+pub(crate) use alert_cluster::leg_value;
 pub use alert_record::{
     AlertRecord, ClusterRecord, CompactRecord, EchoRecord, EntityRecord, EvidenceRecord, LegRecord, LevelRecord,
-    MemberRecord, ModeRecord, MoveRecord, NextTierRecord, NotAnAlert, RealizedRecord, ReferenceRecord, RuleRecord,
-    RulerRecord, SaidRecord, SourceRecord, TestRecord, UsdRecord, WindowRecord, decode_alert,
+    MemberRecord, ModeRecord, MoveRecord, NextTierRecord, NotAnAlert, RankRecord, RealizedRecord, ReferenceRecord,
+    RuleRecord, RulerRecord, SaidRecord, SecurityRecord, SourceRecord, TestRecord, TurbulenceRecord, UniverseRecord,
+    UsdRecord, WindowRecord, WithoutRecord, decode_alert,
 };
 #[cfg(feature = "avro")]
 pub use avro::AvroSchemas;

@@ -2,12 +2,16 @@
 
 use super::alert::echo_json;
 use super::realized::realized_json;
-use crate::cluster::GroupView;
-use crate::domain::{Accounts, Outcome, Reading, RealizedView, SessionDate, Symbol, Tick, UnixNanos, Unknown};
+use crate::cluster::{GroupView, Leader, Loss, Tally, YearToDate};
+use crate::domain::{
+    Accounts, CloseBasis, Leg, Outcome, Reading, RealizedView, SessionDate, Symbol, Tick, UnixNanos, Unknown,
+};
 use crate::engine::{Breadth, Origin, SurvivalScore};
 use crate::estimators::{DailyModes, Mode, WindowEcho};
 use crate::market::{GroupCurve, Measure, Sigma};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 #[derive(serde::Serialize)]
 struct MeasureJson<'a> {
@@ -88,8 +92,8 @@ pub fn breadth_json(b: &Breadth) -> Value {
     })
 }
 
-/// One line of `--summary`: breadth over every symbol with a close, how the survival forecasts of its
-/// episodes did, and the groups.
+/// One line of `--summary`: breadth over every symbol with a close, over every group, how the survival
+/// forecasts of its episodes did, the fragility index, the groups that are judged, and the largest losses.
 pub fn encode_summary(
     session: SessionDate,
     breadth: Option<&Breadth>,
@@ -103,6 +107,9 @@ pub fn encode_summary(
     if let Some(b) = breadth {
         universes.insert("all".into(), breadth_json(b));
     }
+    for group in groups {
+        universes.insert(group.name.to_string(), tally_json(&group.breadth, &group.sectors));
+    }
     line.insert("breadth".into(), universes.into());
     let survival = json!({
         "forecasts": survival.forecasts,
@@ -111,16 +118,76 @@ pub fn encode_summary(
         "base_brier": survival.base_brier(),
     });
     line.insert("survival".into(), survival);
-    let mut clusters = Map::new();
-    for group in groups {
-        let leg = |l: &crate::domain::Leg| (l.name.to_owned(), json!({"value": l.value.ok(), "percentile": null}));
-        let legs: Map<String, Value> = group.legs.iter().map(leg).collect();
-        let members: Map<String, Value> = group.members.iter().map(|(s, z)| (s.to_string(), json!(z.ok()))).collect();
-        let value = json!({"level": group.level, "coverage": group.coverage.ok(), "legs": legs, "members": members});
-        clusters.insert(group.name.to_string(), value);
-    }
+    let index = groups.iter().find_map(|g| g.index.as_ref());
+    line.insert("index".into(), index.map(index_json).into());
+    let judged = groups.iter().filter(|g| g.is_judged);
+    let clusters: Map<String, Value> = judged.map(|g| (g.name.to_string(), group_json(g))).collect();
     line.insert("clusters".into(), clusters.into());
+    line.insert("records".into(), losses_json(groups).into());
     let _ = serde_json::to_writer(out, &line);
+}
+
+fn group_json(group: &GroupView) -> Value {
+    let leg = |l: &Leg| {
+        let percentile = l.rank.and_then(Result::ok).map(|r| r.percentile());
+        (l.name.to_owned(), json!({"value": l.value.ok(), "percentile": percentile}))
+    };
+    let legs: Map<String, Value> = group.legs.iter().map(leg).collect();
+    let members: Map<String, Value> = group.members.iter().map(|(s, z)| (s.to_string(), json!(z.ok()))).collect();
+    json!({"level": group.level, "coverage": group.coverage.ok(), "legs": legs, "members": members})
+}
+
+/// Breadth over a group as reports and the API show it.
+fn tally_json(tally: &Tally, sectors: &BTreeMap<Arc<str>, Tally>) -> Value {
+    let plain = |t: &Tally| json!({"count": t.count, "valid": t.valid, "up": t.up, "down": t.down, "ratio": t.ratio()});
+    let mut value = plain(tally);
+    if !sectors.is_empty() {
+        let by_sector: Map<String, Value> = sectors.iter().map(|(s, t)| (s.to_string(), plain(t))).collect();
+        value["sectors"] = by_sector.into();
+    }
+    value
+}
+
+/// The fragility index of a year to date.
+fn index_json(index: &YearToDate) -> Value {
+    let leaders = |side: &[Leader]| -> Vec<Value> {
+        side.iter().map(|l| json!({"symbol": l.symbol.as_str(), "session": l.session.to_string(), "z": l.z})).collect()
+    };
+    json!({
+        "universe": &*index.universe,
+        "frequency_pct": index.frequency_pct,
+        "magnitude": index.magnitude,
+        "index": index.index,
+        "interval": index.interval,
+        "events": index.events,
+        "valid": index.valid,
+        "rank_full_years": index.ranks.map(|r| r[0]),
+        "rank_same_day": index.ranks.map(|r| r[1]),
+        "years": index.years,
+        "history_universes": index.universes.iter().map(|u| &**u).collect::<Vec<_>>(),
+        "largest_up": leaders(&index.leaders[0]),
+        "largest_down": leaders(&index.leaders[1]),
+    })
+}
+
+/// Losses of the session among the largest that any group has seen, each company once.
+fn losses_json(groups: &[GroupView]) -> Vec<Value> {
+    let mut losses: Vec<&Loss> = groups.iter().flat_map(|g| &g.losses).collect();
+    losses.sort_by(|a, b| b.usd.total_cmp(&a.usd).then(a.symbol.cmp(&b.symbol)).then(b.rank.cmp(&a.rank)));
+    losses.dedup_by(|a, b| a.symbol == b.symbol);
+    let value = |l: &&Loss| {
+        json!({
+            "symbol": l.symbol.as_str(),
+            "company": l.company.as_deref(),
+            "session": l.session.to_string(),
+            "loss_usd": l.usd,
+            "rank": l.rank,
+            "simple_return": l.log_return.exp_m1(),
+            "market_value": l.market_value,
+            "basis": l.basis.map(CloseBasis::name),
+        })
+    };
+    losses.iter().map(value).collect()
 }
 
 /// A group's learned curve as a reference record.

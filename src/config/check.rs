@@ -2,12 +2,12 @@
 
 use super::calendar::read_overlay;
 use super::eligibility::read_eligibility;
+use super::groups::check_groups;
 use super::input::check_input;
-use super::raw::{Raw, RawFeed, RawGroup, RawLevel, RawModes, RawProperty, RawQuarantine};
+use super::raw::{Raw, RawFeed, RawModes, RawProperty, RawQuarantine};
 use super::ruler::check_ruler;
-use crate::cluster::{GroupParams, LevelBounds};
 use crate::codec::Decoder;
-use crate::domain::{NANOS_PER_SEC, Symbol};
+use crate::domain::NANOS_PER_SEC;
 use crate::engine::{FeedParams, Params, StaleRules, Universe};
 use crate::estimators::{GarchParams, ModeParams};
 use crate::market::eligibility::{GateParams, Table, VENUES_KEPT};
@@ -214,13 +214,6 @@ impl Config {
         let alert_format = c.one_of("alerts.format", &raw.alerts.format, &formats);
         let heartbeat = secs(c.whole("alerts.heartbeat_secs", raw.alerts.heartbeat_secs, 0, 3_600));
         let mut notes = Vec::new();
-        let mut note = |is_set: bool, key: &str, why| {
-            if is_set {
-                notes.push((key.to_owned(), why));
-            }
-        };
-        note(!raw.history.legs.is_empty(), "history.legs", "legs have no percentiles in this build");
-        note(!raw.history.index.is_empty(), "history.index", "the fragility index is not part of this build");
         for (name, _) in raw.groups.iter().filter(|(_, g)| g.benchmark.is_some()) {
             notes.push((format!("groups.{name}.benchmark"), "no measure of this build compares with it"));
         }
@@ -336,11 +329,11 @@ fn check_params(c: &mut Checker, raw: &Raw, hashed: &str) -> Params {
     let listed = || raw.universe.symbols.iter().cloned().collect();
     let universe = if is_listed { Universe::Listed(listed()) } else { Universe::All };
     let feeds = raw.feeds.iter().map(|(name, feed)| (name.clone(), check_feed(c, name, feed))).collect();
-    let groups = raw.groups.iter().map(|(name, group)| check_group(c, name, group, breach_at)).collect();
+    let (groups, histories) = check_groups(c, raw, breach_at);
     let millis = |v: i64| v * (NANOS_PER_SEC / 1000);
     let overlay_version = calendar.as_ref().map_or("", |k| k.version());
     let table_version = eligibility.as_ref().map_or("", |t| t.version());
-    let hashed = format!("{hashed}\ncalendar={overlay_version}\neligibility={table_version}");
+    let hashed = format!("{hashed}\ncalendar={overlay_version}\neligibility={table_version}\nhistories={histories}");
     let hash = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, hashed.as_bytes());
     Params {
         topic: raw.kafka.topics.market.as_str().into(),
@@ -495,36 +488,4 @@ fn check_rules(c: &mut Checker, raw: &Raw) -> EpisodeRules {
         update_step: r.updates.then_some(step),
         update_interval,
     }
-}
-
-fn check_group(c: &mut Checker, name: &str, group: &RawGroup, breach_at: f64) -> GroupParams {
-    let key = |rest: &str| format!("groups.{name}.{rest}");
-    if Symbol::new(name).is_err() {
-        c.refuse(format!("groups.{name}"), "is not a name of 1 to 32 printable characters");
-    }
-    for member in &group.members {
-        if let Err(error) = Symbol::new(member) {
-            c.refuse(key("members"), format!("{member:?}: {error}"));
-        }
-    }
-    if let Some(benchmark) = &group.benchmark
-        && let Err(error) = Symbol::new(benchmark)
-    {
-        c.refuse(key("benchmark"), format!("{benchmark:?}: {error}"));
-    }
-    let mut level = |which: &str, raw: &RawLevel| LevelBounds {
-        basket_z: c.real(&key(&format!("levels.{which}.basket_z")), raw.basket_z, 0.0, 1000.0),
-        rms_z: c.real(&key(&format!("levels.{which}.rms_z")), raw.rms_z, 0.0, 1000.0),
-        members: c.whole(&key(&format!("levels.{which}.members")), raw.members, 0, 100_000) as f64,
-        legs: usize::try_from(c.whole(&key(&format!("levels.{which}.legs")), raw.legs, 1, 3)).unwrap_or(1),
-    };
-    let levels = [
-        level("watch", &group.levels.watch),
-        level("alert", &group.levels.alert),
-        level("critical", &group.levels.critical),
-    ];
-    let ease_after = c.whole(&key("ease_after_secs"), group.ease_after_secs, 0, 86_400) * NANOS_PER_SEC;
-    let coverage_min = c.real(&key("coverage_min"), group.coverage_min, 0.0, 1.0);
-    let members = group.members.clone();
-    GroupParams { name: name.into(), members, levels, ease_after, coverage_min, breach_at }
 }

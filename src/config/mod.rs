@@ -6,6 +6,8 @@
 mod calendar;
 mod check;
 mod eligibility;
+mod groups;
+mod histories;
 mod input;
 mod layers;
 mod problem;

@@ -239,11 +239,20 @@ pub(super) struct RawGroup {
     pub(super) members: Vec<String>,
     #[serde(default)]
     pub(super) benchmark: Option<String>,
+    #[serde(default)]
+    pub(super) universe: Option<String>,
+    #[serde(default)]
+    pub(super) largest: Option<i64>,
+    #[serde(default)]
+    pub(super) index: bool,
+    #[serde(default)]
+    pub(super) legs: Option<String>,
     #[serde(default = "default_ease")]
     pub(super) ease_after_secs: i64,
     #[serde(default = "default_coverage")]
     pub(super) coverage_min: f64,
-    pub(super) levels: RawLevels,
+    #[serde(default)]
+    pub(super) levels: Option<RawLevels>,
 }
 
 fn default_ease() -> i64 {

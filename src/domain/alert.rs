@@ -1,6 +1,6 @@
 //! What the product says.
 
-use super::{Event, Phase, RealizedView, SessionDate, Symbol, UnixNanos, Unknown};
+use super::{ClusterView, Event, Phase, RealizedView, SessionDate, Symbol, UnixNanos, Unknown};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -285,76 +285,6 @@ pub struct WindowMove {
     pub log_return: Reading,
     /// That in multiples of the deviation expected of it.
     pub z: Reading,
-}
-
-/// One leg of a cluster verdict.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Leg {
-    /// Name of the measure.
-    pub name: &'static str,
-    /// Its value.
-    pub value: Reading,
-    /// The bound of the level held, or of the first level.
-    pub threshold: f64,
-    /// Whether the bound is reached.
-    pub reached: bool,
-}
-
-/// A member's reading within a cluster.
-#[derive(Clone, PartialEq, Debug)]
-pub struct MemberZ {
-    /// Member; of a company the class of the largest value.
-    pub symbol: Symbol,
-    /// The company, where records name one.
-    pub company: Option<Arc<str>>,
-    /// Its classes in the group, by symbol; none where records name no company.
-    pub classes: Vec<Symbol>,
-    /// Its multiple of sigma.
-    pub z: Reading,
-    /// Its log return of the session so far.
-    pub log_return: Reading,
-    /// Its market value before the session, in US dollars: what weighs it.
-    pub market_value: Option<f64>,
-    /// When it first reached the first tier in this session.
-    pub breached_at: Option<UnixNanos>,
-}
-
-/// What a level of a cluster asks for.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub struct LevelView {
-    /// Its name.
-    pub level: &'static str,
-    /// Bound on the absolute basket multiple.
-    pub basket_z: f64,
-    /// Bound on the weighted root mean square of the members' multiples.
-    pub rms_z: f64,
-    /// Bound on the number of members in breach.
-    pub members: f64,
-    /// Bounds that must be reached.
-    pub legs: usize,
-}
-
-/// What a cluster alert carries beside the arithmetic of its basket.
-#[derive(Clone, PartialEq, Debug)]
-pub struct ClusterView {
-    /// Level held: `CALM`, `WATCH`, `ALERT`, `CRITICAL` or `UNKNOWN`.
-    pub level: &'static str,
-    /// Legs of the verdict.
-    pub legs: Vec<Leg>,
-    /// Members by symbol.
-    pub members: Vec<MemberZ>,
-    /// Share of the group's weight with a known return.
-    pub coverage: Reading,
-    /// The member that breached first; ties by larger absolute z, then symbol.
-    pub initiator: Option<Symbol>,
-    /// The others in breach, in the same order.
-    pub followers: Vec<Symbol>,
-    /// What each level asks for, lowest first.
-    pub levels: [LevelView; 3],
-    /// Multiple at which a member counts as in breach.
-    pub breach_at: f64,
-    /// Least coverage at which basket and root mean square are known.
-    pub coverage_min: f64,
 }
 
 /// One alert record.

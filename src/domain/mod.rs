@@ -3,6 +3,7 @@
 //! Nothing here knows JSON, Kafka or a configuration file; a value that exists has passed its checks.
 
 mod alert;
+mod cluster;
 mod identity;
 mod observation;
 mod print;
@@ -13,8 +14,11 @@ mod time;
 mod unknown;
 
 pub use alert::{
-    Alert, AlertKind, AlertState, ClusterView, Direction, EchoView, Entity, Leg, LevelView, MemberZ, ModeView,
-    NextTier, Reading, ReferencePrice, RuleRef, RulerView, Source, UsdChange, WindowMove, WindowView,
+    Alert, AlertKind, AlertState, Direction, EchoView, Entity, ModeView, NextTier, Reading, ReferencePrice, RuleRef,
+    RulerView, Source, UsdChange, WindowMove, WindowView,
+};
+pub use cluster::{
+    ClusterView, Leg, LegRank, LevelView, MemberZ, TurbulenceView, UniverseLine, UniverseView, WithoutView,
 };
 pub use identity::{RULE_CLUSTER, RULE_SYMBOL, RULE_VERSION, alert_id, alert_id_of};
 pub use observation::{

@@ -135,6 +135,8 @@ pub enum Reference {
         from: SessionDate,
         /// The company, where several symbols are share classes of one.
         company: Option<String>,
+        /// Its sector.
+        sector: Option<String>,
     },
     /// A symbol leaves a group.
     Leave {
@@ -240,7 +242,9 @@ impl Reference {
             }
             Self::Split { symbol, ex_date, ratio } => (symbol, ex_date, ratio.to_bits()).hash(&mut hash),
             Self::Shares { symbol, session, shares } => (symbol, session, shares.to_bits()).hash(&mut hash),
-            Self::Member { group, symbol, from, company } => (group, symbol, from, company).hash(&mut hash),
+            Self::Member { group, symbol, from, company, sector } => {
+                (group, symbol, from, company, sector).hash(&mut hash)
+            }
             Self::Leave { group, symbol, from } => (group, symbol, from).hash(&mut hash),
             Self::Dividend { symbol, ex_date, amount, kind } => {
                 (symbol, ex_date, amount.to_bits(), kind).hash(&mut hash);

@@ -1,6 +1,6 @@
 //! Instants and exchange dates.
 
-use chrono::{DateTime, NaiveDate};
+use chrono::{DateTime, Datelike, NaiveDate};
 use std::fmt;
 use std::str::FromStr;
 
@@ -60,6 +60,11 @@ impl SessionDate {
     /// The calendar date.
     pub fn date(self) -> NaiveDate {
         self.0
+    }
+
+    /// Year, month from 1 to 12, day from 1.
+    pub fn year_month_day(self) -> (i32, u32, u32) {
+        (self.0.year(), self.0.month(), self.0.day())
     }
 
     /// Days since 1970-01-01; the compact form used in snapshots.

@@ -46,10 +46,14 @@ pub enum Unknown {
     Settled,
     /// The price changed by the ratio of a split that no record announces.
     SuspectedSplit,
+    /// Fewer sessions of history than a percentile needs.
+    ShortHistory,
+    /// More members than are measured together.
+    TooMany,
 }
 
 impl Unknown {
-    const ALL: [Self; 21] = [
+    const ALL: [Self; 23] = [
         Self::NoReference,
         Self::MissingSession,
         Self::UnknownSession,
@@ -71,6 +75,8 @@ impl Unknown {
         Self::TooCoarse,
         Self::Settled,
         Self::SuspectedSplit,
+        Self::ShortHistory,
+        Self::TooMany,
     ];
 
     /// The reason in alerts, measures and the API.
@@ -97,6 +103,8 @@ impl Unknown {
             Self::TooCoarse => "TOO_COARSE",
             Self::Settled => "SETTLED",
             Self::SuspectedSplit => "SUSPECTED_SPLIT",
+            Self::ShortHistory => "SHORT_HISTORY",
+            Self::TooMany => "TOO_MANY",
         }
     }
 
@@ -126,6 +134,6 @@ mod tests {
             assert_eq!(Unknown::from_number(reason.number()), Some(reason));
             assert_eq!(Unknown::from_name(reason.name()), Some(reason));
         }
-        assert_eq!(Unknown::from_number(21), None);
+        assert_eq!(Unknown::from_number(23), None);
     }
 }

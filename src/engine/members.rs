@@ -94,7 +94,7 @@ impl Engine {
         let Some(outbox) = &mut self.outbox else { return };
         for (input, member, event) in std::mem::take(&mut outbox.events) {
             let groups = match &member {
-                Some((symbol, session)) => self.stage.groups_of(symbol.as_str(), Some(*session)),
+                Some((symbol, session)) => self.stage.followers_of(symbol.as_str(), *session),
                 None => self.stage.names(),
             };
             let (offset, said) = outbox.at.entry(input).or_insert((-1, 0));

@@ -427,10 +427,10 @@ impl Engine {
             Reference::Rename { symbol, to, from } => {
                 self.rename_record(renames::partition_of(origin), (symbol, to, *from), effects)
             }
-            Reference::Member { group, symbol, from, company } => {
-                self.membership(group, symbol, *from, true, company.as_deref())
+            Reference::Member { group, symbol, from, company, sector } => {
+                self.membership(group, symbol, *from, true, (company.as_deref(), sector.as_deref()))
             }
-            Reference::Leave { group, symbol, from } => self.membership(group, symbol, *from, false, None),
+            Reference::Leave { group, symbol, from } => self.membership(group, symbol, *from, false, (None, None)),
         }
     }
 
@@ -440,7 +440,7 @@ impl Engine {
         symbol: &Symbol,
         from: SessionDate,
         inside: bool,
-        company: Option<&str>,
+        which: (Option<&str>, Option<&str>),
     ) -> Disposition {
         if !self.stage.has(group) {
             return Disposition { outcome: Outcome::Ignored, reason: "unknown_group" };
@@ -449,7 +449,7 @@ impl Engine {
             Ok(id) => id,
             Err(refusal) => return refusal,
         };
-        if self.stage.membership(group, symbol, from, inside, company) {
+        if self.stage.membership(group, symbol, from, inside, which) {
             self.rename_members(symbol);
             self.track(id);
             Disposition::APPLIED

@@ -23,6 +23,7 @@ mod robust;
 mod session_returns;
 mod survival;
 mod threshold;
+mod turbulence;
 mod window_moves;
 
 pub use decay::DecayedSquares;
@@ -44,4 +45,5 @@ pub use robust::{ShockRule, mad_sigma, trimmed_sigma, winsorized_sigma, zero_cen
 pub use session_returns::{RETURNS_PER_SESSION, SessionReturns, SpannedReturn};
 pub use survival::{SURVIVAL_MODEL, normal_cdf, survival};
 pub use threshold::{log_multiple, threshold_price};
+pub use turbulence::{ASSETS_MAX, ShrunkCovariance, Turbulence};
 pub use window_moves::{WINDOW_SECS, WindowMoves};

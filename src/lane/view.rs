@@ -216,7 +216,15 @@ pub(super) fn symbol_json(s: &SymbolView) -> Value {
 }
 
 fn group_json(g: &GroupView) -> Value {
-    let leg = |l: &crate::domain::Leg| json!({"name": l.name, "value": number(l.value), "threshold": l.threshold, "reached": l.reached});
+    let leg = |l: &crate::domain::Leg| {
+        json!({
+                "name": l.name,
+                "value": number(l.value),
+                "percentile": l.rank.and_then(Result::ok).map(|r| r.percentile()),
+                "threshold": number(l.threshold),
+                "reached": l.reached,
+        })
+    };
     let members: Vec<Value> = g.members.iter().map(|(s, z)| json!({"symbol": s.as_str(), "z": number(*z)})).collect();
     json!({
         "id": &*g.name,

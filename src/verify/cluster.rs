@@ -1,11 +1,13 @@
 //! The arithmetic of a group's alert.
 
+use super::composite;
 use super::findings::Findings;
 use super::window;
 use crate::cluster::{
-    GroupParams, GroupSentence, Level, LevelBounds, MemberReading, Reading, change_of, direction_of, read,
+    Composite, GroupParams, GroupSentence, Level, LevelBounds, MemberReading, Reading, Verdict, change_of,
+    contributions, direction_of, read,
 };
-use crate::codec::{AlertRecord, ClusterRecord, LegRecord, MemberRecord, rounded};
+use crate::codec::{AlertRecord, ClusterRecord, LegRecord, MemberRecord, leg_value, rounded};
 use crate::domain::{AlertKind, AlertState, Leg, Phase, Symbol, UnixNanos, Unknown};
 use std::sync::Arc;
 
@@ -40,6 +42,12 @@ pub(super) fn check(alert: &AlertRecord, group: &ClusterRecord, found: &mut Find
     found.exact("price", absent, None);
     found.hold("next_tiers", alert.next_tiers.is_empty(), alert.next_tiers.len(), "empty for a group");
 
+    for (member, contribution) in group.members.iter().zip(contributions(&members)) {
+        found.exact("cluster.members[].contribution", member.contribution, contribution.ok());
+    }
+    if group.levels.is_none() {
+        composite::complete(group, &params, (&mut reading, &members), found);
+    }
     breaches(group, &params, &mut reading, found);
     legs(group, &params, &mut reading, found);
     life(alert, group, (&reading, &members), found);
@@ -47,18 +55,30 @@ pub(super) fn check(alert: &AlertRecord, group: &ClusterRecord, found: &mut Find
 
 /// The bounds that the record was judged by.
 fn params(name: &str, group: &ClusterRecord, found: &mut Findings) -> GroupParams {
-    let names: Vec<&str> = group.levels.iter().map(|l| l.level.as_str()).collect();
-    found.same("cluster.levels", &names.as_slice(), &["WATCH", "ALERT", "CRITICAL"].as_slice());
-    let levels = group.levels.each_ref().map(|l| LevelBounds {
-        basket_z: l.basket_z,
-        rms_z: l.rms_z,
-        members: l.members,
-        legs: l.legs,
-    });
+    let verdict = match &group.levels {
+        Some(levels) => {
+            let names: Vec<&str> = levels.iter().map(|l| l.level.as_str()).collect();
+            found.same("cluster.levels", &names.as_slice(), &["WATCH", "ALERT", "CRITICAL"].as_slice());
+            Verdict::Bounds(levels.each_ref().map(|l| LevelBounds {
+                basket_z: l.basket_z,
+                rms_z: l.rms_z,
+                members: l.members,
+                legs: l.legs,
+            }))
+        }
+        None => Verdict::Composite(Composite {
+            universe: group.universe.as_ref().map_or("", |u| &u.name).into(),
+            universe_members: Vec::new(),
+            universe_largest: None,
+            history: Arc::from([]),
+        }),
+    };
     GroupParams {
         name: Arc::from(name),
         members: Vec::new(),
-        levels,
+        largest: None,
+        verdict,
+        index: None,
         ease_after: 0,
         coverage_min: group.coverage_min,
         breach_at: group.breach_at,
@@ -116,12 +136,16 @@ fn legs(group: &ClusterRecord, params: &GroupParams, reading: &mut Reading, foun
     found.same("cluster.legs", &shown(&group.legs), &names);
     for (leg, of) in group.legs.iter().zip(&expected) {
         let field = |part: &str| format!("cluster.legs.{}.{part}", of.name);
-        found.exact(&field("threshold"), Some(leg.threshold), Some(of.threshold));
+        found.exact(&field("threshold"), leg.threshold, of.threshold.ok());
         let (value, slack) = value_of(leg, of);
         found.exact(&field("value"), leg.value, value);
-        let clear = |v: f64| (v.abs() - of.threshold).abs() > slack;
-        let must = leg.value.map_or(Some(false), |v| clear(v).then_some(v.abs() >= of.threshold));
-        let must = if slack == 0.0 { Some(of.reached) } else { must };
+        let must = match of.threshold {
+            Ok(threshold) if of.rank.is_none() && slack > 0.0 => {
+                let clear = |v: f64| (v.abs() - threshold).abs() > slack;
+                leg.value.map_or(Some(false), |v| clear(v).then_some(v.abs() >= threshold))
+            }
+            _ => Some(of.reached),
+        };
         found.same(&field("reached"), &leg.reached, &must.unwrap_or(leg.reached));
         if of.name == "rms_z" {
             reading.rms_z = leg.value.ok_or(Unknown::NoWeights);
@@ -141,10 +165,15 @@ fn legs(group: &ClusterRecord, params: &GroupParams, reading: &mut Reading, foun
 fn value_of(leg: &LegRecord, of: &Leg) -> (Option<f64>, f64) {
     let value = of.value.ok();
     if of.name != "rms_z" {
-        return (value.map(rounded), 0.0);
+        return (value.map(|v| leg_value(of.name, v)), 0.0);
     }
-    let is_near = leg.value.zip(value).is_some_and(|(a, b)| (a - b).abs() <= 2.0 * HALF_STEP);
-    (if is_near { leg.value } else { value.map(rounded) }, HALF_STEP)
+    (near(leg.value, value), HALF_STEP)
+}
+
+/// A root mean square of multiples of four decimals: as it is told, where that is near enough.
+pub(super) fn near(told: Option<f64>, value: Option<f64>) -> Option<f64> {
+    let is_near = told.zip(value).is_some_and(|(a, b)| (a - b).abs() <= 2.0 * HALF_STEP);
+    if is_near { told } else { value.map(rounded) }
 }
 
 /// The level held, the direction and the sentence.

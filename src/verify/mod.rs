@@ -8,6 +8,7 @@
 //! Absent by design: the market, the calendar and the configuration. What they say of an alert is not asked.
 
 mod cluster;
+mod composite;
 mod findings;
 mod identity;
 mod symbol;

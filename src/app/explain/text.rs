@@ -150,9 +150,23 @@ fn cluster(alert: &AlertRecord, group: &ClusterRecord, out: &mut impl Write) -> 
     for leg in &group.legs {
         let value = leg.value.map_or_else(|| "unknown".to_owned(), |v| v.to_string());
         let reached = if leg.reached { "reached" } else { "not reached" };
-        writeln!(out, "  {:18} {value:>10}, bound {} ({reached})", leg.name, leg.threshold)?;
+        let bound = leg.threshold.map_or_else(|| "unknown".to_owned(), |t| t.to_string());
+        write!(out, "  {:19} {value:>10}, bound {bound} ({reached})", leg.name)?;
+        match (&leg.rank, leg.percentile) {
+            (Some(r), Some(p)) => writeln!(
+                out,
+                ", percentile {p:.4} = ({} below + {} equal / 2) / {} sessions",
+                r.below, r.equal, r.observations
+            )?,
+            _ => writeln!(out)?,
+        }
     }
-    for l in &group.levels {
+    if group.levels.is_none() {
+        writeln!(out, "  WATCH     asks for 3 legs at their 95th percentile")?;
+        writeln!(out, "  ALERT     asks for that and one at its 99th")?;
+        writeln!(out, "  CRITICAL  asks for 5 at their 95th and 3 at their 99th")?;
+    }
+    for l in group.levels.iter().flatten() {
         let (basket, rms) = (l.basket_z, l.rms_z);
         writeln!(
             out,
@@ -167,7 +181,20 @@ fn cluster(alert: &AlertRecord, group: &ClusterRecord, out: &mut impl Write) -> 
         let moved = m.log_return.map_or_else(|| "unknown".to_owned(), percent);
         let weight = m.market_value.map_or_else(String::new, |v| format!(", weight {:.2} %", v / total * 100.0));
         let since = m.breached_at.map_or_else(String::new, |t| format!(", in breach at {}", UnixNanos(t)));
-        writeln!(out, "  {:8} z {z:>9}, {moved}{weight}{since}", m.symbol)?;
+        let part = m.contribution.map_or_else(String::new, |c| format!(", adds {}", percent(c.ln_1p())));
+        writeln!(out, "  {:8} z {z:>9}, {moved}{weight}{part}{since}", m.symbol)?;
+    }
+    if let Some(u) = &group.universe {
+        let (count, valid, up, down) = (u.count, u.valid, u.up, u.down);
+        writeln!(out, "breadth     {up} up and {down} down of {valid} valid in {} ({count})", u.name)?;
+        for s in u.securities.iter().filter(|s| s.z.is_some_and(|z| z.abs() >= group.breach_at)) {
+            let sector = s.sector.as_deref().unwrap_or("");
+            writeln!(out, "  {:8} z {:>9}  {sector}", s.symbol, s.z.unwrap_or(0.0))?;
+        }
+    }
+    for w in &group.without {
+        let moved = w.basket_return.map_or_else(|| "unknown".to_owned(), percent);
+        writeln!(out, "without     {:8} {}, basket {moved}", w.symbol, w.level)?;
     }
     writeln!(out)
 }

@@ -1,16 +1,16 @@
 //! A group's alerts.
 
+use super::look::Look;
 use super::{Group, Stay};
-use crate::cluster::company::Company;
 use crate::cluster::level::Level;
-use crate::cluster::reading::{MemberReading, Reading, change_of};
+use crate::cluster::reading::{MemberReading, change_of, contributions};
 use crate::cluster::sentence::GroupSentence;
 use crate::domain::{
-    Alert, AlertKind, AlertState, CloseBasis, ClusterView, Entity, MemberZ, Phase, RULE_CLUSTER, RULE_VERSION, RuleRef,
-    SessionDate, Source, Symbol, UnixNanos, Unknown, UsdChange, WindowView, alert_id,
+    self, Alert, AlertKind, AlertState, CloseBasis, ClusterView, Entity, MemberZ, Phase, RULE_CLUSTER, RULE_VERSION,
+    RuleRef, SessionDate, Source, Symbol, TurbulenceView, UniverseLine, UniverseView, UnixNanos, Unknown, UsdChange,
+    WindowView, WithoutView, alert_id,
 };
 use crate::estimators::{WINDOW, window_echo};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A group at the moment that is judged.
@@ -18,11 +18,8 @@ pub(super) struct Seen<'a> {
     pub(super) session: SessionDate,
     pub(super) at: UnixNanos,
     pub(super) phase: Phase,
-    pub(super) reading: &'a Reading,
-    pub(super) members: &'a [MemberReading],
-    /// The members that are companies.
-    pub(super) companies: &'a BTreeMap<Symbol, Company>,
-    /// The members' lines.
+    pub(super) look: &'a Look,
+    /// Everyone followed, share classes apart.
     pub(super) lines: &'a [MemberReading],
     pub(super) topic: &'a Arc<str>,
 }
@@ -31,7 +28,7 @@ impl Group {
     pub(super) fn alert(&mut self, kind: AlertKind, state: AlertState, stay: &Stay, seen: &Seen<'_>) -> Alert {
         self.sequence += 1;
         let entity = Entity::Cluster(self.params.name.clone());
-        let reading = seen.reading;
+        let (reading, members) = (&seen.look.reading, &seen.look.members);
         let window = self.window(seen.session).to_vec();
         let window = if window.len() < WINDOW { Err(Unknown::Warming) } else { Ok(window) };
         let view = window.as_ref().map_err(|e| *e).map(|w| WindowView {
@@ -41,16 +38,17 @@ impl Group {
             max_abs_return: w.iter().fold(0.0_f64, |m, (_, r)| m.max(r.abs())),
             echo: window_echo(w).map(|e| e.view()),
         });
-        let breached = in_order_of_breach(seen.members, self.params.breach_at);
+        let breached = in_order_of_breach(members, self.params.breach_at);
         let mut source: Vec<Source> = seen
             .lines
             .iter()
+            .filter(|l| self.decides(l, seen))
             .filter_map(|m| m.source)
             .map(|(partition, offset)| Source { topic: seen.topic.clone(), partition, offset })
             .collect();
         source.sort();
         // The weakest close decides what the sum may be called.
-        let weakest = seen.members.iter().filter(|m| m.log_return.is_ok()).map(|m| m.basis).min().flatten();
+        let weakest = members.iter().filter(|m| m.log_return.is_ok()).map(|m| m.basis).min().flatten();
         let basis = weakest.filter(|_| seen.phase == Phase::Close).map_or("provisional", CloseBasis::name);
         let level = stay.level;
         let summary = GroupSentence {
@@ -62,7 +60,7 @@ impl Group {
             session: Some(seen.session),
             basket_return: reading.basket_return.ok(),
             in_breach: reading.members_in_breach.ok(),
-            members: seen.members.len(),
+            members: members.len(),
             breach_at: self.params.breach_at,
             first: breached.first().map(Symbol::as_str),
         };
@@ -105,7 +103,7 @@ impl Group {
             evidence: window,
             cluster: Some(self.cluster_view(seen, breached)),
             usd: reading.basket_return.map(|_| UsdChange {
-                market_value_change: change_of(seen.members),
+                market_value_change: change_of(members),
                 shares: None,
                 basis,
             }),
@@ -123,13 +121,21 @@ impl Group {
         }
     }
 
-    fn cluster_view(&self, seen: &Seen<'_>, breached: Vec<Symbol>) -> ClusterView {
-        let now = seen.reading.level;
-        let member = |m: &MemberReading| MemberZ {
+    /// Whether a line is part of what is said: a member, or one of those that breadth is read over.
+    fn decides(&self, line: &MemberReading, seen: &Seen<'_>) -> bool {
+        let around = seen.look.reading.universe.as_ref().map_or(&[][..], |u| &u.lines);
+        self.holds(line.symbol.as_str(), seen.session) || around.iter().any(|l| l.symbol == line.symbol)
+    }
+
+    fn cluster_view(&mut self, seen: &Seen<'_>, breached: Vec<Symbol>) -> ClusterView {
+        let Look { members, companies, reading, .. } = seen.look;
+        let now = reading.level;
+        let member = |(m, contribution): (&MemberReading, domain::Reading)| MemberZ {
             symbol: m.symbol.clone(),
-            company: seen.companies.get(&m.symbol).map(|c| c.name.clone()),
-            classes: seen.companies.get(&m.symbol).map(|c| c.classes.clone()).unwrap_or_default(),
+            company: companies.get(&m.symbol).map(|c| c.name.clone()),
+            classes: companies.get(&m.symbol).map(|c| c.classes.clone()).unwrap_or_default(),
             z: m.z,
+            contribution,
             log_return: m.log_return,
             market_value: m.market_value,
             breached_at: m.breached_at,
@@ -137,16 +143,68 @@ impl Group {
         let mut breached = breached.into_iter();
         ClusterView {
             level: now.map_or("UNKNOWN", Level::name),
-            legs: seen.reading.legs(&self.params, now.unwrap_or(Level::Watch)),
-            members: seen.members.iter().map(member).collect(),
-            coverage: seen.reading.coverage,
+            legs: reading.legs(&self.params, now.unwrap_or(Level::Watch)),
+            members: members.iter().zip(contributions(members)).map(member).collect(),
+            coverage: reading.coverage,
             initiator: breached.next(),
             followers: breached.collect(),
             levels: self.params.level_views(),
+            universe: self.universe_view(seen),
+            turbulence: turbulence_view(seen.look),
+            without: self.without(seen),
             breach_at: self.params.breach_at,
             coverage_min: self.params.coverage_min,
         }
     }
+}
+
+/// Members beyond which the covariance is too large to be carried, and the verdict without each too dear.
+const EXPLAINED_MAX: usize = 16;
+
+impl Group {
+    fn universe_view(&self, seen: &Seen<'_>) -> Option<UniverseView> {
+        let name = &self.params.composite()?.universe;
+        let roster = if *name == self.params.name { &self.roster } else { &self.around };
+        let line = |l: &MemberReading| UniverseLine {
+            symbol: l.symbol.clone(),
+            sector: roster.of(l.symbol.as_str(), seen.session).and_then(|m| m.sector.clone()),
+            z: l.z,
+            log_return: l.log_return,
+            market_value: l.market_value,
+        };
+        let lines = seen.look.reading.universe.as_ref()?.lines.iter().map(line).collect();
+        Some(UniverseView { name: name.clone(), lines })
+    }
+
+    /// The verdict without each member, all its share classes.
+    fn without(&mut self, seen: &Seen<'_>) -> Vec<WithoutView> {
+        let members = &seen.look.members;
+        if self.params.composite().is_none() || members.len() > EXPLAINED_MAX {
+            return Vec::new();
+        }
+        let one = |m: &MemberReading| {
+            let classes = seen.look.companies.get(&m.symbol).map(|c| c.classes.clone());
+            let look = self.look(seen.session, seen.lines, &classes.unwrap_or_else(|| vec![m.symbol.clone()]));
+            WithoutView {
+                symbol: m.symbol.clone(),
+                level: look.reading.level.map_or("UNKNOWN", Level::name),
+                basket_return: look.reading.basket_return,
+                legs: look.reading.values().to_vec(),
+            }
+        };
+        members.iter().map(one).collect()
+    }
+}
+
+fn turbulence_view(look: &Look) -> Option<TurbulenceView> {
+    let (usual, turbulence) = (look.usual.as_ref().ok()?, look.reading.turbulence.ok()?);
+    let assets = usual.mean().len();
+    (look.members.len() <= EXPLAINED_MAX).then(|| TurbulenceView {
+        mean: usual.mean().to_vec(),
+        covariance: (0..assets).flat_map(|i| (0..=i).map(move |j| usual.matrix()[i * assets + j])).collect(),
+        magnitude: turbulence.magnitude,
+        correlation_surprise: turbulence.correlation_surprise().ok_or(Unknown::InsufficientVariance),
+    })
 }
 
 /// Members in breach: by first breach, then larger absolute multiple, then symbol.

@@ -4,7 +4,7 @@ use super::alert::Seen;
 use super::{Group, Moment, Stay};
 use crate::cluster::level::Level;
 use crate::cluster::member::MemberAmend;
-use crate::cluster::reading::{self, MemberReading};
+use crate::cluster::reading::MemberReading;
 use crate::domain::{Alert, AlertKind, AlertState, Phase, Symbol, UnixNanos};
 use crate::market::Located;
 
@@ -61,7 +61,6 @@ impl Group {
         let mut now: Vec<MemberReading> = self.now.values().cloned().collect();
         put_right(&mut now, self.judged_at);
         self.now = now.into_iter().map(|m| (m.symbol.clone(), m)).collect();
-        let sigma = self.sigma(change.session);
         let mut numbers = Vec::new();
         let mut all = std::mem::take(&mut self.told);
         for told in &mut all {
@@ -69,8 +68,7 @@ impl Group {
             put_right(&mut told.members, told.at);
             told.members = told.members.iter().map(|m| m.as_of(told.at)).collect();
             if told.members != before {
-                let (members, _) = self.merge(change.session, &told.members);
-                told.level = reading::read(&self.params, &members, sigma).level;
+                told.level = self.look(change.session, &told.members, &[]).reading.level;
                 numbers.push(told.number);
             }
         }
@@ -101,24 +99,15 @@ impl Group {
             return;
         };
         let lines: Vec<MemberReading> = self.now.values().cloned().collect();
-        let (members, companies) = self.merge(change.session, &lines);
-        let reading = reading::read(&self.params, &members, self.sigma(change.session));
+        let look = self.look(change.session, &lines, &[]);
         let phase = match moment.calendar.map(|c| c.locate(change.at)) {
             Some(Located::Known(m)) => m.phase,
             _ => Phase::Regular,
         };
-        let seen = Seen {
-            session: change.session,
-            at: change.at,
-            phase,
-            reading: &reading,
-            members: &members,
-            companies: &companies,
-            lines: &lines,
-            topic: moment.topic,
-        };
+        let seen =
+            Seen { session: change.session, at: change.at, phase, look: &look, lines: &lines, topic: moment.topic };
         alerts.push(self.alert(kind, state, &stay, &seen));
-        self.last = Some(reading);
+        self.last = Some(look);
         let kept = (kind != AlertKind::Retract).then_some(Stay { revision: stay.revision + 1, ..stay });
         match (waits, kept) {
             (Some(at), Some(stay)) => self.waiting[at] = stay,

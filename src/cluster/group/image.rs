@@ -1,10 +1,12 @@
 //! The state of a group as plain numbers, for snapshots.
 
 use super::amend::{TOLD_MAX, Told};
+use super::kept::KeptImage;
 use super::{Group, RETURNS_KEPT, Stay};
 use crate::cluster::level::{Level, Membership};
 use crate::cluster::member::{MemberAmend, MemberClose, MemberUpdate};
 use crate::cluster::reading::MemberReading;
+use crate::cluster::roster::Roster;
 use crate::domain::{self, CloseBasis, Direction, SessionDate, Symbol, UnixNanos, Unknown};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -46,13 +48,16 @@ struct StayImage {
     low_since: Option<i64>,
 }
 
-/// From when on, whether inside, and the company.
-type Change = (i32, bool, Option<String>);
+/// From when on, whether inside, the company and the sector.
+type Change = (i32, bool, Option<String>, Option<String>);
+/// Every symbol with its changes.
+type RosterImage = Vec<(String, Vec<Change>)>;
 
 /// The state of a group.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct GroupImage {
-    memberships: Vec<(String, Vec<Change>)>,
+    roster: RosterImage,
+    around: RosterImage,
     session: Option<i32>,
     now: Vec<ReadingImage>,
     values: Vec<(String, f64)>,
@@ -67,6 +72,7 @@ pub struct GroupImage {
     judged_at: i64,
     told: Vec<ToldImage>,
     amends: Vec<AmendImage>,
+    kept: KeptImage,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -117,7 +123,7 @@ fn reading(known: Known) -> domain::Reading {
     known.map_err(|n| Unknown::from_number(n).unwrap_or(Unknown::NotYet))
 }
 
-fn date(days: i32) -> SessionDate {
+pub(super) fn date(days: i32) -> SessionDate {
     SessionDate::from_days(days).unwrap_or(SessionDate::MIN)
 }
 
@@ -197,10 +203,26 @@ impl StayImage {
     }
 }
 
+fn roster_image(roster: &Roster) -> RosterImage {
+    let text = |name: &Option<Arc<str>>| name.as_ref().map(ToString::to_string);
+    let change = |m: &Membership| (m.from.days(), m.inside, text(&m.company), text(&m.sector));
+    roster.all().map(|(s, changes)| (s.to_string(), changes.iter().map(change).collect())).collect()
+}
+
+fn restore_roster(roster: &mut Roster, image: RosterImage) {
+    for (symbol, changes) in image {
+        let Ok(symbol) = Symbol::new(&symbol) else { continue };
+        for (from, inside, company, sector) in changes {
+            let (company, sector) = (company.map(Arc::from), sector.map(Arc::from));
+            roster.set(&symbol, Membership { from: date(from), inside, company, sector });
+        }
+    }
+}
+
 impl GroupImage {
     /// Symbols that ever were members.
     pub(in crate::cluster) fn members(&self) -> impl Iterator<Item = Symbol> {
-        self.memberships.iter().filter_map(|(s, _)| Symbol::new(s).ok())
+        self.roster.iter().chain(&self.around).filter_map(|(s, _)| Symbol::new(s).ok())
     }
 }
 
@@ -232,12 +254,9 @@ impl Group {
             };
             (c.session.days(), c.is_history, ReadingImage::from(&reading))
         };
-        let changes = |m: &Vec<Membership>| {
-            let company = |m: &Membership| m.company.as_ref().map(ToString::to_string);
-            m.iter().map(|m| (m.from.days(), m.inside, company(m))).collect()
-        };
         GroupImage {
-            memberships: self.memberships.iter().map(|(s, m)| (s.to_string(), changes(m))).collect(),
+            roster: roster_image(&self.roster),
+            around: roster_image(&self.around),
             session: self.session.map(SessionDate::days),
             now: self.now.values().map(ReadingImage::from).collect(),
             values: self.values.iter().map(|(s, v)| (s.to_string(), *v)).collect(),
@@ -257,17 +276,14 @@ impl Group {
             judged_at: self.judged_at.0,
             told: self.told.iter().map(ToldImage::from).collect(),
             amends: self.amends.values().flatten().map(AmendImage::from).collect(),
+            kept: self.kept_image(),
         }
     }
 
     pub(in crate::cluster) fn restore(&mut self, image: GroupImage) {
-        for (symbol, changes) in image.memberships {
-            let Ok(symbol) = Symbol::new(&symbol) else { continue };
-            for (from, inside, company) in changes {
-                let company = company.map(Arc::from);
-                self.set_membership(&symbol, Membership { from: date(from), inside, company });
-            }
-        }
+        restore_roster(&mut self.roster, image.roster);
+        restore_roster(&mut self.around, image.around);
+        self.restore_kept(image.kept);
         self.session = image.session.map(date);
         let now = image.now.into_iter().filter_map(ReadingImage::restore);
         self.now = now.map(|m| (m.symbol.clone(), m)).collect();

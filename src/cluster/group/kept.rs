@@ -1,0 +1,110 @@
+//! What a group keeps of earlier sessions, as plain numbers for snapshots.
+
+use super::Group;
+use super::image::date;
+use crate::cluster::index::{DayCount, Index, LOSSES_KEPT, Leader, Loss, LossBook};
+use crate::cluster::legs::{LegRow, LegValues};
+use crate::cluster::panel::{Panel, SESSIONS_KEPT};
+use crate::domain::{CloseBasis, Symbol};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What later sessions are compared with.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(super) struct KeptImage {
+    /// Names of members, by which the returns are told.
+    names: Vec<String>,
+    /// Session, and the log return of each member by its place among the names.
+    panel: Vec<(i32, Vec<(u32, f64)>)>,
+    legs: Vec<(i32, LegValues)>,
+    /// Session, universe, valid, events, sum of absolute multiples.
+    counts: Vec<(i32, String, u32, u32, f64)>,
+    year: i32,
+    /// Symbol, session, multiple: up, then down.
+    leaders: [Vec<(String, i32, f64)>; 2],
+    losses: Vec<LossImage>,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+struct LossImage {
+    symbol: String,
+    company: Option<String>,
+    session: i32,
+    usd: f64,
+    log_return: f64,
+    market_value: f64,
+    basis: Option<u8>,
+}
+
+impl Group {
+    pub(super) fn kept_image(&self) -> KeptImage {
+        let mut names: Vec<&Arc<str>> = self.panel.sessions().values().flat_map(BTreeMap::keys).collect();
+        names.sort();
+        names.dedup();
+        let place = |key: &Arc<str>| u32::try_from(names.binary_search(&key).unwrap_or(0)).unwrap_or(0);
+        let row = |returns: &BTreeMap<Arc<str>, f64>| returns.iter().map(|(k, r)| (place(k), *r)).collect();
+        let leader = |l: &Leader| (l.symbol.to_string(), l.session.days(), l.z);
+        let count = |d: &DayCount| (d.session.days(), d.universe.to_string(), d.valid, d.events, d.abs_z_sum);
+        let loss = |l: &Loss| LossImage {
+            symbol: l.symbol.to_string(),
+            company: l.company.as_ref().map(ToString::to_string),
+            session: l.session.days(),
+            usd: l.usd,
+            log_return: l.log_return,
+            market_value: l.market_value,
+            basis: l.basis.map(CloseBasis::number),
+        };
+        KeptImage {
+            panel: self.panel.sessions().iter().map(|(s, returns)| (s.days(), row(returns))).collect(),
+            legs: self.legs.own().iter().map(|r| (r.session.days(), r.values)).collect(),
+            counts: self.index.own.iter().map(count).collect(),
+            year: self.index.year,
+            leaders: self.index.leaders.each_ref().map(|side| side.iter().map(leader).collect()),
+            losses: self.losses.kept.iter().map(loss).collect(),
+            names: names.into_iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    pub(super) fn restore_kept(&mut self, image: KeptImage) {
+        let names: Vec<Arc<str>> = image.names.into_iter().map(Arc::from).collect();
+        let name = |place: u32| names.get(usize::try_from(place).ok()?).cloned();
+        self.panel = Panel::default();
+        let newest = image.panel.len().saturating_sub(SESSIONS_KEPT);
+        for (session, row) in image.panel.into_iter().skip(newest) {
+            let known = row.into_iter().filter(|(_, r)| r.is_finite());
+            self.panel.keep(date(session), known.filter_map(|(place, r)| Some((name(place)?, r))).collect());
+        }
+        self.legs = self.legs.emptied();
+        for (session, values) in image.legs {
+            self.legs.keep(LegRow { session: date(session), values: values.map(|v| v.filter(|v| v.is_finite())) });
+        }
+        let leader = |(symbol, session, z): (String, i32, f64)| {
+            Some(Leader { symbol: Symbol::new(&symbol).ok()?, session: date(session), z })
+        };
+        let side = |list: Vec<_>| list.into_iter().filter_map(leader).filter(|l| l.z.is_finite()).collect();
+        let count = |(session, universe, valid, events, abs_z_sum): (i32, String, u32, u32, f64)| DayCount {
+            session: date(session),
+            universe: universe.into(),
+            valid,
+            events,
+            abs_z_sum,
+        };
+        let counts = image.counts.into_iter().filter(|(.., sum)| sum.is_finite()).map(count).collect();
+        self.index = Index { year: image.year, leaders: image.leaders.map(side), ..self.index.with(counts) };
+        self.losses = LossBook::default();
+        let loss = |l: LossImage| {
+            Some(Loss {
+                symbol: Symbol::new(&l.symbol).ok()?,
+                company: l.company.map(Arc::from),
+                session: date(l.session),
+                usd: l.usd,
+                log_return: l.log_return,
+                market_value: l.market_value,
+                basis: l.basis.and_then(CloseBasis::from_number),
+                rank: 0,
+            })
+        };
+        image.losses.into_iter().take(LOSSES_KEPT).filter_map(loss).for_each(|l| self.losses.keep(l));
+    }
+}

@@ -1,0 +1,160 @@
+//! The end of a session: what its members' closes make of it, and what is kept of that.
+
+use super::alert::Seen;
+use super::look::Look;
+use super::{Group, Moment, RETURNS_KEPT, Stay};
+use crate::cluster::index::Loss;
+use crate::cluster::legs::LegRow;
+use crate::cluster::level::Level;
+use crate::cluster::reading::{MemberReading, direction_of, magnitude};
+use crate::cluster::view::GroupView;
+use crate::domain::{Alert, AlertKind, AlertState, Phase, SessionDate, Symbol, UnixNanos, Unknown};
+use crate::market::Calendar;
+use std::sync::Arc;
+
+/// Settled sessions kept for the summary.
+const CLOSES_KEPT: usize = 16_384;
+
+impl Group {
+    /// Ends a session by its members' closes.
+    pub(super) fn settle(
+        &mut self,
+        session: SessionDate,
+        close: UnixNanos,
+        moment: &Moment<'_>,
+        alerts: &mut Vec<Alert>,
+    ) {
+        let closes = self.pending.remove(&session).unwrap_or_default();
+        self.values.extend(closes.values().filter_map(|c| Some((c.symbol.clone(), c.market_value?))));
+        let is_history = !closes.is_empty() && closes.values().all(|c| c.is_history);
+        // Closes of a session that nobody saw may come when the next is on its way: what stands is that one's.
+        let is_behind = self.session.is_some_and(|at_hand| at_hand > session);
+        let lines: Vec<MemberReading> = self
+            .followed(session)
+            .into_iter()
+            .map(|symbol| match closes.get(&symbol) {
+                Some(c) => MemberReading {
+                    symbol,
+                    log_return: c.log_return,
+                    z: c.z,
+                    market_value: c.market_value,
+                    basis: c.basis,
+                    breached_at: c.breached_at,
+                    source: c.source,
+                    fresh_until: UnixNanos::MAX,
+                },
+                // It still weighs what it weighed last.
+                None => MemberReading {
+                    market_value: self.values.get(&symbol).copied(),
+                    symbol,
+                    log_return: Err(Unknown::NoClose),
+                    z: Err(Unknown::NoClose),
+                    basis: None,
+                    breached_at: None,
+                    source: None,
+                    fresh_until: UnixNanos::MAX,
+                },
+            })
+            .collect();
+        let look = self.look(session, &lines, &[]);
+        let seen = Seen { session, at: close, phase: Phase::Close, look: &look, lines: &lines, topic: moment.topic };
+        if !is_history && !is_behind {
+            self.verdicts(&seen, alerts);
+        }
+        self.keep(session, &look);
+        let (index, losses) = (self.index.year_to_date(session), self.losses.of(session));
+        let view = GroupView { index, losses, ..self.view_of(session, &look) };
+        self.closes.insert(session, view);
+        if self.closes.len() > CLOSES_KEPT {
+            self.closes.pop_first();
+        }
+        if let Ok(r) = look.reading.basket_return {
+            let at = self.returns.partition_point(|(s, _)| *s < session);
+            self.returns.insert(at, (session, r));
+            if self.returns.len() > RETURNS_KEPT {
+                self.returns.remove(0);
+            }
+        }
+        self.settled_until = self.settled_until.max(Some(session));
+        if is_behind {
+            return;
+        }
+        (self.current, self.count) = (None, 0);
+        self.waiting.clear();
+        self.told.clear();
+        self.last = Some(look);
+        if self.session.is_none_or(|s| s <= session) {
+            self.session = Some(session);
+            self.now = lines.into_iter().map(|m| (m.symbol.clone(), m)).collect();
+        }
+    }
+
+    fn verdicts(&mut self, seen: &Seen<'_>, alerts: &mut Vec<Alert>) {
+        let mut stays = std::mem::take(&mut self.waiting);
+        stays.extend(self.current.take());
+        let level = seen.look.reading.level;
+        if let (Some(level), true) = (level.filter(|l| *l > Level::Calm), stays.is_empty()) {
+            self.count += 1;
+            let direction = direction_of(&seen.look.reading, &seen.look.members);
+            stays.push(Stay { number: self.count, direction, level, peak: level, revision: 0, low_since: None });
+        }
+        let last = stays.len().saturating_sub(1);
+        for (at, mut stay) in stays.into_iter().enumerate() {
+            let (kind, state) = match level {
+                None => (AlertKind::Close, AlertState::Expired),
+                Some(level) if level > Level::Calm && at == last => {
+                    (stay.level, stay.peak) = (level, stay.peak.max(level));
+                    (AlertKind::Confirm, AlertState::Confirmed)
+                }
+                Some(_) => (AlertKind::Fade, AlertState::Faded),
+            };
+            alerts.push(self.alert(kind, state, &stay, seen));
+        }
+    }
+
+    pub(in crate::cluster) fn settle_history(&mut self, calendar: Option<&Calendar>) {
+        let topic = Arc::from("");
+        let moment = Moment { watermark: UnixNanos::MAX, is_end: true, calendar, topic: &topic };
+        while let Some(session) = self.pending.first_key_value().map(|(s, _)| *s) {
+            let all_history = self.pending[&session].values().all(|c| c.is_history);
+            let close = calendar.and_then(|c| c.session(session)).map(|s| s.close);
+            let (true, Some(close)) = (all_history, close) else { return };
+            self.settle(session, close, &moment, &mut Vec::new());
+        }
+    }
+
+    /// Keeps what later sessions are compared with.
+    fn keep(&mut self, session: SessionDate, look: &Look) {
+        if self.params.composite().is_some() {
+            let known = look.members.iter().filter_map(|m| Some((look.key(&m.symbol), m.log_return.ok()?)));
+            self.panel.keep(session, known.collect());
+            let values = look.reading.values();
+            let values = std::array::from_fn(|leg| values[leg].ok().map(|v| magnitude(leg, v)));
+            self.legs.keep(LegRow { session, values });
+        }
+        if self.params.index.is_some() {
+            let lines = look.own.lines.iter().filter_map(|l| Some((l.symbol.clone(), l.z.ok()?)));
+            let beyond: Vec<(Symbol, f64)> = lines.filter(|(_, z)| z.abs() >= self.params.breach_at).collect();
+            self.index.keep(&self.params.name, session, &look.own.tally, &beyond);
+        }
+        for member in &look.members {
+            let (Some(change), Ok(log_return), Some(market_value)) =
+                (member.change(), member.log_return, member.market_value)
+            else {
+                continue;
+            };
+            if change < 0.0 {
+                self.losses.keep(Loss {
+                    symbol: member.symbol.clone(),
+                    company: look.companies.get(&member.symbol).map(|c| c.name.clone()),
+                    session,
+                    usd: -change,
+                    log_return,
+                    market_value,
+                    basis: member.basis,
+                    rank: 0,
+                });
+            }
+        }
+    }
+}
