@@ -294,8 +294,9 @@ fn the_hash_covers_what_can_change_an_alert_and_nothing_else() {
         "log.format=json",
         "log.level=debug",
         "history.files=[\"x.csv\"]",
-        "history.legs=x.csv",
-        "history.index=x.csv",
+        // The built-in history by its path.
+        "history.legs=data/mag7_legs_2021_2024.csv",
+        "groups.mag7.legs=built-in",
         // The built-in table by its path: the same version.
         "market.eligibility=config/eligibility/us_sip.toml",
     ] {
@@ -308,7 +309,10 @@ fn the_hash_covers_what_can_change_an_alert_and_nothing_else() {
         "rules.symbol_shock.updates=false",
         "groups.mag7.members=[\"NVDA\"]",
         "groups.mag7.coverage_min=0.9",
-        "groups.mag7.levels.watch.legs=1",
+        "groups.mag7.largest=6",
+        "groups.top50.largest=49",
+        "history.legs=\"\"",
+        "history.index=\"\"",
         "cluster.interval_ms=500",
         "market.calendar=none",
         "market.eligibility=none",

@@ -11,7 +11,7 @@ use fragility::domain::{Alert, AlertKind, AlertState, Reading, UnixNanos, Unknow
 use fragility::engine::{Effects, Engine, Origin, Params, Watermark};
 use fragility::market::{Measure, ReturnMode, SIGMA_MIN};
 use fragility::sources::FileSource;
-use harness::{Run, date, id, params, params_without_groups, repo, text};
+use harness::{Run, bounded, date, id, params, params_without_groups, repo, text};
 use std::collections::BTreeMap;
 
 /// Both sides work in double precision and the goldens carry 12 digits: what is left is the conditioning of
@@ -206,7 +206,7 @@ fn anchors_of_january_2025_stand_in_measures_and_alerts() {
 /// The group against the same pandas script. The deviation is checked through basket return and multiple.
 #[test]
 fn the_seven_as_a_group_are_those_of_pandas() {
-    let (engine, ..) = replay(params(), &TOP50);
+    let (engine, ..) = replay(bounded(), &TOP50);
     let closes = engine.group_closes();
     let text = text("tests/golden/mag7_daily.csv");
     let (header, rows) = text.split_once('\n').unwrap();

@@ -39,7 +39,7 @@ fn said(args: &[&str], stdin: &[u8]) -> (i32, String, String) {
 
 #[test]
 fn every_alert_of_the_shipped_days_holds() {
-    let expected = (0, String::new(), "139 alerts: 139 hold, 0 do not".to_owned());
+    let expected = (0, String::new(), "144 alerts: 144 hold, 0 do not".to_owned());
     assert_eq!(said(&["verify"], alerts().as_bytes()), expected);
     let dir = Dir::new();
     let zstd = dir.write("alerts.zst", &zstd::encode_all(alerts().as_bytes(), 1).unwrap());
@@ -138,7 +138,7 @@ fn an_alert_is_explained_from_a_file() {
     let group = explain(&(alert_id(of("mag7", "2025-01-27")) + ":0"));
     assert_eq!(group.0, 0, "{}", group.1);
     assert!(group.1.contains("  NVDA     z   -6.2871, -16.97 %, weight "), "{}", group.1);
-    assert_eq!(group.1.lines().filter(|l| l.starts_with("record ")).count(), 7, "{}", group.1);
+    assert_eq!(group.1.lines().filter(|l| l.starts_with("record ")).count(), 50, "{}", group.1);
 }
 
 #[test]
@@ -194,15 +194,14 @@ fn rule_sets_are_compared_over_the_shipped_days() {
     };
     let shipped_rules = fs::read_to_string(repo("config/fragility.toml")).unwrap();
     let (code, out, err) = diff(&shipped_rules);
-    let all = "A 139 alerts, B 139: 139 the same, 0 added, 0 removed, 0 earlier, 0 later, 0 changed";
+    let all = "A 144 alerts, B 144: 144 the same, 0 added, 0 removed, 0 earlier, 0 later, 0 changed";
     assert_eq!((code, &*out, &*err), (0, "", all));
     // Fewer alerts at a higher first tier: those below 3.5 go, those from 3.5 to 4 hold another tier.
     let (code, out, _) = diff("[rules.symbol_shock]\ntiers = [3.5, 4.0, 6.0, 8.0, 10.0]\n");
     assert_eq!(code, 0);
     let mut found = changes(&out);
-    // Members count from the first tier on, so the group changes too.
+    // Groups have levels, not these tiers.
     let is_symbol = |l: &Value| l["entity"]["type"] == "symbol";
-    assert!(found.values().flatten().any(|l| !is_symbol(l)), "{out}");
     for lines in found.values_mut() {
         lines.retain(is_symbol);
     }

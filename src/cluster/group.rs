@@ -147,6 +147,10 @@ impl Group {
             } else {
                 self.now.remove(symbol);
             }
+            if self.last.is_some() {
+                let lines: Vec<MemberReading> = self.now.values().cloned().collect();
+                self.last = Some(self.look(session, &lines, &[]));
+            }
         }
         true
     }

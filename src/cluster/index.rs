@@ -29,6 +29,15 @@ pub struct DayCount {
     pub events: u32,
     /// Sum of their absolute multiples.
     pub abs_z_sum: f64,
+    /// Year, month and day of the session.
+    date: (i32, u32, u32),
+}
+
+impl DayCount {
+    /// The count of a session: securities with a known multiple, those that break, and the sum of their absolute ones.
+    pub fn new(session: SessionDate, universe: Arc<str>, valid: u32, events: u32, abs_z_sum: f64) -> Self {
+        Self { session, universe, valid, events, abs_z_sum, date: session.year_month_day() }
+    }
 }
 
 /// Counts added up.
@@ -119,13 +128,7 @@ impl Index {
 
     /// Takes a session's count, and the multiples that make it.
     pub(super) fn keep(&mut self, universe: &Arc<str>, session: SessionDate, tally: &Tally, z: &[(Symbol, f64)]) {
-        let day = DayCount {
-            session,
-            universe: universe.clone(),
-            valid: tally.valid,
-            events: tally.events(),
-            abs_z_sum: tally.abs_z_sum,
-        };
+        let day = DayCount::new(session, universe.clone(), tally.valid, tally.events(), tally.abs_z_sum);
         match self.own.binary_search_by_key(&session, |d| d.session) {
             Ok(at) => self.own[at] = day,
             Err(at) => self.own.insert(at, day),
@@ -160,7 +163,7 @@ impl Index {
         let mut earlier: BTreeMap<i32, [Sum; 2]> = BTreeMap::new();
         let mut universes: Vec<Arc<str>> = Vec::new();
         for count in given.chain(own) {
-            let (y, m, d) = count.session.year_month_day();
+            let (y, m, d) = count.date;
             if y == year {
                 days.push(count);
                 continue;
@@ -297,7 +300,7 @@ mod tests {
     }
 
     fn count(session: &str, valid: u32, events: u32, abs_z_sum: f64) -> DayCount {
-        DayCount { session: on(session), universe: "large20".into(), valid, events, abs_z_sum }
+        DayCount::new(on(session), "large20".into(), valid, events, abs_z_sum)
     }
 
     fn keep(index: &mut Index, session: &str, valid: u32, up: u32, abs_z_sum: f64) {

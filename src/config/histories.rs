@@ -100,13 +100,11 @@ pub(super) fn index(name: &str) -> Result<Arc<[DayCount]>, String> {
         let events = count(line, &row, "up")?.checked_add(count(line, &row, "down")?);
         let valid = count(line, &row, "valid")?;
         let events = events.filter(|e| *e <= valid);
-        found.push(DayCount {
-            session: session(line, &row)?,
-            universe: last.map_or_else(|| Arc::from(universe.as_str()), Arc::clone),
-            valid,
-            events: events.ok_or_else(|| format!("line {line}: more break than are valid"))?,
-            abs_z_sum: number(line, &row, "abs_z_sum")?.filter(|sum| *sum >= 0.0).unwrap_or(0.0),
-        });
+        let universe = last.map_or_else(|| Arc::from(universe.as_str()), Arc::clone);
+        let events = events.ok_or_else(|| format!("line {line}: more break than are valid"))?;
+        let sum = number(line, &row, "abs_z_sum")?.filter(|sum| *sum >= 0.0);
+        let sum = sum.ok_or_else(|| format!("line {line}: abs_z_sum is no sum"))?;
+        found.push(DayCount::new(session(line, &row)?, universe, valid, events, sum));
     }
     in_order(&found, |day| day.session)?;
     Ok(found.into())

@@ -185,9 +185,9 @@ mod tests {
 
     #[test]
     fn fewer_days_than_assets_still_have_an_inverse() {
-        let rows = [0.01, -0.02, 0.005, -0.01, 0.03, 0.0];
-        let few = ShrunkCovariance::ledoit_wolf(3, &rows).unwrap();
-        assert!(few.shrinkage() > 0.0 && few.shrinkage() <= 1.0);
-        assert!(few.turbulence(&[0.01, 0.01, 0.01]).is_some());
+        let rows = [0.01, -0.02, 0.005, 0.03, -0.01, 0.03, 0.0, 0.01, 0.02, 0.01, -0.01, -0.02];
+        let few = ShrunkCovariance::ledoit_wolf(4, &rows).unwrap();
+        assert!(few.shrinkage() > 0.0 && few.shrinkage() <= 1.0, "{few:?}");
+        assert!(few.turbulence(&[0.01; 4]).is_some());
     }
 }

@@ -21,7 +21,8 @@ pub(super) fn check(alert: &AlertRecord, group: &ClusterRecord, found: &mut Find
     let members: Vec<MemberReading> = group.members.iter().filter_map(|m| member(m, found)).collect();
     let rising = group.members.windows(2).all(|pair| pair[0].symbol < pair[1].symbol);
     found.hold("cluster.members", rising, members.len(), "by symbol");
-    let mut reading = read(&params, &members, deviation.ok_or(Unknown::Warming));
+    let basket_sigma = deviation.ok_or(Unknown::Warming);
+    let mut reading = read(&params, &members, basket_sigma);
 
     found.exact("log_return", alert.log_return, reading.basket_return.ok());
     found.exact("simple_return", alert.simple_return, reading.basket_return.ok().map(f64::exp_m1));
@@ -46,7 +47,7 @@ pub(super) fn check(alert: &AlertRecord, group: &ClusterRecord, found: &mut Find
         found.exact("cluster.members[].contribution", member.contribution, contribution.ok());
     }
     if group.levels.is_none() {
-        composite::complete(group, &params, (&mut reading, &members), found);
+        composite::complete(group, &params, (&mut reading, &members), basket_sigma, found);
     }
     breaches(group, &params, &mut reading, found);
     legs(group, &params, &mut reading, found);

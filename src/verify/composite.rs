@@ -14,6 +14,7 @@ pub(super) fn complete(
     group: &ClusterRecord,
     params: &GroupParams,
     (reading, members): (&mut Reading, &[MemberReading]),
+    basket_sigma: crate::domain::Reading,
     found: &mut Findings,
 ) {
     found.hold("cluster.universe", group.universe.is_some(), group.universe.is_some(), "there, without levels");
@@ -46,16 +47,14 @@ pub(super) fn complete(
         let gone = classes.filter(|c| !c.is_empty()).unwrap_or_else(|| vec![without.symbol.clone()]);
         let others: Vec<MemberReading> =
             members.iter().filter(|m| m.symbol.as_str() != without.symbol).cloned().collect();
-        let sigma = reading.basket_return.and_then(|r| Ok(r / reading.basket_z?));
-        let mut of = read(params, &others, sigma);
+        let mut of = read(params, &others, basket_sigma);
         of.turbulence = of.basket_return.and_then(|_| turbulence(usual.as_ref(), members, &gone));
         of.universe = Some(self::universe(&securities, &gone, params));
         found.exact(&field("basket_return"), without.basket_return, of.basket_return.ok());
         for (name, value) in LEG_NAMES.into_iter().zip(of.values()) {
             let said = without.legs.get(name).copied().flatten();
             let value = match name {
-                // The sigma is told to fewer digits than there are.
-                "basket_z" | "rms_z" => near(said, value.ok()),
+                "rms_z" => near(said, value.ok()),
                 // The side of the bound is told for the whole.
                 "breadth" => said,
                 _ => value.ok().map(|v| leg_value(name, v)),

@@ -10,7 +10,7 @@ use std::fmt::Display;
 /// `[]` stands for every entry of a list. A leaf marked with `~` follows in part: an untruth that is large enough to
 /// outlive rounding, or that leaves the range it must lie in, is found without the digest too. `source` is in no digest: it says
 /// where the market record lies, which `explain` looks up.
-pub const DIGEST_ONLY: [&str; 33] = [
+pub const DIGEST_ONLY: [&str; 41] = [
     "~revision",
     "~sequence",
     "event_time",
@@ -48,6 +48,16 @@ pub const DIGEST_ONLY: [&str; 33] = [
     "~cluster.levels[]",
     "~cluster.coverage_min",
     "~cluster.legs[].value",
+    // Years of history that the record does not hold: pinned by the side that the percentile tells.
+    "~cluster.legs[].threshold",
+    "~cluster.legs[].rank.p99",
+    // Pinned by the turbulence, the dispersion and the counts that follow from them.
+    "~cluster.turbulence.mean[]",
+    "~cluster.turbulence.covariance[]",
+    "~cluster.universe.securities[].z",
+    "~cluster.universe.securities[].log_return",
+    "~cluster.universe.securities[].market_value",
+    "~cluster.without[].legs.rms_z",
     "~usd.shares",
 ];
 

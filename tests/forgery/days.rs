@@ -1,7 +1,7 @@
 //! A few days that make every kind of alert: real closes, paths between them that rise, ease and come back,
 //! members of a group, a desk's own reference, prints and closes taken back.
 
-use crate::harness::{MIN, Run, SEC, close, date, params, repo};
+use crate::harness::{MIN, Run, SEC, bounded, close, date, params, repo};
 use fragility::domain::{Alert, Observation, Reference, UnixNanos};
 use fragility::engine::{Channel, Params, Watermark};
 use fragility::market::Session;
@@ -125,8 +125,8 @@ fn botched(run: &mut Run, session: &Session, at: i64) {
     run.applied(&format!(r#"{{"type":"cancel","symbol":"JPM","ts":{cancel},"id":"b1"}}"#));
 }
 
-/// Every alert of the days.
+/// Every alert of the days, of a group judged by fixed bounds and of one judged by its own past.
 pub(crate) fn alerts() -> &'static [Alert] {
     static ALERTS: OnceLock<Vec<Alert>> = OnceLock::new();
-    ALERTS.get_or_init(|| play(params()))
+    ALERTS.get_or_init(|| [play(bounded()), play(params())].concat())
 }

@@ -53,7 +53,6 @@ impl<'a> Day<'a> {
             "state.snapshot_interval_secs=1".to_owned(),
             "kafka.properties.session.timeout.ms=6000".to_owned(),
             "market.quarantine.enabled=false".to_owned(),
-            "groups.mag7.levels.watch.legs=1".to_owned(),
         ];
         if lanes > 1 {
             sets.push(format!("kafka.topics.members={name}-members"));

@@ -1,6 +1,6 @@
 //! The seven as a group, tick by tick: levels, order of breach, and the watermark they wait for.
 
-use crate::harness::{MIN, Run, SEC, close, date, params, tick};
+use crate::harness::{MIN, Run, SEC, bounded, close, date, tick};
 use crate::scene::{DAY, check_identity};
 use fragility::codec::decode;
 use fragility::domain::AlertKind::{Close, Confirm, Deescalate, Escalate, Fade, Open};
@@ -18,7 +18,7 @@ struct Seven {
 impl Seven {
     /// Seven members of equal weight, each with a desk's reference of 100 and sigma of 2 %.
     fn new() -> Self {
-        let mut run = Run::new(params());
+        let mut run = Run::new(bounded());
         for symbol in SEVEN {
             run.applied(&format!(r#"{{"type":"reference","symbol":"{symbol}","prev_close":100,"sigma_daily":0.02}}"#));
             run.applied(&format!(
@@ -237,7 +237,7 @@ fn a_company_counts_once() {
     assert_eq!(initiator(&said[0]), ("GOOGL".to_owned(), vec!["NVDA".to_owned()]));
     // And it is still one after a restart.
     let image = seven.run.engine.image(&[0]);
-    let mut engine = fragility::engine::Engine::new(params());
+    let mut engine = fragility::engine::Engine::new(bounded());
     engine.restore_groups(image.groups.clone());
     engine.restore_partition(UnixNanos(0), 0, &image.partitions[0].1);
     assert_eq!(engine.image(&[0]), image);
@@ -246,7 +246,7 @@ fn a_company_counts_once() {
 /// `from` is the first session inside, or outside; the sessions before are as they were.
 #[test]
 fn memberships_begin_and_end_with_a_session() {
-    let mut run = Run::new(params());
+    let mut run = Run::new(bounded());
     let days: Vec<String> =
         run.calendar.sessions().iter().filter(|s| s.date >= date(DAY)).take(4).map(|s| s.date.to_string()).collect();
     run.applied(&member("member", "IBM", &days[1], None));
@@ -276,7 +276,7 @@ fn memberships_begin_and_end_with_a_session() {
 #[test]
 fn history_in_any_order_gives_the_same_group() {
     let confirmed = |order: fn(&mut Vec<String>)| {
-        let mut run = Run::new(params());
+        let mut run = Run::new(bounded());
         let past: Vec<String> =
             run.calendar.sessions().iter().filter(|s| s.date < date(DAY)).map(|s| s.date.to_string()).collect();
         let mut records = Vec::new();

@@ -83,12 +83,8 @@ impl Group {
             Some(Leader { symbol: Symbol::new(&symbol).ok()?, session: date(session), z })
         };
         let side = |list: Vec<_>| list.into_iter().filter_map(leader).filter(|l| l.z.is_finite()).collect();
-        let count = |(session, universe, valid, events, abs_z_sum): (i32, String, u32, u32, f64)| DayCount {
-            session: date(session),
-            universe: universe.into(),
-            valid,
-            events,
-            abs_z_sum,
+        let count = |(session, universe, valid, events, sum): (i32, String, u32, u32, f64)| {
+            DayCount::new(date(session), universe.into(), valid, events, sum)
         };
         let counts = image.counts.into_iter().filter(|(.., sum)| sum.is_finite()).map(count).collect();
         self.index = Index { year: image.year, leaders: image.leaders.map(side), ..self.index.with(counts) };

@@ -1,0 +1,299 @@
+//! The shipped group against its own past, the universe around it, the fragility index and the largest losses: every
+//! number of every session against tables made by pandas, scikit-learn and arch. See `golden/README.md`.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod harness;
+
+use fragility::cluster::{DayCount, GroupView, LEG_NAMES, Tally};
+use fragility::codec::encode_alert;
+use fragility::domain::{Alert, AlertKind, AlertState, Entity, UnixNanos};
+use fragility::engine::{Channel, Effects, Engine, Origin, Watermark};
+use fragility::estimators::ShrunkCovariance;
+use fragility::sources::FileSource;
+use harness::{date, params, repo, text};
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+/// The tables carry twelve digits.
+const RELATIVE: f64 = 1e-10;
+
+struct Shipped {
+    closes: BTreeMap<String, Vec<GroupView>>,
+    alerts: Vec<Alert>,
+}
+
+/// The shipped months, replayed once.
+fn shipped() -> &'static Shipped {
+    static SHIPPED: OnceLock<Shipped> = OnceLock::new();
+    SHIPPED.get_or_init(|| {
+        let mut engine = Engine::new(params());
+        let mut effects = Effects::default();
+        let files = ["data/us_top50_reference.ndjson", "data/us_top50_daily_2024q4_2025q1.csv"];
+        for (partition, file) in (0..).zip(files) {
+            let mut source = FileSource::open(&repo(file)).unwrap();
+            while let Some(line) = source.next_line().unwrap() {
+                let origin = Origin { partition, offset: line.number, timestamp: None };
+                engine.step(UnixNanos(0), &origin, line.decoded.as_ref().unwrap(), false, &mut effects).unwrap();
+            }
+        }
+        engine.advance(Watermark::End, &[], &mut effects);
+        let closes = engine.group_closes().into_iter().map(|(s, views)| (s.to_string(), views)).collect();
+        Shipped { closes, alerts: effects.alerts }
+    })
+}
+
+fn group<'a>(views: &'a [GroupView], name: &str) -> &'a GroupView {
+    views.iter().find(|v| *v.name == *name).unwrap()
+}
+
+/// Rows of a table by the names of their columns.
+fn table(name: &str) -> Vec<BTreeMap<String, String>> {
+    let text = text(&format!("tests/golden/{name}"));
+    let mut lines = text.lines();
+    let header: Vec<&str> = lines.next().unwrap().split(',').collect();
+    let row = |line: &str| header.iter().map(|h| (*h).to_owned()).zip(line.split(',').map(str::to_owned)).collect();
+    lines.map(row).collect()
+}
+
+fn check(what: &str, got: Option<f64>, expected: &str) {
+    let expected: Option<f64> = (!expected.is_empty()).then(|| expected.parse().unwrap());
+    let is_near = match (got, expected) {
+        (Some(a), Some(b)) => (a - b).abs() <= RELATIVE * b.abs().max(1e-6),
+        (a, b) => a.is_none() && b.is_none(),
+    };
+    assert!(is_near, "{what}: {got:?}, expected {expected:?}");
+}
+
+#[test]
+fn every_leg_percentile_and_level_is_that_of_the_oracle() {
+    let mut levels: BTreeMap<String, usize> = BTreeMap::new();
+    for row in table("composite_sessions.csv") {
+        let session = &row["session"];
+        let Some(views) = shipped().closes.get(session) else {
+            // The one session of which the snapshot of all closes is missing.
+            assert_eq!((&**session, &*row["level"]), ("2025-03-28", "UNKNOWN"));
+            continue;
+        };
+        let group = group(views, "mag7");
+        assert_eq!(group.level, row["level"], "{session}");
+        *levels.entry(group.level.to_owned()).or_default() += 1;
+        assert_eq!(group.legs.iter().map(|l| l.name).collect::<Vec<_>>(), LEG_NAMES);
+        for leg in &group.legs {
+            let percentile = leg.rank.and_then(Result::ok).map(|r| r.percentile());
+            check(&format!("{session} {}", leg.name), leg.value.ok(), &row[leg.name]);
+            check(&format!("{session} {} percentile", leg.name), percentile, &row[&format!("{}_percentile", leg.name)]);
+        }
+    }
+    let count = |level: &str| levels[level];
+    assert_eq!((count("CALM"), count("WATCH"), count("ALERT"), count("CRITICAL")), (112, 1, 6, 2));
+}
+
+#[test]
+fn breadth_and_the_index_are_those_of_the_oracle() {
+    for row in table("universe_sessions.csv") {
+        let session = &row["session"];
+        let Some(views) = shipped().closes.get(session) else { continue };
+        let top = group(views, "top50");
+        let cells = |t: &Tally| (t.valid, t.up, t.down);
+        let number = |column: &str| row[column].parse::<u32>().unwrap_or(0);
+        assert_eq!(cells(&top.breadth), (number("valid"), number("up"), number("down")), "{session}");
+        assert_eq!(top.breadth.count, number("count"), "{session}");
+        let sectors: Vec<String> =
+            top.sectors.iter().map(|(s, t)| format!("{s}:{}:{}:{}", t.valid, t.up, t.down)).collect();
+        assert_eq!(sectors.join(";"), row["sectors"], "{session}");
+        let Some(index) = &top.index else { panic!("{session} has no index") };
+        assert_eq!(
+            (index.events.to_string(), index.valid.to_string()),
+            (row["ytd_events"].clone(), row["ytd_valid"].clone())
+        );
+        check(&format!("{session} frequency"), Some(index.frequency_pct), &row["frequency_pct"]);
+        check(&format!("{session} magnitude"), index.magnitude, &row["magnitude"]);
+        check(&format!("{session} index"), Some(index.index), &row["index"]);
+        let ranks = index.ranks.unwrap().map(f64::from);
+        check(&format!("{session} rank"), Some(ranks[0]), &row["rank_full_years"]);
+        check(&format!("{session} rank of the same day"), Some(ranks[1]), &row["rank_same_day"]);
+        check(&format!("{session} years"), Some(f64::from(index.years)), &row["years"]);
+    }
+}
+
+/// On 12 February 2025 the year stood first among all since 1990, and third among the same weeks of them.
+#[test]
+fn the_headline_is_first_of_all_years_and_third_of_the_season() {
+    let views = &shipped().closes["2025-02-12"];
+    let index = group(views, "top50").index.as_ref().unwrap();
+    assert_eq!((index.ranks, index.years), (Some([1, 3]), 36));
+    assert_eq!(index.universes.iter().map(|u| &**u).collect::<Vec<_>>(), ["large20", "top50"]);
+    let largest = |side: usize| (index.leaders[side][0].symbol.as_str(), format!("{:.4}", index.leaders[side][0].z));
+    assert_eq!(largest(0), ("IBM", "13.8952".to_owned()));
+    assert_eq!(largest(1), ("AVGO", "-9.2183".to_owned()));
+    assert_eq!(index.leaders[1][1].symbol.as_str(), "MRK");
+    assert_eq!(index.leaders[0][1].symbol.as_str(), "PM");
+}
+
+/// The draw is another one, and a tenth as large, so its ends are those of arch's up to their own error: four standard
+/// errors of a thousand draws, which are √5.5 wider than the table's difference of ten thousand against ten thousand.
+#[test]
+fn the_interval_is_that_of_a_block_bootstrap() {
+    for row in table("bootstrap.csv") {
+        let index = group(&shipped().closes[&row["session"]], "top50").index.clone().unwrap();
+        let number = |column: &str| row[column].parse::<f64>().unwrap();
+        for (end, name) in [(0, "lower"), (1, "upper")] {
+            let middle = number(name);
+            let [from, to] = ["from", "to"].map(|side| (number(&format!("{name}_{side}")) - middle) * 5.5_f64.sqrt());
+            let off = index.interval[end] - middle;
+            let slack = 1e-9 * middle;
+            assert!(
+                (from - slack..=to + slack).contains(&off),
+                "{}: {name} {} {middle}",
+                row["session"],
+                index.interval[end]
+            );
+        }
+    }
+}
+
+/// What the verdict of the day would have been without each company.
+#[test]
+fn the_day_without_each_member_is_that_of_the_oracle() {
+    let expected: serde_json::Value = serde_json::from_str(&text("tests/golden/composite_without.json")).unwrap();
+    let day = date("2025-01-27");
+    let is_group = |a: &&Alert| matches!(&a.entity, Entity::Cluster(name) if &**name == "mag7");
+    let said: Vec<&Alert> = shipped().alerts.iter().filter(is_group).filter(|a| a.session == Some(day)).collect();
+    let [alert] = said[..] else { panic!("{said:?}") };
+    assert_eq!((alert.kind, alert.state, alert.severity), (AlertKind::Confirm, AlertState::Confirmed, "CRITICAL"));
+    let cluster = alert.cluster.as_ref().unwrap();
+    assert_eq!(cluster.initiator.as_ref().unwrap().as_str(), "NVDA");
+    assert_eq!(cluster.without.len(), 7);
+    for without in &cluster.without {
+        let of = &expected["without"][without.symbol.as_str()];
+        let leg = |name: &str| without.legs[LEG_NAMES.iter().position(|n| *n == name).unwrap()].ok();
+        let what = |part: &str| format!("without {} {part}", without.symbol);
+        check(&what("basket_return"), without.basket_return.ok(), &of["basket_return"].to_string());
+        for name in ["rms_z", "breadth", "dispersion", "group_loss_usd"] {
+            check(&what(name), leg(name), &of[name].to_string());
+        }
+    }
+    // Without NVDA the seven would hardly have been noticed.
+    let nvda = cluster.without.iter().find(|w| w.symbol.as_str() == "NVDA").unwrap();
+    assert!(nvda.basket_return.unwrap().abs() < 0.006, "{nvda:?}");
+    assert_ne!(nvda.level, "CRITICAL");
+    let mut bytes = Vec::new();
+    encode_alert(alert, &mut bytes);
+    assert!(bytes.len() < 20_000, "{} bytes", bytes.len());
+}
+
+#[test]
+fn the_largest_losses_are_those_of_the_oracle() {
+    let ranked = table("usd_losses.csv").into_iter().filter(|row| !row["rank"].is_empty());
+    let last = shipped().closes.values().next_back().unwrap();
+    assert_eq!(group(last, "top50").losses, [], "nothing is known of the last session");
+    // Of each session what was among the largest then; the table ranks the whole range.
+    let mut all: Vec<(f64, String, String)> = Vec::new();
+    for (session, views) in &shipped().closes {
+        let mut losses = group(views, "top50").losses.clone();
+        losses.sort_by(|a, b| b.usd.total_cmp(&a.usd));
+        all.extend(losses.first().map(|l| (l.usd, session.clone(), l.symbol.to_string())));
+    }
+    all.sort_by(|a, b| b.0.total_cmp(&a.0));
+    for row in ranked {
+        let (usd, session, symbol) = &all[row["rank"].parse::<usize>().unwrap() - 1];
+        assert_eq!((session, symbol), (&row["session"], &row["symbol"]));
+        check(session, Some(*usd), &row["loss_usd"]);
+    }
+    // 24.49 billion shares by 142.62 less 118.42 US dollars, on the official close.
+    let nvda = group(&shipped().closes["2025-01-27"], "mag7").losses[0].clone();
+    assert_eq!((nvda.symbol.as_str(), nvda.rank, nvda.basis.unwrap().name()), ("NVDA", 1, "official"));
+    assert!((nvda.usd - 24.49e9 * 24.20).abs() < 1.0, "{}", nvda.usd);
+}
+
+/// Thirty long histories: the index of every year from 1999 on.
+#[test]
+fn the_index_of_every_year_is_that_of_pandas() {
+    let text = "[groups.thirty]\nindex = true\n[groups.top50]\nindex = false\n";
+    let mut engine = Engine::new(harness::unguarded(
+        fragility::config::load_text("long", text, &[], &["history.index=\"\"".to_owned()]).unwrap().config.params,
+    ));
+    let mut effects = Effects::default();
+    let mut source = FileSource::open(&repo("data/megacaps30_ohlcv_1999_2021.csv.zst")).unwrap();
+    let mut members: Vec<String> = Vec::new();
+    while let Some(line) = source.next_line().unwrap() {
+        let Ok(observation) = &line.decoded else { panic!("line {}", line.number) };
+        if let fragility::domain::Observation::Reference(record) = observation {
+            let symbol = record.symbol().unwrap().to_string();
+            if !members.contains(&symbol) {
+                let member = format!(r#"{{"type":"member","group":"thirty","symbol":"{symbol}","from":"1999-01-01"}}"#);
+                let member = fragility::codec::decode(member.as_bytes()).unwrap();
+                let fragility::domain::Observation::Reference(member) = member else { unreachable!() };
+                engine.apply_reference(Channel::Initial, &member, &mut effects);
+                members.push(symbol);
+            }
+        }
+        let origin = Origin { partition: 0, offset: line.number, timestamp: None };
+        engine.step(UnixNanos(0), &origin, observation, false, &mut effects).unwrap();
+        effects.clear();
+    }
+    engine.advance(Watermark::End, &[], &mut effects);
+    let closes = engine.group_closes();
+    let years = table("long_index.csv");
+    for row in &years {
+        let of_year = closes.range(date(&format!("{}-01-01", row["year"]))..=date(&format!("{}-12-31", row["year"])));
+        let (_, views) = of_year.last().unwrap();
+        let index = group(views, "thirty").index.clone().unwrap();
+        let events = row["up"].parse::<u64>().unwrap() + row["down"].parse::<u64>().unwrap();
+        assert_eq!((index.events, index.valid.to_string()), (events, row["valid"].clone()), "{}", row["year"]);
+        check(&row["year"], Some(index.index), &row["index"]);
+        check(&row["year"], index.magnitude, &row["magnitude"]);
+        check(&row["year"], Some(index.frequency_pct), &row["frequency_pct"]);
+    }
+    assert_eq!(years.len(), 23);
+}
+
+/// Shrinkage, covariance and distance on real returns against scikit-learn.
+#[test]
+fn turbulence_is_that_of_scikit_learn() {
+    const EIGHT: [&str; 8] = ["AAPL", "AMD", "AMZN", "BAC", "C", "CSCO", "CVX", "DIS"];
+    let mut before: BTreeMap<String, f64> = BTreeMap::new();
+    let mut rows: BTreeMap<String, BTreeMap<String, f64>> = BTreeMap::new();
+    let text = text("data/megacaps30_ohlcv_1999_2021.csv.zst");
+    let mut lines = text.lines();
+    let header: Vec<&str> = lines.next().unwrap().split(',').collect();
+    let column = |name: &str| header.iter().position(|h| *h == name).unwrap();
+    let [session, symbol, close, split] = ["session", "symbol", "close", "split_coefficient"].map(column);
+    for line in lines {
+        let cells: Vec<&str> = line.split(',').collect();
+        if !EIGHT.contains(&cells[symbol]) {
+            continue;
+        }
+        let price: f64 = cells[close].parse().unwrap();
+        if let Some(last) = before.insert(cells[symbol].to_owned(), price) {
+            let r = (price / (last / cells[split].parse::<f64>().unwrap())).ln();
+            rows.entry(cells[session].to_owned()).or_default().insert(cells[symbol].to_owned(), r);
+        }
+    }
+    let days: Vec<(&String, Vec<f64>)> = rows.iter().map(|(s, r)| (s, r.values().copied().collect())).collect();
+    let expected = table("turbulence.csv");
+    assert_eq!((days.len(), expected.len()), (5_401, 40));
+    for row in expected {
+        let at = days.iter().position(|(s, _)| **s == row["session"]).unwrap();
+        assert_eq!((days[at - 252].0, days[at - 1].0), (&row["first"], &row["last"]));
+        let sample: Vec<f64> = days[at - 252..at].iter().flat_map(|(_, r)| r.clone()).collect();
+        let usual = ShrunkCovariance::ledoit_wolf(8, &sample).unwrap();
+        let found = usual.turbulence(&days[at].1).unwrap();
+        check("shrinkage", Some(usual.shrinkage()), &row["shrinkage"]);
+        check("turbulence", Some(found.value), &row["turbulence"]);
+        check("magnitude", Some(found.magnitude), &row["magnitude_surprise"]);
+        check("correlation surprise", found.correlation_surprise(), &row["correlation_surprise"]);
+    }
+}
+
+/// A history of nothing ranks nothing.
+#[test]
+fn without_history_nothing_is_ranked() {
+    let sets = ["history.legs=\"\"".to_owned(), "history.index=\"\"".to_owned()];
+    let params = fragility::config::load_text("bare", "", &[], &sets).unwrap().config.params;
+    let counts: Vec<DayCount> = params.groups.iter().filter_map(|g| g.index.clone()).flat_map(|i| i.to_vec()).collect();
+    assert_eq!(counts, []);
+    let view = &Engine::new(params).groups()[0];
+    assert!(view.legs.iter().all(|l| l.rank.is_some_and(|r| r.is_err())), "{view:?}");
+    assert_eq!((&*view.name, view.level), ("mag7", "UNKNOWN"));
+}
