@@ -178,7 +178,9 @@ impl Index {
             }
         }
         let mut sum = Sum::default();
-        days.iter().for_each(|d| sum.add(d));
+        for day in &days {
+            sum.add(day);
+        }
         let index = sum.index()?;
         let rank = |of: usize| {
             let above = earlier.values().filter(|sums| sums[of].index().is_some_and(|i| i > index)).count();
@@ -236,7 +238,7 @@ fn interval(days: &[&DayCount], session: SessionDate) -> [f64; 2] {
     })
 }
 
-/// A number below `n`, by the generator that Steele, Lea and Flood call SplitMix64.
+/// A number below `n`, by the generator of Steele, Lea and Flood (2014, "Fast splittable pseudorandom number generators").
 fn roll(state: &mut u64, n: usize) -> usize {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mut z = *state;

@@ -106,7 +106,7 @@ pub(super) struct ClusterJson<'a> {
     universe: Option<UniverseJson<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     turbulence: Option<TurbulenceJson<'a>>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(rename = "counterfactual", skip_serializing_if = "Vec::is_empty")]
     without: Vec<WithoutJson<'a>>,
     breach_at: Tier,
     coverage_min: f64,

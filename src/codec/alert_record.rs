@@ -263,7 +263,7 @@ pub struct TurbulenceRecord {
     pub correlation_surprise: Option<f64>,
 }
 
-/// One of `cluster.without`.
+/// One of `cluster.counterfactual`.
 #[derive(Clone, PartialEq, Debug, Deserialize)]
 #[expect(missing_docs, reason = "the fields of the record, which docs/alerts.md describes")]
 pub struct WithoutRecord {
@@ -317,7 +317,7 @@ pub struct ClusterRecord {
     pub levels: Option<[LevelRecord; 3]>,
     pub universe: Option<UniverseRecord>,
     pub turbulence: Option<TurbulenceRecord>,
-    #[serde(default)]
+    #[serde(rename = "counterfactual", default)]
     pub without: Vec<WithoutRecord>,
     pub breach_at: f64,
     pub coverage_min: f64,

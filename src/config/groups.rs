@@ -25,12 +25,15 @@ fn histories_of(group: &GroupParams) -> Vec<u8> {
     if let Verdict::Composite(composite) = &group.verdict {
         for row in composite.history.iter() {
             said.extend(row.session.days().to_le_bytes());
-            row.values.iter().for_each(|v| said.extend(v.unwrap_or(f64::INFINITY).to_le_bytes()));
+            for value in row.values {
+                said.extend(value.unwrap_or(f64::INFINITY).to_le_bytes());
+            }
         }
     }
     for day in group.index.iter().flat_map(|days| days.iter()) {
         said.extend(day.session.days().to_le_bytes());
-        [day.valid, day.events].iter().for_each(|n| said.extend(n.to_le_bytes()));
+        said.extend(day.valid.to_le_bytes());
+        said.extend(day.events.to_le_bytes());
         said.extend(day.abs_z_sum.to_le_bytes());
         said.extend(day.universe.as_bytes());
     }

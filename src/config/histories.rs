@@ -40,7 +40,7 @@ fn rows(text: &str) -> Result<Vec<(u64, Row)>, String> {
 
 fn session(line: u64, row: &Row) -> Result<SessionDate, String> {
     let text = row.get("session").ok_or("has no column session")?;
-    text.parse().map_err(|_| format!("line {line}: session is {text:?}, not a date"))
+    text.parse().ok().ok_or_else(|| format!("line {line}: session is {text:?}, not a date"))
 }
 
 /// A number of a row, `None` for an empty one.

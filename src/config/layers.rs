@@ -299,7 +299,7 @@ impl Merged {
         ];
         // What these files say is covered by their versions, or by what is in them.
         const PATHS: [&str; 2] = ["market.calendar_overlay", "market.eligibility"];
-        let is_legs = |key: &str| key.ends_with(".legs") && key.split('.').count() == 3;
+        let is_legs = |key: &str| key.split('.').count() == 3 && key.split('.').next_back() == Some("legs");
         let is_path = |key: &str| PATHS.contains(&key) || (key.starts_with("groups.") && is_legs(key));
         let decides = |key: &str| DECIDES.iter().any(|d| key.starts_with(d)) && !is_path(key);
         let mut lines: Vec<String> =

@@ -243,7 +243,7 @@ impl Reference {
             Self::Split { symbol, ex_date, ratio } => (symbol, ex_date, ratio.to_bits()).hash(&mut hash),
             Self::Shares { symbol, session, shares } => (symbol, session, shares.to_bits()).hash(&mut hash),
             Self::Member { group, symbol, from, company, sector } => {
-                (group, symbol, from, company, sector).hash(&mut hash)
+                (group, symbol, from, company, sector).hash(&mut hash);
             }
             Self::Leave { group, symbol, from } => (group, symbol, from).hash(&mut hash),
             Self::Dividend { symbol, ex_date, amount, kind } => {

@@ -88,7 +88,9 @@ impl ShrunkCovariance {
     /// `None` where their sizes do not fit, or the covariance is not symmetric.
     pub fn new(mean: Vec<f64>, matrix: Vec<f64>) -> Option<Self> {
         let assets = mean.len();
-        let is_symmetric = || (0..assets).all(|i| (0..i).all(|j| matrix[i * assets + j] == matrix[j * assets + i]));
+        let is_symmetric = || {
+            (0..assets).all(|i| (0..i).all(|j| matrix[i * assets + j].to_bits() == matrix[j * assets + i].to_bits()))
+        };
         let fits = (1..=ASSETS_MAX).contains(&assets) && matrix.len() == assets * assets && is_symmetric();
         fits.then_some(Self { mean, matrix, shrinkage: 0.0 })
     }

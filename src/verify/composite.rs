@@ -6,21 +6,24 @@ use crate::cluster::{
     GroupParams, LEG_NAMES, MemberReading, OBSERVATIONS_MIN, Reading, UniverseReading, magnitude, read, read_universe,
 };
 use crate::codec::{ClusterRecord, LegRecord, SecurityRecord, TurbulenceRecord, UniverseRecord, leg_value, rounded};
-use crate::domain::{LegRank, Symbol, UnixNanos, Unknown};
-use crate::estimators::ShrunkCovariance;
+use crate::domain::{self, LegRank, Symbol, UnixNanos, Unknown};
+use crate::estimators::{ShrunkCovariance, Turbulence};
 
 /// Puts turbulence, universe and ranks into a reading of the members, and checks what else is said of them.
 pub(super) fn complete(
     group: &ClusterRecord,
     params: &GroupParams,
     (reading, members): (&mut Reading, &[MemberReading]),
-    basket_sigma: crate::domain::Reading,
+    basket_sigma: domain::Reading,
     found: &mut Findings,
 ) {
     found.hold("cluster.universe", group.universe.is_some(), group.universe.is_some(), "there, without levels");
     let usual = group.turbulence.as_ref().and_then(usual_of);
     let told = group.legs.iter().find(|l| l.name == "turbulence").and_then(|l| l.value);
-    reading.turbulence = turbulence(usual.as_ref(), members, &[]).or_else(|e| told.map_or(Err(e), unexplained));
+    reading.turbulence = turbulence(usual.as_ref(), members, &[]).or_else(|gap| {
+        // Told without what it was measured by.
+        told.map(|value| Turbulence { value, magnitude: f64::NAN }).ok_or(gap)
+    });
     if let (Some(t), Ok(of)) = (&group.turbulence, reading.turbulence) {
         found.exact("cluster.turbulence.magnitude", Some(t.magnitude), Some(of.magnitude));
         let surprise = of.correlation_surprise();
@@ -42,7 +45,7 @@ pub(super) fn complete(
     });
     reading.level = reading.judge(params);
     for without in &group.without {
-        let field = |part: &str| format!("cluster.without.{}.{part}", without.symbol);
+        let field = |part: &str| format!("cluster.counterfactual.{}.{part}", without.symbol);
         let classes = group.members.iter().find(|m| m.symbol == without.symbol).map(|m| m.classes.clone());
         let gone = classes.filter(|c| !c.is_empty()).unwrap_or_else(|| vec![without.symbol.clone()]);
         let others: Vec<MemberReading> =
@@ -64,11 +67,6 @@ pub(super) fn complete(
     }
 }
 
-/// A turbulence that is told without what it was measured by.
-fn unexplained(value: f64) -> Result<crate::estimators::Turbulence, Unknown> {
-    Ok(crate::estimators::Turbulence { value, magnitude: f64::NAN })
-}
-
 fn usual_of(told: &TurbulenceRecord) -> Option<ShrunkCovariance> {
     let n = told.mean.len();
     let at = |i: usize, j: usize| told.covariance.get(i.max(j) * (i.max(j) + 1) / 2 + i.min(j)).copied();
@@ -81,7 +79,7 @@ fn turbulence(
     usual: Option<&ShrunkCovariance>,
     members: &[MemberReading],
     gone: &[String],
-) -> Result<crate::estimators::Turbulence, Unknown> {
+) -> Result<Turbulence, Unknown> {
     let known: Vec<&MemberReading> = members.iter().filter(|m| m.log_return.is_ok()).collect();
     let is_left = |m: &MemberReading| !gone.iter().any(|g| m.symbol.as_str() == g.as_str());
     let places: Vec<usize> = (0..known.len()).filter(|at| is_left(known[*at])).collect();
@@ -116,7 +114,9 @@ fn check_universe(said: &UniverseRecord, params: &GroupParams, universe: &mut Un
     found.same("cluster.universe.count", &said.count, &tally.count);
     found.same("cluster.universe.valid", &said.valid, &tally.valid);
     let at = rounded(params.breach_at);
-    let on_bound = |side: f64| said.securities.iter().filter(|s| s.z.is_some_and(|z| z * side == at)).count();
+    let on_bound = |side: f64| {
+        said.securities.iter().filter(|s| s.z.is_some_and(|z| (z * side).to_bits() == at.to_bits())).count()
+    };
     for (name, said, read, side) in [("up", said.up, &mut tally.up, 1.0), ("down", said.down, &mut tally.down, -1.0)] {
         let least = read.saturating_sub(u32::try_from(on_bound(side)).unwrap_or(0));
         found.hold(&format!("cluster.universe.{name}"), (least..=*read).contains(&said), said, *read);

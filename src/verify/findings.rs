@@ -57,7 +57,7 @@ pub const DIGEST_ONLY: [&str; 41] = [
     "~cluster.universe.securities[].z",
     "~cluster.universe.securities[].log_return",
     "~cluster.universe.securities[].market_value",
-    "~cluster.without[].legs.rms_z",
+    "~cluster.counterfactual[].legs.rms_z",
     "~usd.shares",
 ];
 

@@ -53,12 +53,12 @@ pub(crate) fn params_as_shipped() -> Params {
 }
 
 /// Fixed bounds for the shipped group, which two members reach.
-pub(crate) const BOUNDS: &str = r#"
+pub(crate) const BOUNDS: &str = r"
 [groups.mag7.levels]
 watch = { basket_z = 2.27, rms_z = 2.12, members = 2, legs = 2 }
 alert = { basket_z = 2.27, rms_z = 2.12, members = 2, legs = 3 }
 critical = { basket_z = 3.61, rms_z = 3.39, members = 3, legs = 2 }
-"#;
+";
 
 /// The shipped defaults with the group judged by [`BOUNDS`], prints taken as they come.
 pub(crate) fn bounded() -> Params {
