@@ -1,6 +1,6 @@
 //! One group: its members, its basket's history, and the episode it is in.
 
-use super::index::{Index, LossBook};
+use super::index::{Index, LossBook, YearToDate};
 use super::legs::LegHistory;
 use super::level::{GroupParams, Level, Membership};
 use super::member::{MemberAmend, MemberClose, MemberUpdate};
@@ -77,6 +77,8 @@ pub struct Group {
     panel: Panel,
     legs: LegHistory,
     index: Index,
+    /// The year to date at the last close.
+    year_to_date: Option<YearToDate>,
     losses: LossBook,
     current: Option<Stay>,
     waiting: Vec<Stay>,
@@ -105,6 +107,7 @@ impl Group {
             panel: Panel::default(),
             legs: LegHistory::new(legs),
             index: Index::new(counted),
+            year_to_date: None,
             losses: LossBook::default(),
             session: None,
             now: BTreeMap::new(),

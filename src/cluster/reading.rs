@@ -203,6 +203,12 @@ impl Reading {
         (0..LEG_NAMES.len()).map(leg).collect()
     }
 
+    /// Legs at their 95th percentile, and all of them, where the level comes from percentiles.
+    pub(crate) fn legs_at(&self, params: &GroupParams) -> Option<(usize, usize)> {
+        params.composite()?;
+        Some(((0..LEG_NAMES.len()).filter(|leg| self.is_at(*leg, 0)).count(), LEG_NAMES.len()))
+    }
+
     fn is_at(&self, leg: usize, bound: usize) -> bool {
         self.ranks[leg].is_ok_and(|r| r.percentile() >= PERCENTILES[bound])
     }

@@ -21,6 +21,8 @@ pub(crate) struct GroupSentence<'a> {
     pub(crate) breach_at: f64,
     /// The member that breached first.
     pub(crate) first: Option<&'a str>,
+    /// Legs at their 95th percentile, of so many; for a level from percentiles.
+    pub(crate) legs: Option<(usize, usize)>,
 }
 
 impl fmt::Display for GroupSentence<'_> {
@@ -39,7 +41,11 @@ impl fmt::Display for GroupSentence<'_> {
             self.basket_return.map_or_else(|| "unknown".to_owned(), |r| format!("{:+.2} %", r.exp_m1() * 100.0));
         let count = self.in_breach.map_or_else(|| "an unknown number".to_owned(), |n| n.to_string());
         let by = self.first.map_or_else(String::new, |s| format!(", first {s}"));
+        let legs = self.legs.map_or_else(String::new, |(at, of)| format!("{at} of {of} legs, "));
         let Self { members, breach_at, .. } = self;
-        write!(f, "Group {name} {verb}: basket {basket}, {count} of {members} members beyond {breach_at} sigma{by}.")
+        write!(
+            f,
+            "Group {name} {verb}: {legs}basket {basket}, {count} of {members} members beyond {breach_at} sigma{by}."
+        )
     }
 }

@@ -138,7 +138,7 @@ fn group_json(group: &GroupView) -> Value {
 }
 
 /// Breadth over a group as reports and the API show it.
-fn tally_json(tally: &Tally, sectors: &BTreeMap<Arc<str>, Tally>) -> Value {
+pub(crate) fn tally_json(tally: &Tally, sectors: &BTreeMap<Arc<str>, Tally>) -> Value {
     let plain = |t: &Tally| json!({"count": t.count, "valid": t.valid, "up": t.up, "down": t.down, "ratio": t.ratio()});
     let mut value = plain(tally);
     if !sectors.is_empty() {
@@ -149,7 +149,7 @@ fn tally_json(tally: &Tally, sectors: &BTreeMap<Arc<str>, Tally>) -> Value {
 }
 
 /// The fragility index of a year to date.
-fn index_json(index: &YearToDate) -> Value {
+pub(crate) fn index_json(index: &YearToDate) -> Value {
     let leaders = |side: &[Leader]| -> Vec<Value> {
         side.iter().map(|l| json!({"symbol": l.symbol.as_str(), "session": l.session.to_string(), "z": l.z})).collect()
     };
@@ -175,19 +175,21 @@ fn losses_json(groups: &[GroupView]) -> Vec<Value> {
     let mut losses: Vec<&Loss> = groups.iter().flat_map(|g| &g.losses).collect();
     losses.sort_by(|a, b| b.usd.total_cmp(&a.usd).then(a.symbol.cmp(&b.symbol)).then(b.rank.cmp(&a.rank)));
     losses.dedup_by(|a, b| a.symbol == b.symbol);
-    let value = |l: &&Loss| {
-        json!({
-            "symbol": l.symbol.as_str(),
-            "company": l.company.as_deref(),
-            "session": l.session.to_string(),
-            "loss_usd": l.usd,
-            "rank": l.rank,
-            "simple_return": l.log_return.exp_m1(),
-            "market_value": l.market_value,
-            "basis": l.basis.map(CloseBasis::name),
-        })
-    };
-    losses.iter().map(value).collect()
+    losses.into_iter().map(loss_json).collect()
+}
+
+/// One of the largest losses.
+pub(crate) fn loss_json(l: &Loss) -> Value {
+    json!({
+        "symbol": l.symbol.as_str(),
+        "company": l.company.as_deref(),
+        "session": l.session.to_string(),
+        "loss_usd": l.usd,
+        "rank": l.rank,
+        "simple_return": l.log_return.exp_m1(),
+        "market_value": l.market_value,
+        "basis": l.basis.map(CloseBasis::name),
+    })
 }
 
 /// A group's learned curve as a reference record.

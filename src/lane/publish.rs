@@ -280,7 +280,21 @@ fn gauges(m: &Metrics, all: &LaneView) {
         m.symbol_tier.with_label_values(&label).set(s.tier);
     }
     for group in &all.clusters {
-        m.cluster_level.with_label_values(&[&group.name]).set(f64::from(group.level_number));
+        if group.is_judged {
+            m.cluster_level.with_label_values(&[&group.name]).set(f64::from(group.level_number));
+        }
+        for leg in group.legs.iter().filter(|l| l.rank.is_some()) {
+            let percentile = leg.rank.and_then(Result::ok).map_or(f64::NAN, |r| r.percentile());
+            m.cluster_leg_percentile.with_label_values(&[&*group.name, leg.name]).set(percentile);
+        }
+        if let Some(index) = &group.index {
+            m.index.with_label_values(&[&*index.universe]).set(index.index);
+        }
+        let share = |part: u32| {
+            if group.breadth.valid > 0 { f64::from(part) / f64::from(group.breadth.valid) } else { f64::NAN }
+        };
+        m.breadth.with_label_values(&[&*group.name, "up"]).set(share(group.breadth.up));
+        m.breadth.with_label_values(&[&*group.name, "down"]).set(share(group.breadth.down));
     }
     if let Some((_, breadth)) = all.breadth {
         let valid = f64::from(breadth.valid.max(1));

@@ -2,8 +2,8 @@
 
 use super::ReadyState;
 use crate::cluster::GroupView;
-use crate::codec::{breadth_json, ruler_json, window_json};
-use crate::domain::{Direction, Outcome, Phase, Reading, SessionDate, UnixNanos};
+use crate::codec::{breadth_json, index_json, loss_json, ruler_json, tally_json, window_json};
+use crate::domain::{Direction, Outcome, Phase, Reading, SessionDate, UnixNanos, Unknown};
 use crate::engine::{Breadth, Engine, InputHealth, SurvivalScore, SymbolView};
 use crate::market::Located;
 use crate::telemetry::Metrics;
@@ -217,22 +217,29 @@ pub(super) fn symbol_json(s: &SymbolView) -> Value {
 
 fn group_json(g: &GroupView) -> Value {
     let leg = |l: &crate::domain::Leg| {
+        let rank = l.rank.and_then(Result::ok);
         json!({
-                "name": l.name,
-                "value": number(l.value),
-                "percentile": l.rank.and_then(Result::ok).map(|r| r.percentile()),
-                "threshold": number(l.threshold),
-                "reached": l.reached,
+            "name": l.name,
+            "value": number(l.value),
+            "percentile": rank.map(|r| r.percentile()),
+            "threshold": number(l.threshold),
+            "p99": rank.map(|r| r.bounds[1]),
+            "reached": l.reached,
+            "unknown": l.value.err().or(l.rank.and_then(Result::err)).map(Unknown::name),
         })
     };
     let members: Vec<Value> = g.members.iter().map(|(s, z)| json!({"symbol": s.as_str(), "z": number(*z)})).collect();
     json!({
         "id": &*g.name,
         "session": g.session.map(|s| s.to_string()),
+        "is_judged": g.is_judged,
         "level": g.level,
         "coverage": number(g.coverage),
         "basket_return": number(g.basket_return.map(f64::exp_m1)),
         "legs": g.legs.iter().map(leg).collect::<Vec<_>>(),
         "members": members,
+        "breadth": tally_json(&g.breadth, &g.sectors),
+        "index": g.index.as_ref().map(index_json),
+        "losses": g.losses.iter().map(loss_json).collect::<Vec<_>>(),
     })
 }

@@ -39,6 +39,10 @@ pub struct Metrics {
     pub symbol_tier: GaugeVec,
     /// Levels of the groups.
     pub cluster_level: GaugeVec,
+    /// Where their legs stand in their own past.
+    pub cluster_leg_percentile: GaugeVec,
+    /// Fragility index of the year to date.
+    pub index: GaugeVec,
     /// Breadth by universe and direction.
     pub breadth: GaugeVec,
     /// Tiers in force.
@@ -173,9 +177,19 @@ impl Metrics {
                 "0 calm, 1 watch, 2 alert, 3 critical, -1 unknown.",
                 &["cluster"],
             )?,
+            cluster_leg_percentile: r.gauges(
+                "fragility_cluster_leg_percentile",
+                "Mid-rank percentile of a leg within its own past, 0 to 1; NaN where not known.",
+                &["cluster", "leg"],
+            )?,
+            index: r.gauges(
+                "fragility_index",
+                "Sum of absolute multiples from 3 sigma on per hundred securities and sessions, year to date at the last close.",
+                &["universe"],
+            )?,
             breadth: r.gauges(
                 "fragility_breadth_ratio",
-                "Share of symbols in breach at the last close.",
+                "Share of securities in breach: of all at the last close, of a group now.",
                 &["universe", "direction"],
             )?,
             threshold,

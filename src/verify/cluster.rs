@@ -51,7 +51,7 @@ pub(super) fn check(alert: &AlertRecord, group: &ClusterRecord, found: &mut Find
     }
     breaches(group, &params, &mut reading, found);
     legs(group, &params, &mut reading, found);
-    life(alert, group, (&reading, &members), found);
+    life(alert, group, &params, (&reading, &members), found);
 }
 
 /// The bounds that the record was judged by.
@@ -181,6 +181,7 @@ pub(super) fn near(told: Option<f64>, value: Option<f64>) -> Option<f64> {
 fn life(
     alert: &AlertRecord,
     group: &ClusterRecord,
+    params: &GroupParams,
     (reading, members): (&Reading, &[MemberReading]),
     found: &mut Findings,
 ) {
@@ -216,6 +217,7 @@ fn life(
         members: group.members.len(),
         breach_at: group.breach_at,
         first: group.initiator.as_deref(),
+        legs: reading.legs_at(params),
     };
     found.same("summary", &alert.summary, &sentence.to_string());
 }

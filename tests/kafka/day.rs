@@ -165,7 +165,7 @@ pub(crate) fn day(world: &World) {
         let lags: Vec<f64> = lags.map(|(_, lag)| *lag).collect();
         let is_over = metrics["fragility_event_time_seconds"] == (CLOSE + 60) as f64;
         // Gauges follow within half a second.
-        (lags == [0.0; 4] && is_over && metrics["fragility_cluster_level{cluster=\"mag7\"}"] == 2.0).then_some(())
+        (lags == [0.0; 4] && is_over && metrics["fragility_cluster_level{cluster=\"mag7\"}"] == 3.0).then_some(())
     });
     service.await_ready();
     check_http(&service, references);
@@ -196,7 +196,7 @@ fn check_http(service: &Service, references: usize) {
     assert!((nvda["z"].as_f64().unwrap() + 6.2871).abs() < 5e-5, "{nvda}");
     assert_eq!(service.get("/v1/symbols/NOBODY").status, 404);
     let mag7 = service.json("/v1/clusters/mag7");
-    assert_eq!((&mag7["id"], &mag7["level"]), (&"mag7".into(), &"ALERT".into()), "{mag7}");
+    assert_eq!((&mag7["id"], &mag7["level"]), (&"mag7".into(), &"CRITICAL".into()), "{mag7}");
     assert_eq!(mag7["members"].as_array().unwrap().len(), 7);
     assert_eq!(service.get("/v1/clusters/none").status, 404);
     assert_eq!(service.get("/elsewhere").status, 404);
@@ -244,7 +244,7 @@ fn check_alerts(records: &[Record]) -> BTreeMap<String, i64> {
         assert_eq!(confirmed[symbol]["z"], z, "{}", confirmed[symbol]);
     }
     assert_eq!(confirmed["mag7"]["entity"]["type"], "cluster");
-    assert_eq!(confirmed["mag7"]["cluster"]["level"], "ALERT", "{}", confirmed["mag7"]);
+    assert_eq!(confirmed["mag7"]["cluster"]["level"], "CRITICAL", "{}", confirmed["mag7"]);
     sequences
 }
 

@@ -63,6 +63,7 @@ impl Group {
             members: members.len(),
             breach_at: self.params.breach_at,
             first: breached.first().map(Symbol::as_str),
+            legs: reading.legs_at(&self.params),
         };
         let summary = summary.to_string();
         Alert {

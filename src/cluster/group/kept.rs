@@ -88,6 +88,8 @@ impl Group {
         };
         let counts = image.counts.into_iter().filter(|(.., sum)| sum.is_finite()).map(count).collect();
         self.index = Index { year: image.year, leaders: image.leaders.map(side), ..self.index.with(counts) };
+        let last = self.index.own.last().map(|d| d.session);
+        self.year_to_date = last.and_then(|s| self.index.year_to_date(s));
         self.losses = LossBook::default();
         let loss = |l: LossImage| {
             Some(Loss {

@@ -62,8 +62,8 @@ impl Group {
             self.verdicts(&seen, alerts);
         }
         self.keep(session, &look);
-        let (index, losses) = (self.index.year_to_date(session), self.losses.of(session));
-        let view = GroupView { index, losses, ..self.view_of(session, &look) };
+        let view = GroupView { index: self.index.year_to_date(session), ..self.view_of(session, &look) };
+        self.year_to_date.clone_from(&view.index);
         self.closes.insert(session, view);
         if self.closes.len() > CLOSES_KEPT {
             self.closes.pop_first();
