@@ -15,6 +15,7 @@ Needs Python 3.11 or newer and no package.
 import hashlib
 import json
 import math
+import operator
 import statistics
 import sys
 import uuid
@@ -186,6 +187,80 @@ def realized(said, check):
         check.full("realized.largest.p", said["largest"]["p"], -math.expm1(-math.exp(-beta)))
 
 
+def bounded(check, group, legs, z, count):
+    """The level by fixed bounds on three legs."""
+    check.same("cluster.legs.members_in_breach", legs["members_in_breach"]["value"], count)
+    values = {"basket_z": z, "rms_z": legs["rms_z"]["value"], "members": count}
+    level = "CALM" if sum(v is not None for v in values.values()) >= group["levels"][0]["legs"] else "UNKNOWN"
+    for bounds in group["levels"]:
+        reached = sum(v is not None and abs(v) >= bounds[name] for name, v in values.items())
+        level = bounds["level"] if reached >= bounds["legs"] else level
+    for name, key in (("basket_z", "basket_z"), ("rms_z", "rms_z"), ("members_in_breach", "members")):
+        bounds = next((b for b in group["levels"] if b["level"] == level), group["levels"][0])
+        check.same(f"cluster.legs.{name}.threshold", legs[name]["threshold"], bounds[key])
+        reached = values[key] is not None and abs(values[key]) >= bounds[key]
+        check.same(f"cluster.legs.{name}.reached", legs[name]["reached"], reached)
+    return level
+
+
+def solve(matrix, right):
+    """x of matrix x = right, by elimination."""
+    rows = [list(row) + [r] for row, r in zip(matrix, right)]
+    for i, pivot in enumerate(rows):
+        for row in rows[i + 1 :]:
+            factor = row[i] / pivot[i]
+            row[i:] = [a - factor * b for a, b in zip(row[i:], pivot[i:])]
+    x = [0.0] * len(rows)
+    for i in reversed(range(len(rows))):
+        x[i] = (rows[i][-1] - math.fsum(rows[i][j] * x[j] for j in range(i + 1, len(rows)))) / rows[i][i]
+    return x
+
+
+def composite(check, group, legs, told):
+    """The level by the percentiles of seven legs."""
+    losses = [-m["market_value"] * math.expm1(m["log_return"]) for m in told]
+    check.full("cluster.legs.max_member_loss_usd", legs["max_member_loss_usd"]["value"], max(losses, default=None))
+    check.full("cluster.legs.group_loss_usd", legs["group_loss_usd"]["value"], math.fsum(losses) if told else None)
+    usual = group.get("turbulence")
+    if usual:
+        n = len(usual["mean"])
+        at = lambda i, j: usual["covariance"][max(i, j) * (max(i, j) + 1) // 2 + min(i, j)]
+        off = [m["log_return"] - mean for m, mean in zip(told, usual["mean"])]
+        far = solve([[at(i, j) for j in range(n)] for i in range(n)], off)
+        check.full("cluster.legs.turbulence", legs["turbulence"]["value"], math.fsum(map(operator.mul, off, far)) / n)
+        magnitude = math.fsum(d * d / at(i, i) for i, d in enumerate(off)) / n
+        check.full("cluster.turbulence.magnitude", usual["magnitude"], magnitude)
+    universe = group["universe"]
+    z = [s["z"] for s in universe["securities"] if s["z"] is not None]
+    counts = (universe["count"], universe["valid"], universe["up"], universe["down"])
+    bound = group["breach_at"]
+    expected = (len(universe["securities"]), len(z), sum(v >= bound for v in z), sum(v <= -bound for v in z))
+    check.same("cluster.universe", counts, expected)
+    if legs["breadth"]["value"] is not None:
+        check.full("cluster.legs.breadth", legs["breadth"]["value"], (counts[2] + counts[3]) / counts[1])
+    if legs["dispersion"]["value"] is not None:
+        moved = [s for s in universe["securities"] if s["market_value"] and s["log_return"] is not None]
+        total = math.fsum(s["market_value"] for s in moved)
+        pairs = [(s["market_value"] / total, math.expm1(s["log_return"])) for s in moved]
+        mean = math.fsum(w * r for w, r in pairs)
+        dispersion = math.sqrt(math.fsum(w * (r - mean) ** 2 for w, r in pairs))
+        check.full("cluster.legs.dispersion", legs["dispersion"]["value"], dispersion)
+    ranks = [leg["rank"] for leg in legs.values() if "rank" in leg]
+    for leg in legs.values():
+        rank = leg.get("rank")
+        share = (rank["below"] + rank["equal"] / 2) / rank["observations"] if rank else None
+        check.full(f"cluster.legs.{leg['name']}.percentile", leg["percentile"], share)
+        check.same(f"cluster.legs.{leg['name']}.reached", leg["reached"], share is not None and share >= 0.95)
+    at = lambda share: sum((r["below"] + r["equal"] / 2) / r["observations"] >= share for r in ranks)
+    if len(ranks) < 3:
+        return "UNKNOWN"
+    if at(0.95) >= 5 and at(0.99) >= 3:
+        return "CRITICAL"
+    if at(0.95) >= 3:
+        return "ALERT" if at(0.99) >= 1 else "WATCH"
+    return "CALM"
+
+
 def cluster(alert, deviation, check):
     group = alert["cluster"]
     check.full("sigma_daily", alert["sigma_daily"], deviation or None)
@@ -215,18 +290,11 @@ def cluster(alert, deviation, check):
     check.rounded("cluster.legs.basket_z", legs["basket_z"]["value"], z)
     # From members' multiples of four decimals.
     check.rounded("cluster.legs.rms_z", legs["rms_z"]["value"], rms, 2 * STEP)
-    check.same("cluster.legs.members_in_breach", legs["members_in_breach"]["value"], count)
-    values = {"basket_z": z, "rms_z": legs["rms_z"]["value"], "members": count}
-    level = "CALM" if sum(v is not None for v in values.values()) >= group["levels"][0]["legs"] else "UNKNOWN"
-    for bounds in group["levels"]:
-        reached = sum(v is not None and abs(v) >= bounds[name] for name, v in values.items())
-        level = bounds["level"] if reached >= bounds["legs"] else level
+    if "levels" in group:
+        level = bounded(check, group, legs, z, count)
+    else:
+        level = composite(check, group, legs, told if basket is not None else [])
     check.same("cluster.level", group["level"], level)
-    for name, key in (("basket_z", "basket_z"), ("rms_z", "rms_z"), ("members_in_breach", "members")):
-        bounds = next((b for b in group["levels"] if b["level"] == level), group["levels"][0])
-        check.same(f"cluster.legs.{name}.threshold", legs[name]["threshold"], bounds[key])
-        reached = values[key] is not None and abs(values[key]) >= bounds[key]
-        check.same(f"cluster.legs.{name}.reached", legs[name]["reached"], reached)
     check.same("severity", alert["severity"], LEVELS[int(alert["tier"])])
     if alert["kind"] in ("open", "escalate", "update", "deescalate", "confirm"):
         check.same("tier", alert["severity"], level)

@@ -2,7 +2,7 @@
 
 use super::index::{Index, LossBook, YearToDate};
 use super::legs::LegHistory;
-use super::level::{GroupParams, Level, Membership};
+use super::level::{GroupParams, Level, Membership, Verdict};
 use super::member::{MemberAmend, MemberClose, MemberUpdate};
 use super::panel::Panel;
 use super::reading::{MemberReading, direction_of};
@@ -129,10 +129,14 @@ impl Group {
         }
     }
 
-    /// Takes other bounds; members stay as they are.
+    /// Takes other bounds and timing; members, universe and histories stay as they are.
     pub(super) fn reload(&mut self, fresh: &GroupParams, config_hash: &Arc<str>) {
-        let members = std::mem::take(&mut self.params.members);
-        self.params = GroupParams { members, ..fresh.clone() };
+        let GroupParams { members, largest, index, verdict, .. } = self.params.clone();
+        let verdict = match (&verdict, &fresh.verdict) {
+            (Verdict::Bounds(_), Verdict::Bounds(_)) => fresh.verdict.clone(),
+            _ => verdict,
+        };
+        self.params = GroupParams { members, largest, index, verdict, ..fresh.clone() };
         self.config_hash = config_hash.clone();
     }
 

@@ -122,7 +122,8 @@ pub struct GroupParams {
     pub index: Option<Arc<[DayCount]>>,
     /// The level eases after this long below it, in nanoseconds of event time.
     pub ease_after: i64,
-    /// Least share of the group's weight with a known return; below it basket and RMS are unknown.
+    /// Least share of the group's weight with a known return, and of the universe's securities and weight; below it what
+    /// rests on it is unknown.
     pub coverage_min: f64,
     /// Multiple at which a member counts as in breach.
     pub breach_at: f64,

@@ -1,8 +1,9 @@
 //! Groups of securities: the basket of their moves, its size in its own sigmas, and the level that follows.
 //!
 //! A group sees its members at a fixed spacing in event time and decides once the watermark has passed, so
-//! its verdict is the same however members are spread over partitions. Levels come from fixed bounds on
-//! three legs (`basket_z`, `rms_z`, `members_in_breach`); a leg that is not known is not reached.
+//! its verdict is the same however members are spread over partitions. Levels come from the percentiles of seven
+//! legs within their own past ([`LEG_NAMES`]), or from fixed bounds on three; a leg that is not known is not reached.
+//! A group is also counted: how many of its securities break, and what that makes of the year ([`YearToDate`]).
 //!
 //! A group is told of its members by the lane that reads all of them, or by a log of its own that every lane writes and
 //! one of them reads ([`MemberRecord`]).

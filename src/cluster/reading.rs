@@ -124,7 +124,8 @@ pub(crate) fn read(params: &GroupParams, members: &[MemberReading], basket_sigma
     } else {
         Ok(members.iter().filter(|m| m.z.is_ok_and(|z| z.abs() >= params.breach_at)).count() as f64)
     };
-    let largest = members.iter().filter_map(MemberReading::change).map(|c| -c).max_by(f64::total_cmp);
+    // The loss of one that did not move is 0, not -0.
+    let largest = members.iter().filter_map(MemberReading::change).map(|c| 0.0 - c).max_by(f64::total_cmp);
     let mut reading = Reading {
         basket_return,
         basket_z,
@@ -133,7 +134,7 @@ pub(crate) fn read(params: &GroupParams, members: &[MemberReading], basket_sigma
         coverage,
         turbulence: Err(Unknown::NotComputed),
         max_member_loss: weights.and_then(|_| largest.ok_or(Unknown::NoMember)),
-        group_loss: weights.map(|_| -change_of(members)),
+        group_loss: weights.map(|_| 0.0 - change_of(members)),
         universe: None,
         ranks: [Err(Unknown::NotComputed); LEG_NAMES.len()],
         level: None,

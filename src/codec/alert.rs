@@ -280,7 +280,10 @@ impl Serialize for AlertJson<'_> {
         map.serialize_entry("evidence", &evidence)?;
         if let Some(cluster) = &a.cluster {
             reasons.field("cluster.coverage", cluster.coverage);
-            reasons.0.push(("cluster.legs.percentile", Unknown::NotComputed));
+            // Fixed bounds compare with no past.
+            if cluster.levels.is_some() {
+                reasons.0.push(("cluster.legs.percentile", Unknown::NotComputed));
+            }
         }
         map.serialize_entry("cluster", &a.cluster.as_ref().map(cluster_json))?;
         let usd = reasons.any("usd", &a.usd).map(|u| UsdJson {

@@ -89,8 +89,10 @@ fn check_composite(c: &mut Checker, raw: &Raw, name: &str, group: &RawGroup, uni
         return Verdict::Unjudged;
     };
     let (key, file) = match &group.legs {
-        Some(own) => (format!("groups.{name}.legs"), own),
-        None => ("history.legs".to_owned(), &raw.history.legs),
+        Some(own) => (format!("groups.{name}.legs"), own.as_str()),
+        // What comes with the build is the past of one group alone.
+        None if raw.history.legs == histories::BUILT_IN && name != histories::BUILT_IN_GROUP => (String::new(), ""),
+        None => ("history.legs".to_owned(), raw.history.legs.as_str()),
     };
     let history = histories::legs(file, universe).unwrap_or_else(|problem| {
         c.refuse(key, problem);

@@ -6,10 +6,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Names the history that comes with the build.
-const BUILT_IN: &str = "built-in";
+pub(super) const BUILT_IN: &str = "built-in";
+/// The group whose legs it holds.
+pub(super) const BUILT_IN_GROUP: &str = "mag7";
 const LEGS: &str = include_str!("../../data/mag7_legs_2021_2024.csv");
 const INDEX: &str = include_str!("../../data/fragility_index_history_1990_2024.csv");
-/// Rows read at most: forty years of two histories.
+/// Rows of a file read at most: some eighty years.
 const ROWS_MAX: usize = 20_000;
 
 /// The text that `name` stands for: a file's, or the one that comes with the build; nothing for no name.

@@ -127,7 +127,7 @@ pub struct LevelView {
 /// What a cluster alert carries beside the arithmetic of its basket.
 #[derive(Clone, PartialEq, Debug)]
 pub struct ClusterView {
-    /// Level held: `CALM`, `WATCH`, `ALERT`, `CRITICAL` or `UNKNOWN`.
+    /// Level read: `CALM`, `WATCH`, `ALERT`, `CRITICAL` or `UNKNOWN`.
     pub level: &'static str,
     /// Legs of the verdict.
     pub legs: Vec<Leg>,

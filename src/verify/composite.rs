@@ -32,9 +32,11 @@ pub(super) fn complete(
     let securities: Vec<MemberReading> =
         group.universe.iter().flat_map(|u| &u.securities).filter_map(security).collect();
     let mut universe = universe(&securities, &[], params);
+    let counted = universe.tally.events();
     if let Some(said) = &group.universe {
         check_universe(said, params, &mut universe, found);
     }
+    let is_counted = counted == universe.tally.events();
     reading.universe = Some(universe);
     let values = reading.values();
     reading.ranks = std::array::from_fn(|at| {
@@ -58,8 +60,8 @@ pub(super) fn complete(
             let said = without.legs.get(name).copied().flatten();
             let value = match name {
                 "rms_z" => near(said, value.ok()),
-                // The side of the bound is told for the whole.
-                "breadth" => said,
+                // Where four decimals do not tell the side of the bound, the record has the word.
+                "breadth" if !is_counted => said,
                 _ => value.ok().map(|v| leg_value(name, v)),
             };
             found.exact(&field(&format!("legs.{name}")), said, value);
@@ -137,6 +139,8 @@ fn check_rank(leg: &LegRecord, found: &mut Findings) {
     let (Some(rank), Some(value)) = (rank, leg.value) else { return };
     let enough = usize::try_from(rank.observations).is_ok_and(|n| n >= OBSERVATIONS_MIN);
     found.hold(&field("rank.observations"), enough, rank.observations, "at least 252");
+    let fits = u64::from(rank.below) + u64::from(rank.equal) <= u64::from(rank.observations);
+    found.hold(&field("rank.below"), fits, rank.below, "at most all of the observations, with those equal");
     let slack = if leg.name.ends_with("_z") { 1e-4 } else { 0.0 };
     let value = magnitude(LEG_NAMES.iter().position(|n| *n == leg.name).unwrap_or(usize::MAX), value);
     for (name, bound, percentile) in [("threshold", rank.bounds[0], 0.95), ("rank.p99", rank.bounds[1], 0.99)] {

@@ -139,7 +139,7 @@ group = "fragility-demo"
 dir = {state:?}
 
 [history]
-files = [{closes:?}, {reference:?}]
+files = [{reference:?}, {closes:?}]
 
 [http]
 listen = "{listen}"
