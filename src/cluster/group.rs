@@ -131,12 +131,12 @@ impl Group {
 
     /// Takes other bounds and timing; members, universe and histories stay as they are.
     pub(super) fn reload(&mut self, fresh: &GroupParams, config_hash: &Arc<str>) {
-        let GroupParams { members, largest, index, verdict, .. } = self.params.clone();
+        let GroupParams { members, largest, verdict, index, .. } = self.params.clone();
         let verdict = match (&verdict, &fresh.verdict) {
             (Verdict::Bounds(_), Verdict::Bounds(_)) => fresh.verdict.clone(),
             _ => verdict,
         };
-        self.params = GroupParams { members, largest, index, verdict, ..fresh.clone() };
+        self.params = GroupParams { members, largest, verdict, index, ..fresh.clone() };
         self.config_hash = config_hash.clone();
     }
 
