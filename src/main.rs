@@ -62,9 +62,6 @@ fn run(cli: Cli) -> Result<ExitCode, AppError> {
         }
         Command::Check(args) => {
             let loaded = load(&args.config)?;
-            for (key, why) in &loaded.config.notes {
-                let _ = writeln!(io::stderr(), "note: {key}: {why}");
-            }
             printed(app::check(&loaded, args.effective, &mut io::stdout().lock()))
         }
         Command::Verify(args) => {

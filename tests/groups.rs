@@ -6,7 +6,7 @@ mod harness;
 
 use fragility::cluster::{DayCount, GroupView, LEG_NAMES, Tally};
 use fragility::codec::encode_alert;
-use fragility::domain::{Alert, AlertKind, AlertState, Entity, UnixNanos};
+use fragility::domain::{Alert, AlertKind, AlertState, Entity, Reading, UnixNanos};
 use fragility::engine::{Channel, Effects, Engine, Origin, Watermark};
 use fragility::estimators::ShrunkCovariance;
 use fragility::sources::FileSource;
@@ -28,7 +28,11 @@ fn shipped() -> &'static Shipped {
     SHIPPED.get_or_init(|| {
         let mut engine = Engine::new(params());
         let mut effects = Effects::default();
-        let files = ["data/us_top50_reference.ndjson", "data/us_top50_daily_2024q4_2025q1.csv"];
+        let files = [
+            "data/us_top50_reference.ndjson",
+            "data/us_top50_daily_2024q4_2025q1.csv",
+            "data/spy_daily_2024q4_2025q1.csv",
+        ];
         for (partition, file) in (0..).zip(files) {
             let mut source = FileSource::open(&repo(file)).unwrap();
             while let Some(line) = source.next_line().unwrap() {
@@ -62,6 +66,36 @@ fn check(what: &str, got: Option<f64>, expected: &str) {
         (a, b) => a.is_none() && b.is_none(),
     };
     assert!(is_near, "{what}: {got:?}, expected {expected:?}");
+}
+
+#[test]
+fn the_surface_of_every_session_is_that_of_the_oracle() {
+    let mut seen = 0;
+    for row in table("surface_sessions.csv") {
+        let Some(views) = shipped().closes.get(&row["session"]) else { continue };
+        let surface = group(views, &row["group"]).surface.as_deref().unwrap();
+        let what = |column: &str| format!("{} {} {column}", row["session"], row["group"]);
+        let mut check_reading = |column: &str, reading: Reading| {
+            check(&what(column), reading.ok(), &row[column]);
+            seen += usize::from(reading.is_ok());
+        };
+        for window in &surface.windows {
+            let column = |name: &str| format!("{name}_{}", window.sessions);
+            check_reading(&column("index_sigma"), window.index_sigma);
+            check_reading(&column("stock_sigma"), window.stock_sigma);
+            check_reading(&column("ratio"), window.ratio);
+            check_reading(&column("implied_correlation"), window.implied_correlation);
+            assert!(window.is_calm.is_err(), "four months are no past to compare with");
+        }
+        check_reading("mean_correlation", surface.mean_correlation);
+        check_reading("absorption_ratio", surface.absorption_ratio);
+        let path = surface.path;
+        check_reading("net_return", path.map(|p| p.net.exp_m1()));
+        check_reading("efficiency", path.map(|p| p.efficiency.unwrap()));
+        check_reading("range", path.map(|p| p.range));
+        check_reading("below_high", path.map(|p| p.below_high));
+    }
+    assert!(seen > 1_500, "{seen} numbers compared");
 }
 
 #[test]

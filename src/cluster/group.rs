@@ -7,11 +7,12 @@ use super::member::{MemberAmend, MemberClose, MemberUpdate};
 use super::panel::Panel;
 use super::reading::{MemberReading, direction_of};
 use super::roster::Roster;
+use super::surface::{SurfacePast, SurfaceView};
 use super::view::GroupView;
 use crate::domain::{Alert, AlertKind, AlertState, Direction, Phase, SessionDate, Symbol, UnixNanos};
 use crate::market::{Calendar, Located};
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 mod alert;
@@ -76,9 +77,12 @@ pub struct Group {
     /// What turbulence and percentiles are measured by, for a level from percentiles.
     panel: Panel,
     legs: LegHistory,
+    surfaces: SurfacePast,
     index: Index,
     /// The year to date at the last close.
     year_to_date: Option<YearToDate>,
+    /// The surface then.
+    surface: Option<Arc<SurfaceView>>,
     losses: LossBook,
     current: Option<Stay>,
     waiting: Vec<Stay>,
@@ -106,6 +110,8 @@ impl Group {
             around: around.unwrap_or_default(),
             panel: Panel::default(),
             legs: LegHistory::new(legs),
+            surfaces: SurfacePast::nothing(),
+            surface: None,
             index: Index::new(counted),
             year_to_date: None,
             losses: LossBook::default(),
@@ -131,12 +137,12 @@ impl Group {
 
     /// Takes other bounds and timing; members, universe and histories stay as they are.
     pub(super) fn reload(&mut self, fresh: &GroupParams, config_hash: &Arc<str>) {
-        let GroupParams { members, largest, verdict, index, .. } = self.params.clone();
+        let GroupParams { members, largest, verdict, index, benchmark, .. } = self.params.clone();
         let verdict = match (&verdict, &fresh.verdict) {
             (Verdict::Bounds(_), Verdict::Bounds(_)) => fresh.verdict.clone(),
             _ => verdict,
         };
-        self.params = GroupParams { members, largest, verdict, index, ..fresh.clone() };
+        self.params = GroupParams { members, largest, verdict, index, benchmark, ..fresh.clone() };
         self.config_hash = config_hash.clone();
     }
 
@@ -209,12 +215,23 @@ impl Group {
 
     /// Whether what `symbol` does in `session` matters here: it is a member, or one of those around them.
     pub(super) fn follows(&self, symbol: &str, session: SessionDate) -> bool {
+        self.is_followed_inside(symbol, session) || self.params.benchmark.as_ref().is_some_and(|b| b.as_str() == symbol)
+    }
+
+    fn is_followed_inside(&self, symbol: &str, session: SessionDate) -> bool {
         self.roster.holds(symbol, session) || self.around.holds(symbol, session)
     }
 
     /// Everyone that matters in `session`, by symbol.
-    fn followed(&self, session: SessionDate) -> std::collections::BTreeSet<Symbol> {
-        self.roster.inside(session).chain(self.around.inside(session)).cloned().collect()
+    fn followed(&self, session: SessionDate) -> BTreeSet<Symbol> {
+        let inside = self.roster.inside(session).chain(self.around.inside(session));
+        inside.chain(&self.params.benchmark).cloned().collect()
+    }
+
+    /// Whether a session has to wait for the close of `symbol`: for that of a benchmark only where there was one before.
+    fn is_awaited(&self, symbol: &Symbol, session: SessionDate) -> bool {
+        let has_index = || self.surface.as_ref().is_some_and(|s| s.has_index);
+        self.is_followed_inside(symbol.as_str(), session) || has_index()
     }
 
     pub(super) fn schedule(&mut self, at: UnixNanos, update: MemberUpdate) {
@@ -281,7 +298,8 @@ impl Group {
             return None;
         }
         let closes = self.pending.get(&session);
-        let is_complete = closes.is_some_and(|c| self.followed(session).iter().all(|m| c.contains_key(m)));
+        let is_complete = closes
+            .is_some_and(|c| self.followed(session).iter().all(|m| c.contains_key(m) || !self.is_awaited(m, session)));
         // At the end of the input, what there is of later sessions says how far time has come.
         let reached = if moment.is_end { self.newest_waiting(calendar) } else { moment.watermark };
         let is_past = calendar.next_after(session).is_some_and(|next| reached >= next.pre);

@@ -17,32 +17,38 @@ pub(crate) const PERCENTILES: [f64; 2] = [0.95, 0.99];
 /// A value of each leg, `None` where it is not known. That of `basket_z` counts by its size.
 pub type LegValues = [Option<f64>; LEG_NAMES.len()];
 
-/// The legs of one session at its close.
+/// Measures of one session at its close, each `None` where it is not known.
 #[derive(Clone, PartialEq, Debug)]
-pub struct LegRow {
+pub struct DayRow<const N: usize> {
     /// Session.
     pub session: SessionDate,
-    /// The legs.
-    pub values: LegValues,
+    /// The measures, in an order of their own.
+    pub values: [Option<f64>; N],
 }
 
-/// What a group's legs were, session by session: those of a file, then its own.
+/// The legs of one session at its close.
+pub type LegRow = DayRow<{ LEG_NAMES.len() }>;
+
+/// What a group's measures were, session by session: those of a file, then its own.
 #[derive(Clone, Debug)]
-pub(super) struct LegHistory {
+pub(super) struct Past<const N: usize> {
     /// From outside, oldest first.
-    given: Arc<[LegRow]>,
+    given: Arc<[DayRow<N>]>,
     /// Sessions after the last one given, oldest first.
-    own: Vec<LegRow>,
+    own: Vec<DayRow<N>>,
     /// Values of sessions before this one ...
     before: SessionDate,
-    /// ... by leg, smallest first.
-    sorted: [Vec<f64>; LEG_NAMES.len()],
+    /// ... by measure, smallest first.
+    sorted: [Vec<f64>; N],
 }
 
-impl LegHistory {
+/// What a group's legs were.
+pub(super) type LegHistory = Past<{ LEG_NAMES.len() }>;
+
+impl<const N: usize> Past<N> {
     /// `given` in the order of its sessions.
-    pub(super) fn new(given: Arc<[LegRow]>) -> Self {
-        Self { given, own: Vec::new(), before: SessionDate::MIN, sorted: Default::default() }
+    pub(super) fn new(given: Arc<[DayRow<N>]>) -> Self {
+        Self { given, own: Vec::new(), before: SessionDate::MIN, sorted: std::array::from_fn(|_| Vec::new()) }
     }
 
     /// The same rows given, and no own ones.
@@ -50,8 +56,8 @@ impl LegHistory {
         Self::new(self.given.clone())
     }
 
-    /// Keeps a session's legs, unless the rows given speak of it.
-    pub(super) fn keep(&mut self, row: LegRow) {
+    /// Keeps a session's measures, unless the rows given speak of it.
+    pub(super) fn keep(&mut self, row: DayRow<N>) {
         if self.given.last().is_some_and(|last| row.session <= last.session) {
             return;
         }
@@ -70,7 +76,7 @@ impl LegHistory {
     }
 
     /// The group's own sessions, oldest first.
-    pub(super) fn own(&self) -> &[LegRow] {
+    pub(super) fn own(&self) -> &[DayRow<N>] {
         &self.own
     }
 
@@ -79,7 +85,7 @@ impl LegHistory {
         if session < self.before {
             self.recount();
         }
-        let is_new = |r: &&LegRow| r.session >= self.before && r.session < session;
+        let is_new = |r: &&DayRow<N>| r.session >= self.before && r.session < session;
         for row in self.given.iter().chain(&self.own).filter(is_new) {
             for (sorted, value) in self.sorted.iter_mut().zip(row.values) {
                 let Some(value) = value else { continue };
@@ -94,9 +100,9 @@ impl LegHistory {
         self.sorted.iter_mut().for_each(Vec::clear);
     }
 
-    /// Where a value of a leg stands among those before the session looked from; `None` when they are too few.
-    pub(super) fn rank(&self, leg: usize, value: f64) -> Option<LegRank> {
-        let sorted = &self.sorted[leg];
+    /// Where a value of a measure stands among those before the session looked from; `None` when they are too few.
+    pub(super) fn rank(&self, measure: usize, value: f64) -> Option<LegRank> {
+        let sorted = &self.sorted[measure];
         let below = sorted.partition_point(|v| *v < value);
         let equal = sorted[below..].partition_point(|v| *v <= value);
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);

@@ -2,7 +2,7 @@
 
 use super::index::DayCount;
 use super::legs::LegRow;
-use crate::domain::{LevelView, SessionDate};
+use crate::domain::{LevelView, SessionDate, Symbol};
 use std::sync::Arc;
 
 /// How far a group is from calm.
@@ -120,6 +120,8 @@ pub struct GroupParams {
     pub verdict: Verdict,
     /// What was counted of it in earlier sessions, where it is the universe of the fragility index.
     pub index: Option<Arc<[DayCount]>>,
+    /// The index that stands for the market above it.
+    pub benchmark: Option<Symbol>,
     /// The level eases after this long below it, in nanoseconds of event time.
     pub ease_after: i64,
     /// Least share of the group's weight with a known return, and of the universe's securities and weight; below it what

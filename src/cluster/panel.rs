@@ -1,4 +1,4 @@
-//! The daily returns of a group's members together: what its turbulence is measured by.
+//! The daily returns of a group's members together, and of the index beside them.
 
 use crate::domain::{SessionDate, Unknown};
 use crate::estimators::{ASSETS_MAX, ShrunkCovariance};
@@ -26,11 +26,26 @@ pub(super) struct Usual {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Panel {
     sessions: BTreeMap<SessionDate, BTreeMap<Key, f64>>,
+    /// Market values of the members before the newest session kept.
+    values: BTreeMap<Key, f64>,
     usual: Option<Usual>,
 }
 
+/// Members in the newest sessions, those alone of which every one is known.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Sample {
+    /// Weight of each, by market value; together 1.
+    pub(super) weights: Vec<f64>,
+    /// Their returns, session by session.
+    pub(super) rows: Vec<f64>,
+}
+
 impl Panel {
-    pub(super) fn keep(&mut self, session: SessionDate, returns: BTreeMap<Key, f64>) {
+    /// Keeps a session's log returns, and what its members were worth before it.
+    pub(super) fn keep(&mut self, session: SessionDate, returns: BTreeMap<Key, f64>, values: BTreeMap<Key, f64>) {
+        if self.newest().is_none_or(|newest| newest <= session) {
+            self.values = values;
+        }
         self.sessions.insert(session, returns);
         if self.sessions.len() > SESSIONS_KEPT {
             self.sessions.pop_first();
@@ -42,8 +57,58 @@ impl Panel {
         &self.sessions
     }
 
+    /// The newest session kept.
+    pub(super) fn newest(&self) -> Option<SessionDate> {
+        self.sessions.last_key_value().map(|(session, _)| *session)
+    }
+
+    /// What the members were worth before the newest session kept.
+    pub(super) fn values(&self) -> &BTreeMap<Key, f64> {
+        &self.values
+    }
+
+    /// The returns of one key in the newest sessions, oldest first.
+    ///
+    /// # Errors
+    /// When there are too few sessions, or one of them does not know it.
+    pub(super) fn series(&self, key: &str, sessions: usize) -> Result<Vec<f64>, Unknown> {
+        let newest: Option<Vec<f64>> =
+            self.sessions.values().rev().take(sessions).map(|r| r.get(key).copied()).collect();
+        let mut newest = newest.ok_or(Unknown::MissingSession)?;
+        newest.reverse();
+        if newest.len() < sessions { Err(Unknown::Warming) } else { Ok(newest) }
+    }
+
+    /// The members in the newest sessions, at most so many and at least `least`.
+    ///
+    /// # Errors
+    /// When there are too few sessions, or members of less than `coverage_min` of the value were there in all of them.
+    pub(super) fn sample(&self, least: usize, most: usize, coverage_min: f64) -> Result<Sample, Unknown> {
+        let mut days: Vec<&BTreeMap<Key, f64>> = self.sessions.values().rev().take(most).collect();
+        days.reverse();
+        if days.len() < least {
+            return Err(Unknown::Warming);
+        }
+        let total: f64 = self.values.values().sum();
+        let is_whole = |key: &Key| days.iter().all(|day| day.contains_key(key));
+        let members: Vec<(&Key, f64)> =
+            self.values.iter().filter(|(key, _)| is_whole(key)).map(|(key, value)| (key, *value)).collect();
+        let whole: f64 = members.iter().map(|(_, value)| value).sum();
+        if total <= 0.0 {
+            return Err(Unknown::NoWeights);
+        }
+        if whole <= 0.0 || whole < coverage_min * total {
+            return Err(Unknown::Coverage);
+        }
+        let rows = days.iter().flat_map(|day| members.iter().filter_map(|(key, _)| day.get(*key).copied())).collect();
+        Ok(Sample { weights: members.iter().map(|(_, value)| value / whole).collect(), rows })
+    }
+
     /// Lets the returns of `old` go on under another name.
     pub(super) fn rename(&mut self, old: &str, to: &Key) {
+        if let Some(value) = self.values.remove(old) {
+            self.values.entry(to.clone()).or_insert(value);
+        }
         for returns in self.sessions.values_mut() {
             if let Some(r) = returns.remove(old) {
                 returns.entry(to.clone()).or_insert(r);

@@ -26,7 +26,8 @@ impl Stage {
     pub fn new(groups: &[GroupParams], config_hash: &Arc<str>) -> Self {
         let around = groups.iter().filter_map(GroupParams::composite).flat_map(|c| &c.universe_members);
         let members = groups.iter().flat_map(|g| &g.members).chain(around);
-        let followed = members.filter_map(|m| Symbol::new(m).ok()).collect();
+        let benchmarks = groups.iter().filter_map(|g| g.benchmark.clone());
+        let followed = members.filter_map(|m| Symbol::new(m).ok()).chain(benchmarks).collect();
         let groups = groups.iter().map(|g| Group::new(g.clone(), config_hash.clone())).collect();
         let (fed, pristine) = (BTreeMap::new(), Vec::new());
         Self { groups, followed, watermark: UnixNanos::MIN, fed, pristine }

@@ -1,6 +1,7 @@
 //! A group as readers see it.
 
 use super::index::{Loss, YearToDate};
+use super::surface::SurfaceView;
 use super::universe::Tally;
 use crate::domain::{self, Leg, SessionDate, Symbol};
 use std::collections::BTreeMap;
@@ -33,6 +34,8 @@ pub struct GroupView {
     pub sectors: BTreeMap<Arc<str>, Tally>,
     /// The fragility index of its year to date, at a close.
     pub index: Option<YearToDate>,
+    /// What lies beneath the index above it, at a close; `None` without a benchmark.
+    pub surface: Option<Arc<SurfaceView>>,
     /// Losses of the session among the largest ever seen here, at a close.
     pub losses: Vec<Loss>,
 }

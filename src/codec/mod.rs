@@ -52,6 +52,6 @@ pub use reports::{
     breadth_json, encode_accounting, encode_curve, encode_dead_letter, encode_heartbeat, encode_measure, encode_modes,
     encode_summary, encode_tick,
 };
-pub(crate) use reports::{index_json, loss_json, tally_json};
+pub(crate) use reports::{index_json, loss_json, surface_json, tally_json};
 pub use snapshot::{SNAPSHOT_VERSION, SnapshotError, decode_snapshot, encode_snapshot};
 pub use vendors::{Layouts, Vendor};

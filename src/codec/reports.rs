@@ -2,9 +2,9 @@
 
 use super::alert::echo_json;
 use super::realized::realized_json;
-use crate::cluster::{GroupView, Leader, Loss, Tally, YearToDate};
+use crate::cluster::{GroupView, Leader, Loss, SurfaceView, SurfaceWindow, Tally, YearToDate};
 use crate::domain::{
-    Accounts, CloseBasis, Leg, Outcome, Reading, RealizedView, SessionDate, Symbol, Tick, UnixNanos, Unknown,
+    Accounts, CloseBasis, Leg, LegRank, Outcome, Reading, RealizedView, SessionDate, Symbol, Tick, UnixNanos, Unknown,
 };
 use crate::engine::{Breadth, Origin, SurvivalScore};
 use crate::estimators::{DailyModes, Mode, WindowEcho};
@@ -123,6 +123,9 @@ pub fn encode_summary(
     let judged = groups.iter().filter(|g| g.is_judged);
     let clusters: Map<String, Value> = judged.map(|g| (g.name.to_string(), group_json(g))).collect();
     line.insert("clusters".into(), clusters.into());
+    let surface = |g: &GroupView| Some((g.name.to_string(), surface_json(g.surface.as_deref()?)));
+    let surfaces: Map<String, Value> = groups.iter().filter_map(surface).collect();
+    line.insert("surfaces".into(), surfaces.into());
     line.insert("records".into(), losses_json(groups).into());
     let _ = serde_json::to_writer(out, &line);
 }
@@ -167,6 +170,56 @@ pub(crate) fn index_json(index: &YearToDate) -> Value {
         "history_universes": index.universes.iter().map(|u| &**u).collect::<Vec<_>>(),
         "largest_up": leaders(&index.leaders[0]),
         "largest_down": leaders(&index.leaders[1]),
+    })
+}
+
+/// What lies beneath an index; what is not known is null, and named in `unknown`.
+pub(crate) fn surface_json(surface: &SurfaceView) -> Value {
+    let mut unknown = Map::new();
+    let mut gap = |name: &str, reason: Unknown| _ = unknown.insert(name.to_owned(), reason.name().into());
+    let mut known = |name: &str, reading: Reading| reading.map_err(|reason| gap(name, reason)).ok();
+    let mean_correlation = known("mean_correlation", surface.mean_correlation);
+    let absorption_ratio = known("absorption_ratio", surface.absorption_ratio);
+    let absorption_shift = known("absorption_shift", surface.absorption_shift);
+    let percentile = |rank: &crate::cluster::Rank| rank.as_ref().ok().map(LegRank::percentile);
+    let window = |w: &SurfaceWindow| {
+        let [index, stocks, ratio] = w.ranks.each_ref().map(percentile);
+        json!({
+            "sessions": w.sessions,
+            "index_sigma": w.index_sigma.ok(),
+            "index_sigma_percentile": index,
+            "stock_sigma": w.stock_sigma.ok(),
+            "stock_sigma_percentile": stocks,
+            "ratio": w.ratio.ok(),
+            "ratio_percentile": ratio,
+            "implied_correlation": w.implied_correlation.ok(),
+            "quiet_index_loud_stocks": w.is_calm.ok(),
+        })
+    };
+    let path = surface.path.map_err(|reason| gap("path", reason)).ok();
+    for w in &surface.windows {
+        let name = |rest: &str| format!("windows.{}.{rest}", w.sessions);
+        let readings = [("index_sigma", w.index_sigma), ("stock_sigma", w.stock_sigma), ("ratio", w.ratio)];
+        for (rest, reading) in readings.into_iter().chain([("implied_correlation", w.implied_correlation)]) {
+            _ = reading.map_err(|reason| gap(&name(rest), reason));
+        }
+        _ = w.is_calm.map_err(|reason| gap(&name("quiet_index_loud_stocks"), reason));
+    }
+    json!({
+        "benchmark": surface.benchmark.as_str(),
+        "session": surface.session.to_string(),
+        "windows": surface.windows.iter().map(window).collect::<Vec<_>>(),
+        "mean_correlation": mean_correlation,
+        "absorption_ratio": absorption_ratio,
+        "absorption_percentile": percentile(&surface.absorption_rank),
+        "absorption_shift": absorption_shift,
+        "path": path.map(|p| json!({
+            "net_return": p.net.exp_m1(),
+            "efficiency": p.efficiency,
+            "range": p.range,
+            "below_high": p.below_high,
+        })),
+        "unknown": unknown,
     })
 }
 

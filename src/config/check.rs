@@ -117,8 +117,6 @@ pub struct Config {
     pub heartbeat: Option<Duration>,
     /// What the engine is told.
     pub params: Params,
-    /// Keys that are accepted and change nothing in this build, with the reason.
-    pub notes: Vec<(String, &'static str)>,
 }
 
 impl Config {
@@ -213,10 +211,6 @@ impl Config {
         let formats = [("full", AlertFormat::Full), ("compact", AlertFormat::Compact)];
         let alert_format = c.one_of("alerts.format", &raw.alerts.format, &formats);
         let heartbeat = secs(c.whole("alerts.heartbeat_secs", raw.alerts.heartbeat_secs, 0, 3_600));
-        let mut notes = Vec::new();
-        for (name, _) in raw.groups.iter().filter(|(_, g)| g.benchmark.is_some()) {
-            notes.push((format!("groups.{name}.benchmark"), "no measure of this build compares with it"));
-        }
         let params = check_params(&mut c, raw, hashed);
         if !c.problems.is_empty() {
             return Err(c.problems);
@@ -237,7 +231,6 @@ impl Config {
             alert_format,
             heartbeat: (!heartbeat.is_zero()).then_some(heartbeat),
             params,
-            notes,
         })
     }
 }

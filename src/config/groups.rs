@@ -50,11 +50,9 @@ fn check_group(c: &mut Checker, raw: &Raw, name: &str, group: &RawGroup, breach_
             c.refuse(key("members"), format!("{member:?}: {error}"));
         }
     }
-    if let Some(benchmark) = &group.benchmark
-        && let Err(error) = Symbol::new(benchmark)
-    {
-        c.refuse(key("benchmark"), format!("{benchmark:?}: {error}"));
-    }
+    let benchmark = group.benchmark.as_ref().and_then(|benchmark| {
+        Symbol::new(benchmark).map_err(|error| c.refuse(key("benchmark"), format!("{benchmark:?}: {error}"))).ok()
+    });
     let verdict = match (&group.levels, &group.universe) {
         (Some(levels), _) => Verdict::Bounds(check_levels(c, name, levels)),
         (None, Some(universe)) => check_composite(c, raw, name, group, universe),
@@ -72,6 +70,7 @@ fn check_group(c: &mut Checker, raw: &Raw, name: &str, group: &RawGroup, breach_
         largest: check_largest(c, name, group),
         verdict,
         index,
+        benchmark,
         ease_after: c.whole(&key("ease_after_secs"), group.ease_after_secs, 0, 86_400) * NANOS_PER_SEC,
         coverage_min: c.real(&key("coverage_min"), group.coverage_min, 0.0, 1.0),
         breach_at,

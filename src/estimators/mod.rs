@@ -7,6 +7,7 @@
 //! or one second where it says so) and never annualized. What each is worth, and how far it agrees with
 //! other implementations, is in `docs/estimators.md`.
 
+mod correlation;
 mod decay;
 mod diurnal;
 mod echo;
@@ -26,6 +27,7 @@ mod threshold;
 mod turbulence;
 mod window_moves;
 
+pub use correlation::{absorption_ratio, implied_correlation, mean_pairwise_correlation};
 pub use decay::DecayedSquares;
 pub use diurnal::{diurnal_shares, median_abs};
 pub use echo::{WindowEcho, window_echo};

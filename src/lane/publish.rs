@@ -3,6 +3,7 @@
 //! The lane never waits for a reader: views replace each other, alerts go to whoever listens.
 
 use super::view::{LaneView, state_json};
+use crate::cluster::SurfaceView;
 use crate::domain::Alert;
 use crate::engine::Params;
 use crate::sources::ClientHealth;
@@ -290,6 +291,9 @@ fn gauges(m: &Metrics, all: &LaneView) {
         if let Some(index) = &group.index {
             m.index.with_label_values(&[&*index.universe]).set(index.index);
         }
+        if let Some(surface) = &group.surface {
+            set_surface(m, &group.name, surface);
+        }
         let share = |part: u32| {
             if group.breadth.valid > 0 { f64::from(part) / f64::from(group.breadth.valid) } else { f64::NAN }
         };
@@ -301,4 +305,19 @@ fn gauges(m: &Metrics, all: &LaneView) {
         m.breadth.with_label_values(&["all", "up"]).set(f64::from(breadth.up) / valid);
         m.breadth.with_label_values(&["all", "down"]).set(f64::from(breadth.down) / valid);
     }
+}
+
+fn set_surface(m: &Metrics, group: &str, surface: &SurfaceView) {
+    let number = |reading: crate::domain::Reading| reading.unwrap_or(f64::NAN);
+    for window in &surface.windows {
+        let sessions = window.sessions.to_string();
+        for (of, sigma) in [("index", window.index_sigma), ("stocks", window.stock_sigma)] {
+            m.surface_sigma.with_label_values(&[group, of, &sessions]).set(number(sigma));
+        }
+        m.calm_surface.with_label_values(&[group, &sessions]).set(window.is_calm.map_or(-1.0, f64::from));
+        let measure = format!("implied_{sessions}");
+        m.correlation.with_label_values(&[group, &measure]).set(number(window.implied_correlation));
+    }
+    m.correlation.with_label_values(&[group, "mean_pairwise"]).set(number(surface.mean_correlation));
+    m.correlation.with_label_values(&[group, "absorption"]).set(number(surface.absorption_ratio));
 }

@@ -43,6 +43,12 @@ pub struct Metrics {
     pub cluster_leg_percentile: GaugeVec,
     /// Fragility index of the year to date.
     pub index: GaugeVec,
+    /// Volatility of an index and of the stocks beneath it.
+    pub surface_sigma: GaugeVec,
+    /// Whether a quiet index covers loud stocks.
+    pub calm_surface: GaugeVec,
+    /// How much a group moves as one, by measure.
+    pub correlation: GaugeVec,
     /// Breadth by universe and direction.
     pub breadth: GaugeVec,
     /// Tiers in force.
@@ -186,6 +192,21 @@ impl Metrics {
                 "fragility_index",
                 "Sum of absolute multiples from 3 sigma on per hundred securities and sessions, year to date at the last close.",
                 &["universe"],
+            )?,
+            surface_sigma: r.gauges(
+                "fragility_surface_sigma_ratio",
+                "Daily volatility over a window of sessions, of the index and of the stocks beneath it, at the last close; NaN where not known.",
+                &["cluster", "of", "sessions"],
+            )?,
+            calm_surface: r.gauges(
+                "fragility_calm_surface",
+                "1 where a quiet index covers loud stocks, 0 where not, -1 where not known, at the last close.",
+                &["cluster", "sessions"],
+            )?,
+            correlation: r.gauges(
+                "fragility_correlation_ratio",
+                "How much a group moves as one at the last close: mean_pairwise, implied_21, implied_63, absorption; NaN where not known.",
+                &["cluster", "measure"],
             )?,
             breadth: r.gauges(
                 "fragility_breadth_ratio",

@@ -3,8 +3,9 @@
 use super::Group;
 use super::image::date;
 use crate::cluster::index::{DayCount, Index, LOSSES_KEPT, Leader, Loss, LossBook};
-use crate::cluster::legs::{LegRow, LegValues};
+use crate::cluster::legs::{DayRow, LegRow, LegValues};
 use crate::cluster::panel::{Panel, SESSIONS_KEPT};
+use crate::cluster::surface::{SurfaceImage, SurfacePast};
 use crate::domain::{CloseBasis, Symbol};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -17,7 +18,10 @@ pub(super) struct KeptImage {
     names: Vec<String>,
     /// Session, and the log return of each member by its place among the names.
     panel: Vec<(i32, Vec<(u32, f64)>)>,
+    /// Market value before the newest session, by place among the names.
+    values: Vec<(u32, f64)>,
     legs: Vec<(i32, LegValues)>,
+    surfaces: SurfaceImage,
     /// Session, universe, valid, events, sum of absolute multiples.
     counts: Vec<(i32, String, u32, u32, f64)>,
     year: i32,
@@ -40,6 +44,7 @@ struct LossImage {
 impl Group {
     pub(super) fn kept_image(&self) -> KeptImage {
         let mut names: Vec<&Arc<str>> = self.panel.sessions().values().flat_map(BTreeMap::keys).collect();
+        names.extend(self.panel.values().keys());
         names.sort();
         names.dedup();
         let place = |key: &Arc<str>| u32::try_from(names.binary_search(&key).unwrap_or(0)).unwrap_or(0);
@@ -57,6 +62,8 @@ impl Group {
         };
         KeptImage {
             panel: self.panel.sessions().iter().map(|(s, returns)| (s.days(), row(returns))).collect(),
+            values: row(self.panel.values()),
+            surfaces: self.surfaces.own().iter().map(|r| (r.session.days(), r.values)).collect(),
             legs: self.legs.own().iter().map(|r| (r.session.days(), r.values)).collect(),
             counts: self.index.own.iter().map(count).collect(),
             year: self.index.year,
@@ -69,16 +76,26 @@ impl Group {
     pub(super) fn restore_kept(&mut self, image: KeptImage) {
         let names: Vec<Arc<str>> = image.names.into_iter().map(Arc::from).collect();
         let name = |place: u32| names.get(usize::try_from(place).ok()?).cloned();
+        let by_key = |row: Vec<(u32, f64)>| -> BTreeMap<Arc<str>, f64> {
+            let known = row.into_iter().filter(|(_, number)| number.is_finite());
+            known.filter_map(|(place, number)| Some((name(place)?, number))).collect()
+        };
         self.panel = Panel::default();
+        let values = by_key(image.values);
         let newest = image.panel.len().saturating_sub(SESSIONS_KEPT);
         for (session, row) in image.panel.into_iter().skip(newest) {
-            let known = row.into_iter().filter(|(_, r)| r.is_finite());
-            self.panel.keep(date(session), known.filter_map(|(place, r)| Some((name(place)?, r))).collect());
+            self.panel.keep(date(session), by_key(row), values.clone());
         }
         self.legs = self.legs.emptied();
         for (session, values) in image.legs {
             self.legs.keep(LegRow { session: date(session), values: values.map(|v| v.filter(|v| v.is_finite())) });
         }
+        self.surfaces = SurfacePast::nothing();
+        for (session, values) in image.surfaces {
+            self.surfaces.keep(DayRow { session: date(session), values: values.map(|v| v.filter(|v| v.is_finite())) });
+        }
+        self.surface = None;
+        self.read_surface();
         let leader = |(symbol, session, z): (String, i32, f64)| {
             Some(Leader { symbol: Symbol::new(&symbol).ok()?, session: date(session), z })
         };

@@ -119,20 +119,22 @@ impl Group {
             breadth: look.own.tally,
             sectors: look.own.sectors.clone(),
             index: None,
+            surface: None,
             losses: self.losses.of(session),
         }
     }
 
     pub(in crate::cluster) fn view(&self) -> GroupView {
         if let (Some(look), Some(session)) = (&self.last, self.session) {
-            return GroupView { index: self.year_to_date.clone(), ..self.view_of(session, look) };
+            let (index, surface) = (self.year_to_date.clone(), self.surface.clone());
+            return GroupView { index, surface, ..self.view_of(session, look) };
         }
         let reading = reading::read(&self.params, &[], Err(Unknown::Warming));
         let own = read_universe(Vec::new(), |_| None, self.params.breach_at, self.params.coverage_min);
         let (members, companies, usual) = (Vec::new(), BTreeMap::new(), Err(Unknown::Warming));
         let nothing = Look { members, companies, reading, own, usual };
-        let index = self.year_to_date.clone();
-        GroupView { session: None, index, ..self.view_of(SessionDate::MIN, &nothing) }
+        let (index, surface) = (self.year_to_date.clone(), self.surface.clone());
+        GroupView { session: None, index, surface, ..self.view_of(SessionDate::MIN, &nothing) }
     }
 
     pub(in crate::cluster) fn closes(&self) -> impl Iterator<Item = &GroupView> {

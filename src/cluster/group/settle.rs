@@ -6,7 +6,9 @@ use super::{Group, Moment, RETURNS_KEPT, Stay};
 use crate::cluster::index::Loss;
 use crate::cluster::legs::LegRow;
 use crate::cluster::level::Level;
+use crate::cluster::panel::Key;
 use crate::cluster::reading::{MemberReading, direction_of, magnitude};
+use crate::cluster::surface::read_surface;
 use crate::cluster::view::GroupView;
 use crate::domain::{Alert, AlertKind, AlertState, Phase, SessionDate, Symbol, UnixNanos, Unknown};
 use crate::market::Calendar;
@@ -61,8 +63,9 @@ impl Group {
         if !is_history && !is_behind {
             self.verdicts(&seen, alerts);
         }
-        self.keep(session, &look);
-        let view = GroupView { index: self.index.year_to_date(session), ..self.view_of(session, &look) };
+        self.keep(session, &look, &lines);
+        let surface = self.surface.clone().filter(|s| s.session == session);
+        let view = GroupView { index: self.index.year_to_date(session), surface, ..self.view_of(session, &look) };
         self.year_to_date.clone_from(&view.index);
         self.closes.insert(session, view);
         if self.closes.len() > CLOSES_KEPT {
@@ -124,10 +127,11 @@ impl Group {
     }
 
     /// Keeps what later sessions are compared with.
-    fn keep(&mut self, session: SessionDate, look: &Look) {
+    fn keep(&mut self, session: SessionDate, look: &Look, lines: &[MemberReading]) {
+        if self.params.composite().is_some() || self.params.benchmark.is_some() {
+            self.keep_returns(session, look, lines);
+        }
         if self.params.composite().is_some() {
-            let known = look.members.iter().filter_map(|m| Some((look.key(&m.symbol), m.log_return.ok()?)));
-            self.panel.keep(session, known.collect());
             let values = look.reading.values();
             let values = std::array::from_fn(|leg| values[leg].ok().map(|v| magnitude(leg, v)));
             self.legs.keep(LegRow { session, values });
@@ -137,6 +141,36 @@ impl Group {
             let beyond: Vec<(Symbol, f64)> = lines.filter(|(_, z)| z.abs() >= self.params.breach_at).collect();
             self.index.keep(&self.params.name, session, &look.own.tally, &beyond);
         }
+        self.keep_losses(session, look);
+    }
+
+    /// Keeps the returns of members, of those who may be members tomorrow, and of the index.
+    fn keep_returns(&mut self, session: SessionDate, look: &Look, lines: &[MemberReading]) {
+        let is_own = |symbol: &Symbol| look.own.lines.iter().any(|l| l.symbol == *symbol);
+        let benchmark = self.params.benchmark.clone();
+        let is_kept = |l: &&MemberReading| {
+            !is_own(&l.symbol)
+                && (self.roster.holds(l.symbol.as_str(), session) || benchmark.as_ref() == Some(&l.symbol))
+        };
+        let others = lines.iter().filter(is_kept).map(|l| (Key::from(l.symbol.as_str()), l.log_return));
+        let members = look.members.iter().map(|m| (look.key(&m.symbol), m.log_return));
+        let returns = others.chain(members).filter_map(|(key, r)| Some((key, r.ok()?))).collect();
+        let values = look.members.iter().filter_map(|m| Some((look.key(&m.symbol), m.market_value?))).collect();
+        self.panel.keep(session, returns, values);
+        self.read_surface();
+        if let Some(surface) = &self.surface {
+            self.surfaces.keep(surface.row());
+        }
+    }
+
+    /// Reads the surface as of the newest session kept.
+    pub(super) fn read_surface(&mut self) {
+        let Some(benchmark) = &self.params.benchmark else { return };
+        let read = read_surface(&self.panel, &mut self.surfaces, benchmark, self.params.coverage_min);
+        self.surface = read.map(Arc::new);
+    }
+
+    fn keep_losses(&mut self, session: SessionDate, look: &Look) {
         for member in &look.members {
             let (Some(change), Ok(log_return), Some(market_value)) =
                 (member.change(), member.log_return, member.market_value)
