@@ -3,7 +3,7 @@
 mod cli;
 
 use clap::Parser;
-use cli::{Cli, Command, ConfigArgs};
+use cli::{Cli, Command, ConfigArgs, HistoryArgs, HistoryCommand};
 use fragility::app::{self, AppError};
 use fragility::config::{self, DEFAULTS, Loaded};
 use fragility::sources::KafkaRange;
@@ -89,6 +89,13 @@ fn run(cli: Cli) -> Result<ExitCode, AppError> {
             let [a, b] = [a, b].map(|file| config::load(file, &environment, &args.set));
             let (a, b) = (a?.config, b?.config);
             app::diff([&a, &b], &args.input, &mut io::stdout().lock(), &mut io::stderr().lock())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::History(HistoryCommand::Build(args)) => {
+            let HistoryArgs { config: ConfigArgs { config, set }, input, group, legs, index } = args;
+            let loaded = config::load_without_histories(&config, &environment(), &set)?;
+            init_log(loaded.config.log_format, "warn");
+            app::build_history(&loaded.config, &app::HistoryOptions { inputs: input, group, legs, index })?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Calendar(args) => {
