@@ -170,7 +170,7 @@ fn a_built_history_ranks_as_the_sessions_themselves_do() {
     assert_eq!(unread.status.code(), Some(2), "the files are not there yet");
     let build = ["history", "build", "--group", "the eight", "--legs", &legs, "--index", &index];
     ok(&[&build[..], &inputs[..]].concat(), b"");
-    let built = fs::read(&legs).unwrap();
+    let before = fs::read(&legs).unwrap();
 
     let by_file = summary(&inputs, &dir);
     let bare = ["--set", "groups.the eight.legs=", "--set", "history.index="];
@@ -192,7 +192,7 @@ fn a_built_history_ranks_as_the_sessions_themselves_do() {
     assert_eq!(ranked, 500 - 22 - 252);
     // Over files that are there, the same again.
     ok(&[&build[..], &inputs[..]].concat(), b"");
-    assert_eq!(fs::read(&legs).unwrap(), built);
+    assert_eq!(fs::read(&legs).unwrap(), before);
 }
 
 #[test]
