@@ -34,6 +34,9 @@ pub(crate) enum Command {
     Explain(Box<ExplainArgs>),
     /// Print which alerts two rule sets give over the same input: added, removed, earlier, later, changed
     Diff(DiffArgs),
+    /// Make the files that groups and the fragility index are compared with
+    #[command(subcommand)]
+    History(HistoryCommand),
     /// Print the sessions of a span of days
     Calendar(CalendarArgs),
     /// Print a JSON Schema: alert, state, heartbeat, `dead_letter`, input or config
@@ -187,6 +190,34 @@ pub(crate) struct DiffArgs {
     /// Input files, as in `replay`; each is read twice
     #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
     pub(crate) input: Vec<PathBuf>,
+}
+
+/// What `history` does.
+#[derive(Debug, Subcommand)]
+pub(crate) enum HistoryCommand {
+    /// Run the engine over closes of the past and write a row a session, as history.legs and history.index are read
+    Build(HistoryArgs),
+}
+
+/// Options of `history build`.
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("histories").args(["legs", "index"]).required(true).multiple(true)))]
+pub(crate) struct HistoryArgs {
+    /// Where the configuration comes from; the history files that it names are not read
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    /// Input files, as in `replay`; history.files come before them
+    #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
+    pub(crate) input: Vec<PathBuf>,
+    /// The group whose legs are written; may be left out where one alone has any
+    #[arg(long, value_name = "NAME", requires = "legs")]
+    pub(crate) group: Option<String>,
+    /// Write the legs here, for history.legs or `groups.NAME.legs`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) legs: Option<PathBuf>,
+    /// Write the counts of the group with index = true here, for history.index
+    #[arg(long, value_name = "FILE")]
+    pub(crate) index: Option<PathBuf>,
 }
 
 /// Options of `calendar`.

@@ -3,7 +3,7 @@
 mod cli;
 
 use clap::Parser;
-use cli::{Cli, Command, ConfigArgs};
+use cli::{Cli, Command, ConfigArgs, HistoryArgs, HistoryCommand};
 use fragility::app::{self, AppError};
 use fragility::config::{self, DEFAULTS, Loaded};
 use fragility::sources::KafkaRange;
@@ -88,6 +88,7 @@ fn run(cli: Cli) -> Result<ExitCode, AppError> {
             app::diff([&a, &b], &args.input, &mut io::stdout().lock(), &mut io::stderr().lock())?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::History(HistoryCommand::Build(args)) => build_history(args),
         Command::Calendar(args) => {
             let loaded = match &args.config {
                 Some(file) => config::load(file, &environment(), &[])?,
@@ -118,6 +119,14 @@ fn run(cli: Cli) -> Result<ExitCode, AppError> {
             Ok(ExitCode::from(runtime()?.block_on(app::demo(&options))?))
         }
     }
+}
+
+fn build_history(args: HistoryArgs) -> Result<ExitCode, AppError> {
+    let HistoryArgs { config: ConfigArgs { config, set }, input, group, legs, index } = args;
+    let loaded = config::load_without_histories(&config, &environment(), &set)?;
+    init_log(loaded.config.log_format, "warn");
+    app::build_history(&loaded.config, &app::HistoryOptions { inputs: input, group, legs, index })?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, AppError> {

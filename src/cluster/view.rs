@@ -30,6 +30,8 @@ pub struct GroupView {
     pub members: Vec<(Symbol, domain::Reading)>,
     /// How many of its members break.
     pub breadth: Tally,
+    /// How many break of its universe, where it is judged by its own past.
+    pub universe: Option<Tally>,
     /// The same by sector, where records name one.
     pub sectors: BTreeMap<Arc<str>, Tally>,
     /// The fragility index of its year to date, at a close.

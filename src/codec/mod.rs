@@ -15,6 +15,7 @@ mod dbn;
 mod decoder;
 mod digest;
 mod error;
+mod history;
 mod json;
 mod member;
 mod number;
@@ -46,6 +47,7 @@ pub use dbn::{DBN_MAGIC, DBN_PRELUDE_LEN, DbnDecoder};
 pub use decoder::Decoder;
 pub use digest::{digest_of, digested};
 pub use error::DecodeError;
+pub use history::{encode_index, encode_index_header, encode_legs, encode_legs_header};
 pub use json::{VALUE_LEN_MAX, decode};
 pub use member::{decode_member, encode_member};
 pub use reports::{

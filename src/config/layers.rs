@@ -56,6 +56,19 @@ pub fn load(file: &Path, environment: &[(String, String)], sets: &[String]) -> R
     load_text(&file.display().to_string(), &read(file)?, environment, sets)
 }
 
+/// Loads as [`load`] does, and reads no file of `history.legs`, `history.index` and `groups.NAME.legs`: they may be about
+/// to be made.
+///
+/// # Errors
+/// Every problem at once.
+pub fn load_without_histories(
+    file: &Path,
+    environment: &[(String, String)],
+    sets: &[String],
+) -> Result<Loaded, ConfigErrors> {
+    load_layers("", &file.display().to_string(), &read(file)?, environment, sets, Raw::without_histories)
+}
+
 /// The text of a configuration file.
 ///
 /// # Errors
@@ -92,6 +105,17 @@ pub fn load_over(
     text: &str,
     environment: &[(String, String)],
     sets: &[String],
+) -> Result<Loaded, ConfigErrors> {
+    load_layers(below, name, text, environment, sets, |raw| raw)
+}
+
+fn load_layers(
+    below: &str,
+    name: &str,
+    text: &str,
+    environment: &[(String, String)],
+    sets: &[String],
+    adjusted: fn(Raw) -> Raw,
 ) -> Result<Loaded, ConfigErrors> {
     let fail = |problems| Err(ConfigErrors::new(name, text, problems));
     let defaults: Table = toml::from_str(DEFAULTS).unwrap_or_default();
@@ -134,7 +158,7 @@ pub fn load_over(
         Problem { key: key.to_owned(), message, origin: origin.to_string(), span }
     };
     let raw = merged.typed(&defaults, |key, message, origin| problems.push(located(key, message, origin)));
-    let Some(raw) = raw else { return fail(problems) };
+    let Some(raw) = raw.map(adjusted) else { return fail(problems) };
     let hashed = merged.hash_text();
     match Config::check(&raw, &hashed) {
         Ok(config) if problems.is_empty() => Ok(Loaded { config, effective: merged.effective() }),

@@ -17,7 +17,7 @@ mod ruler;
 pub use calendar::{CalendarFileError, read_overlay};
 pub use check::{AlertFormat, Config, DeliveryMode, Kafka, LogFormat, Topics};
 pub use eligibility::{EligibilityFileError, read_eligibility};
-pub use layers::{Loaded, Origin, load, load_over, load_text, read};
+pub use layers::{Loaded, Origin, load, load_over, load_text, load_without_histories, read};
 pub use problem::{ConfigErrors, Problem};
 
 /// The defaults, complete and commented.

@@ -27,6 +27,16 @@ pub(super) struct Raw {
     pub(super) feeds: BTreeMap<String, RawFeed>,
 }
 
+impl Raw {
+    /// The same without what earlier sessions were.
+    pub(super) fn without_histories(mut self) -> Self {
+        self.history.legs.clear();
+        self.history.index.clear();
+        self.groups.values_mut().for_each(|group| group.legs = None);
+        self
+    }
+}
+
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawModes {

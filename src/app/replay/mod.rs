@@ -5,6 +5,7 @@ mod range;
 use super::curves::Curves;
 use super::output::Output;
 use super::{AppError, load_history};
+use crate::cluster::GroupView;
 use crate::codec::{
     Batch, Decoder, Judged, encode_accounting, encode_alert, encode_compact_alert, encode_dead_letter, encode_measure,
     encode_modes, encode_summary, encode_tick,
@@ -54,9 +55,14 @@ pub struct Replayed {
 }
 
 impl Replayed {
+    /// Records refused.
+    pub fn refused(&self) -> u64 {
+        Outcome::ALL.iter().zip(self.accounts.outcomes).filter(|(o, _)| o.is_dead_letter()).map(|(_, n)| n).sum()
+    }
+
     /// Whether some record was refused.
     pub fn refused_any(&self) -> bool {
-        Outcome::ALL.iter().zip(self.accounts.outcomes).any(|(o, n)| o.is_dead_letter() && n > 0)
+        self.refused() > 0
     }
 }
 
@@ -70,16 +76,17 @@ struct Held {
     modes: BTreeMap<(SessionDate, Symbol), Vec<u8>>,
 }
 
-/// What is kept of each close.
-#[derive(Clone, Copy, Default)]
+/// What is kept of what was said, and of each close.
+#[derive(Clone, Copy)]
 struct Wanted {
+    alerts: bool,
     measures: bool,
     modes: bool,
 }
 
 impl Held {
     fn take(&mut self, engine: &Engine, effects: &mut Effects, format: AlertFormat, wanted: Wanted) {
-        for alert in effects.alerts.drain(..) {
+        for alert in effects.alerts.drain(..).filter(|_| wanted.alerts) {
             let mut bytes = Vec::with_capacity(2_048);
             match format {
                 AlertFormat::Full => encode_alert(&alert, &mut bytes),
@@ -142,7 +149,7 @@ impl Run {
         Self {
             engine: Engine::new(config.params.clone()),
             format: config.alert_format,
-            wanted: Wanted::default(),
+            wanted: Wanted { alerts: true, measures: false, modes: false },
             dead_letters: None,
             effects: Effects::default(),
             held: Held::default(),
@@ -269,12 +276,33 @@ pub(super) fn replay_text(config: &Config, text: &str) -> Result<Vec<Vec<u8>>, A
 
 /// The alerts of inputs, one a line, in the order and form in which [`replay`] writes them.
 pub(super) fn replay_alerts(config: &Config, inputs: &[PathBuf]) -> Result<Vec<Vec<u8>>, AppError> {
-    let mut run = Run::new(config, inputs.iter().map(|path| path.display().to_string()).collect());
+    let wanted = Wanted { alerts: true, measures: false, modes: false };
+    Ok(replay_files(config, inputs, wanted)?.held.in_order())
+}
+
+fn replay_files(config: &Config, inputs: &[PathBuf], wanted: Wanted) -> Result<Run, AppError> {
+    let names = inputs.iter().map(|path| path.display().to_string()).collect();
+    let mut run = Run { wanted, ..Run::new(config, names) };
     load_history(&mut run.engine, &config.history_files)?;
     run.engine.history_loaded();
     run.read_files(inputs)?;
     run.advance(Watermark::End, &[])?;
-    Ok(run.held.in_order())
+    Ok(run)
+}
+
+/// Groups as inputs leave them.
+pub(super) struct Settled {
+    /// Every group at the close of each session, by session.
+    pub(super) closes: BTreeMap<SessionDate, Vec<GroupView>>,
+    /// What became of the records.
+    pub(super) replayed: Replayed,
+}
+
+/// The groups at the close of each session of inputs, those of `history.files` included; what is said on the way is
+/// not kept.
+pub(super) fn replay_closes(config: &Config, inputs: &[PathBuf]) -> Result<Settled, AppError> {
+    let run = replay_files(config, inputs, Wanted { alerts: false, measures: false, modes: false })?;
+    Ok(Settled { closes: run.engine.group_closes(), replayed: Replayed { accounts: run.accounts, alerts: 0 } })
 }
 
 /// Replays inputs in the order given and writes what was asked for.
@@ -294,7 +322,7 @@ pub fn replay(config: &Config, options: &ReplayOptions) -> Result<Replayed, AppE
         None => options.inputs.iter().map(|path| path.display().to_string()).collect(),
     };
     let mut run = Run {
-        wanted: Wanted { measures: measures_out.is_some(), modes: modes_out.is_some() },
+        wanted: Wanted { alerts: true, measures: measures_out.is_some(), modes: modes_out.is_some() },
         dead_letters: open(&options.dead_letters)?,
         curves,
         ..Run::new(config, names)

@@ -117,6 +117,7 @@ impl Group {
             legs: reading.legs(&self.params, level.unwrap_or(Level::Watch)),
             members: look.members.iter().map(|m| (m.symbol.clone(), m.z)).collect(),
             breadth: look.own.tally,
+            universe: reading.universe.as_ref().map(|u| u.tally),
             sectors: look.own.sectors.clone(),
             index: None,
             surface: None,
