@@ -19,6 +19,8 @@ mod downstream;
 mod explained;
 #[path = "kafka/faults.rs"]
 mod faults;
+#[path = "kafka/grid.rs"]
+mod grid;
 #[path = "kafka/groups.rs"]
 mod groups;
 #[path = "kafka/load.rs"]
@@ -50,7 +52,7 @@ fn scenarios() {
         return;
     }
     let only = std::env::var_os("FRAGILITY_KAFKA_ONLY").map(|o| o.into_string().expect("names"));
-    let scenarios: [(&str, Scenario); 25] = [
+    let scenarios: [(&str, Scenario); 26] = [
         ("million", load::million),
         ("million_once", load::million_once),
         ("day", day::day),
@@ -67,6 +69,7 @@ fn scenarios() {
         ("two_instances_once", load::two_instances_once),
         ("groups", groups::followed),
         ("groups_once", groups::followed_once),
+        ("grid", grid::grid),
         ("moved", moved::grown),
         ("moved_once", moved::grown_once),
         ("forgotten_once", faults::forgotten_once),

@@ -8,6 +8,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// Far more than anything here takes: reaching it means that something hangs.
@@ -105,7 +106,7 @@ pub(crate) struct World {
     classes: String,
     keeper: Child,
     orders: Option<ChildStdin>,
-    count: std::cell::Cell<usize>,
+    count: AtomicUsize,
 }
 
 impl World {
@@ -127,7 +128,7 @@ impl World {
         let mut keeper = keeper.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let orders = keeper.stdin.take();
         let mut world =
-            Self { dir, boot: String::new(), classes: String::new(), keeper, orders, count: std::cell::Cell::new(0) };
+            Self { dir, boot: String::new(), classes: String::new(), keeper, orders, count: AtomicUsize::new(0) };
         let jars = world.script(&["resolve"]);
         let client = target().join("kafka/client");
         assert!(client.join("Client.class").exists(), "no compiled client: run scripts/test");
@@ -141,8 +142,7 @@ impl World {
     }
 
     fn next_name(&self, what: &str) -> String {
-        self.count.set(self.count.get() + 1);
-        format!("{}-{what}", self.count.get())
+        format!("{}-{what}", self.count.fetch_add(1, Ordering::Relaxed))
     }
 
     /// `scripts/kafka`, for what it prints.
