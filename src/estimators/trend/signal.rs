@@ -153,6 +153,7 @@ impl TrendSignal {
 }
 
 /// An average after more sessions at one price `p`: `given + weight p`.
+#[derive(Clone, Copy)]
 struct Ahead {
     given: f64,
     weight: f64,
@@ -172,7 +173,9 @@ fn simple_ahead(closes: &[f64], n: usize, sessions: usize) -> Ahead {
 
 fn decayed_ahead(closes: &[f64], n: usize, sessions: usize) -> Ahead {
     let mut ema = Ema::new(n);
-    closes.iter().for_each(|c| ema.update(*c));
+    for close in closes {
+        ema.update(*close);
+    }
     let (mut decay, mut new) = (1.0, 0.0);
     for _ in 0..sessions {
         new += decay;
