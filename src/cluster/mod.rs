@@ -9,6 +9,7 @@
 //! one of them reads ([`MemberRecord`]).
 
 mod company;
+pub mod derived;
 mod fed;
 mod group;
 mod index;

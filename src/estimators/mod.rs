@@ -24,6 +24,7 @@ mod robust;
 mod session_returns;
 mod survival;
 mod threshold;
+mod trend;
 mod turbulence;
 mod window_moves;
 
@@ -47,5 +48,9 @@ pub use robust::{ShockRule, mad_sigma, trimmed_sigma, winsorized_sigma, zero_cen
 pub use session_returns::{RETURNS_PER_SESSION, SessionReturns, SpannedReturn};
 pub use survival::{SURVIVAL_MODEL, normal_cdf, survival};
 pub use threshold::{log_multiple, threshold_price};
+pub use trend::{
+    TREND_CLOSES_MAX, TREND_HORIZON_MAX, TREND_RETURNS_MIN, TREND_SIGNALS_MAX, TrendModel, TrendParams, TrendPath,
+    TrendScenario, TrendSignal, TrendSignalView, TrendTrigger, TrendView, closes_of_returns,
+};
 pub use turbulence::{ASSETS_MAX, ShrunkCovariance, Turbulence};
 pub use window_moves::{WINDOW_SECS, WindowMoves};

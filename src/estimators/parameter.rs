@@ -28,6 +28,16 @@ pub enum ParameterError {
     SignificanceLevel(f64),
     /// Fewer than 3 observations behind a maximum.
     Observations(usize),
+    /// No signal of a trend follower, or more than [`super::TREND_SIGNALS_MAX`].
+    TrendSignals(usize),
+    /// A span that a signal cannot look back on.
+    TrendSpan(usize),
+    /// Sessions ahead that are not within 1 and [`super::TREND_HORIZON_MAX`].
+    TrendHorizon(usize),
+    /// A scale of a trend follower that is not positive and finite.
+    TrendScale(f64),
+    /// An error of its size that is not within 0 and 1.
+    TrendError(f64),
 }
 
 impl fmt::Display for ParameterError {
@@ -44,6 +54,11 @@ impl fmt::Display for ParameterError {
             Self::JumpWindow(n) => write!(f, "jump window {n} is not within 3 and {}", super::JUMP_WINDOW_MAX),
             Self::SignificanceLevel(x) => write!(f, "significance level {x} is not above 0 and below 1"),
             Self::Observations(n) => write!(f, "{n} observations are fewer than 3"),
+            Self::TrendSignals(n) => write!(f, "{n} signals are not within 1 and {}", super::TREND_SIGNALS_MAX),
+            Self::TrendSpan(n) => write!(f, "no signal looks back on {n} sessions like this"),
+            Self::TrendHorizon(n) => write!(f, "horizon {n} is not within 1 and {}", super::TREND_HORIZON_MAX),
+            Self::TrendScale(x) => write!(f, "trend scale {x} is not positive and finite"),
+            Self::TrendError(x) => write!(f, "error {x} is not within 0 and 1"),
         }
     }
 }
