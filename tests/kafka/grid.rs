@@ -94,8 +94,10 @@ pub(crate) fn grid(world: &World) {
     let fed = world.file("grid-market", &market);
 
     // The same without a broker.
-    let values =
-        |lines: &str| -> String { lines.lines().map(|l| format!("{}\n", l.split_once('\t').unwrap().1)).collect() };
+    let values = |lines: &str| -> String {
+        let values: Vec<&str> = lines.lines().filter_map(|l| Some(l.split_once('\t')?.1)).collect();
+        values.join("\n")
+    };
     let (history, input) =
         (world.file("grid-history.ndjson", &values(&keyed)), world.file("grid-input.ndjson", &values(&market)));
     let sets = [format!("history.files=[\"{history}\"]"), "market.quarantine.enabled=false".to_owned()];
