@@ -6,6 +6,7 @@
 mod contribution;
 mod idiosyncratic;
 mod standing;
+mod view;
 mod volatility_legs;
 
 pub use contribution::{ClusterShare, ContributionLine, IndexContributions};
@@ -13,6 +14,8 @@ pub use idiosyncratic::{BETA_RETURNS_MIN, BETA_WINDOW, IdiosyncraticZ, idiosyncr
 pub use standing::{
     Anchor, SessionMove, Standing, StandingLine, StandingParams, Standings, StandingsImage, StandingsView,
 };
+pub use view::DerivedView;
+pub(super) use view::read_derived;
 pub use volatility_legs::{LegSide, VolatilityLegs, VolatilityLegsImage, VolatilityLegsView};
 
 use crate::domain::{self, SessionDate, Symbol, Unknown};

@@ -1,5 +1,6 @@
 //! One group: its members, its basket's history, and the episode it is in.
 
+use super::derived::DerivedView;
 use super::index::{Index, LossBook, YearToDate};
 use super::legs::LegHistory;
 use super::level::{GroupParams, Level, Membership, Verdict};
@@ -83,6 +84,7 @@ pub struct Group {
     year_to_date: Option<YearToDate>,
     /// The surface then.
     surface: Option<Arc<SurfaceView>>,
+    derived: Option<Arc<DerivedView>>,
     losses: LossBook,
     current: Option<Stay>,
     waiting: Vec<Stay>,
@@ -112,6 +114,7 @@ impl Group {
             legs: LegHistory::new(legs),
             surfaces: SurfacePast::nothing(),
             surface: None,
+            derived: None,
             index: Index::new(counted),
             year_to_date: None,
             losses: LossBook::default(),

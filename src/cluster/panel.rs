@@ -79,6 +79,13 @@ impl Panel {
         if newest.len() < sessions { Err(Unknown::Warming) } else { Ok(newest) }
     }
 
+    /// The returns of one key up to the newest session, as far back as none is missing, oldest first.
+    pub(super) fn unbroken(&self, key: &str) -> Vec<f64> {
+        let mut newest: Vec<f64> = self.sessions.values().rev().map_while(|day| day.get(key).copied()).collect();
+        newest.reverse();
+        newest
+    }
+
     /// The members in the newest sessions, at most so many and at least `least`.
     ///
     /// # Errors

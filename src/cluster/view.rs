@@ -1,5 +1,6 @@
 //! A group as readers see it.
 
+use super::derived::DerivedView;
 use super::index::{Loss, YearToDate};
 use super::surface::SurfaceView;
 use super::universe::Tally;
@@ -38,6 +39,8 @@ pub struct GroupView {
     pub index: Option<YearToDate>,
     /// What lies beneath the index above it, at a close; `None` without a benchmark.
     pub surface: Option<Arc<SurfaceView>>,
+    /// What follows from its members' returns and those of the index, at a close; `None` without a benchmark.
+    pub derived: Option<Arc<DerivedView>>,
     /// Losses of the session among the largest ever seen here, at a close.
     pub losses: Vec<Loss>,
 }

@@ -1,6 +1,7 @@
 //! Measures, summary and accounting as JSON lines.
 
 use super::alert::echo_json;
+use super::derived::derived_json;
 use super::realized::realized_json;
 use crate::cluster::{GroupView, Leader, Loss, SurfaceView, SurfaceWindow, Tally, YearToDate};
 use crate::domain::{
@@ -126,6 +127,9 @@ pub fn encode_summary(
     let surface = |g: &GroupView| Some((g.name.to_string(), surface_json(g.surface.as_deref()?)));
     let surfaces: Map<String, Value> = groups.iter().filter_map(surface).collect();
     line.insert("surfaces".into(), surfaces.into());
+    let derived = |g: &GroupView| Some((g.name.to_string(), derived_json(g.derived.as_deref()?)));
+    let derived: Map<String, Value> = groups.iter().filter_map(derived).collect();
+    line.insert("derived".into(), derived.into());
     line.insert("records".into(), losses_json(groups).into());
     let _ = serde_json::to_writer(out, &line);
 }

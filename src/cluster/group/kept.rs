@@ -94,7 +94,7 @@ impl Group {
         for (session, values) in image.surfaces {
             self.surfaces.keep(DayRow { session: date(session), values: values.map(|v| v.filter(|v| v.is_finite())) });
         }
-        self.surface = None;
+        (self.surface, self.derived) = (None, None);
         self.read_surface();
         let leader = |(symbol, session, z): (String, i32, f64)| {
             Some(Leader { symbol: Symbol::new(&symbol).ok()?, session: date(session), z })

@@ -121,21 +121,26 @@ impl Group {
             sectors: look.own.sectors.clone(),
             index: None,
             surface: None,
+            derived: None,
             losses: self.losses.of(session),
         }
     }
 
     pub(in crate::cluster) fn view(&self) -> GroupView {
         if let (Some(look), Some(session)) = (&self.last, self.session) {
-            let (index, surface) = (self.year_to_date.clone(), self.surface.clone());
-            return GroupView { index, surface, ..self.view_of(session, look) };
+            return self.as_of_close(self.view_of(session, look));
         }
         let reading = reading::read(&self.params, &[], Err(Unknown::Warming));
         let own = read_universe(Vec::new(), |_| None, self.params.breach_at, self.params.coverage_min);
         let (members, companies, usual) = (Vec::new(), BTreeMap::new(), Err(Unknown::Warming));
         let nothing = Look { members, companies, reading, own, usual };
-        let (index, surface) = (self.year_to_date.clone(), self.surface.clone());
-        GroupView { session: None, index, surface, ..self.view_of(SessionDate::MIN, &nothing) }
+        GroupView { session: None, ..self.as_of_close(self.view_of(SessionDate::MIN, &nothing)) }
+    }
+
+    /// With what is told of the last close alone.
+    fn as_of_close(&self, view: GroupView) -> GroupView {
+        let (index, surface, derived) = (self.year_to_date.clone(), self.surface.clone(), self.derived.clone());
+        GroupView { index, surface, derived, ..view }
     }
 
     pub(in crate::cluster) fn closes(&self) -> impl Iterator<Item = &GroupView> {

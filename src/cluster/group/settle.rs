@@ -3,6 +3,7 @@
 use super::alert::Seen;
 use super::look::Look;
 use super::{Group, Moment, RETURNS_KEPT, Stay};
+use crate::cluster::derived::read_derived;
 use crate::cluster::index::Loss;
 use crate::cluster::legs::LegRow;
 use crate::cluster::level::Level;
@@ -65,7 +66,9 @@ impl Group {
         }
         self.keep(session, &look, &lines);
         let surface = self.surface.clone().filter(|s| s.session == session);
-        let view = GroupView { index: self.index.year_to_date(session), surface, ..self.view_of(session, &look) };
+        let derived = self.derived.clone().filter(|_| surface.is_some());
+        let index = self.index.year_to_date(session);
+        let view = GroupView { index, surface, derived, ..self.view_of(session, &look) };
         self.year_to_date.clone_from(&view.index);
         self.closes.insert(session, view);
         if self.closes.len() > CLOSES_KEPT {
@@ -163,11 +166,12 @@ impl Group {
         }
     }
 
-    /// Reads the surface as of the newest session kept.
+    /// Reads the surface and what follows from the returns as of the newest session kept.
     pub(super) fn read_surface(&mut self) {
         let Some(benchmark) = &self.params.benchmark else { return };
         let read = read_surface(&self.panel, &mut self.surfaces, benchmark, self.params.coverage_min);
         self.surface = read.map(Arc::new);
+        self.derived = read_derived(&self.panel, benchmark, self.params.coverage_min).map(Arc::new);
     }
 
     fn keep_losses(&mut self, session: SessionDate, look: &Look) {
