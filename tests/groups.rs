@@ -76,7 +76,8 @@ fn the_surface_of_every_session_is_that_of_the_oracle() {
         let surface = group(views, &row["group"]).surface.as_deref().unwrap();
         let what = |column: &str| format!("{} {} {column}", row["session"], row["group"]);
         let mut check_reading = |column: &str, reading: Reading| {
-            check(&what(column), reading.ok(), &row[column]);
+            // A column that is never known is not in the table.
+            check(&what(column), reading.ok(), row.get(column).map_or("", |text| text.as_str()));
             seen += usize::from(reading.is_ok());
         };
         for window in &surface.windows {
