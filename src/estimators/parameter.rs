@@ -28,6 +28,14 @@ pub enum ParameterError {
     SignificanceLevel(f64),
     /// Fewer than 3 observations behind a maximum.
     Observations(usize),
+    /// A number of kinds that is 0 or above [`super::HAWKES_KINDS_MAX`], or has no square matrix of excitations beside it.
+    HawkesKinds(usize),
+    /// A rate without excitation that is not positive and finite.
+    HawkesRate(f64),
+    /// An excitation that is negative or not finite.
+    HawkesExcitation(f64),
+    /// A decay that is not positive and finite.
+    HawkesDecay(f64),
 }
 
 impl fmt::Display for ParameterError {
@@ -44,6 +52,12 @@ impl fmt::Display for ParameterError {
             Self::JumpWindow(n) => write!(f, "jump window {n} is not within 3 and {}", super::JUMP_WINDOW_MAX),
             Self::SignificanceLevel(x) => write!(f, "significance level {x} is not above 0 and below 1"),
             Self::Observations(n) => write!(f, "{n} observations are fewer than 3"),
+            Self::HawkesKinds(n) => {
+                write!(f, "{n} kinds are not within 1 and {}, or their excitations no square", super::HAWKES_KINDS_MAX)
+            }
+            Self::HawkesRate(x) => write!(f, "rate {x} is not positive and finite"),
+            Self::HawkesExcitation(x) => write!(f, "excitation {x} is negative or not finite"),
+            Self::HawkesDecay(x) => write!(f, "decay {x} is not positive and finite"),
         }
     }
 }
