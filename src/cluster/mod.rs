@@ -9,6 +9,7 @@
 //! one of them reads ([`MemberRecord`]).
 
 mod company;
+mod contagion;
 mod fed;
 mod group;
 mod index;
@@ -23,6 +24,11 @@ mod stage;
 mod universe;
 mod view;
 
+pub use contagion::{
+    Breach, BroadShare, ConditionalLift, Contagion, ContagionDay, ContagionImage, ContagionParams, ContagionView,
+    ExcitationReading, FollowThrough, Follower, Forecast, KindReading, LAG_MINUTES, LagCounts, LeadLag, Scored,
+    lead_lag,
+};
 pub use fed::{FedImage, Taken};
 pub use group::{Group, GroupImage};
 pub use index::{DayCount, Leader, Loss, YearToDate};

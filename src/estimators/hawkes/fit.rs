@@ -52,6 +52,18 @@ pub enum FitRefusal {
 }
 
 impl FitRefusal {
+    const ALL: [Self; 5] = [Self::TooFewEvents, Self::Unsound, Self::NoExcitation, Self::NotConverged, Self::Explosive];
+
+    /// A stable number for snapshots.
+    pub fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The inverse of [`FitRefusal::number`].
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number)).copied()
+    }
+
     /// The reason in views.
     pub fn name(self) -> &'static str {
         match self {
@@ -266,6 +278,14 @@ mod tests {
     fn bursts(count: u32, size: u32, gap: f64, quiet: f64) -> Vec<HawkesEvent> {
         let time = |n: u32| f64::from(n / size) * quiet + f64::from(n % size) * gap + 0.5;
         (0..count * size).map(|n| HawkesEvent { time: time(n), kind: 0, mark: 1.0 }).collect()
+    }
+
+    #[test]
+    fn numbers_of_refusals_come_back() {
+        for reason in FitRefusal::ALL {
+            assert_eq!(FitRefusal::from_number(reason.number()), Some(reason));
+        }
+        assert_eq!(FitRefusal::from_number(5), None);
     }
 
     #[test]
