@@ -10,7 +10,7 @@ const FRACTIONS: u32 = 20_000;
 /// That is the distribution of the probability given the count, starting from Jeffreys' prior Beta(½, ½); it is also what is
 /// said without any case, `[0.0015, 0.9985]`. Its ends lie within 0 and 1, which they never reach. `None` for more hits than
 /// cases. About 1e-12 from `scipy.stats.beta.ppf`, relative, for a few thousand cases.
-/// Source: Brown, Cai, DasGupta (2001), Statistical Science 16(2), 101-133 (without their exception at 0 and at all hits).
+/// Source: Brown, Cai, `DasGupta` (2001), Statistical Science 16(2), 101-133 (without their exception at 0 and at all hits).
 pub fn jeffreys_interval(hits: u32, cases: u32) -> Option<[f64; 2]> {
     let misses = cases.checked_sub(hits)?;
     let (a, b) = (f64::from(hits) + 0.5, f64::from(misses) + 0.5);
@@ -28,9 +28,9 @@ fn beta_quantile(p: f64, a: f64, b: f64) -> f64 {
     for _ in 0..200 {
         let off = regularized_beta(x, a, b) - p;
         if off < 0.0 {
-            low = x
+            low = x;
         } else {
-            high = x
+            high = x;
         }
         let density = ((a - 1.0) * x.ln() + (b - 1.0) * (-x).ln_1p() - log_beta).exp();
         let newton = x - off / density;
@@ -59,19 +59,19 @@ fn regularized_beta(x: f64, a: f64, b: f64) -> f64 {
         return 1.0 - regularized_beta(1.0 - x, b, a);
     }
     let front = (a * x.ln() + b * (-x).ln_1p() - log_beta(a, b)).exp() / a;
-    let away = |d: f64| if d.abs() < f64::MIN_POSITIVE { f64::MIN_POSITIVE } else { d };
-    let mut c = 1.0;
-    let mut d = 1.0 / away(1.0 - (a + b) * x / (a + 1.0));
-    let mut fraction = d;
+    let away = |x: f64| if x.abs() < f64::MIN_POSITIVE { f64::MIN_POSITIVE } else { x };
+    let mut above = 1.0;
+    let mut below = 1.0 / away(1.0 - (a + b) * x / (a + 1.0));
+    let mut fraction = below;
     for step in 1..FRACTIONS {
         let m = f64::from(step);
         let even = m * (b - m) * x / ((a + 2.0 * m - 1.0) * (a + 2.0 * m));
         let odd = -(a + m) * (a + b + m) * x / ((a + 2.0 * m) * (a + 2.0 * m + 1.0));
         let mut change = 1.0;
         for term in [even, odd] {
-            d = 1.0 / away(1.0 + term * d);
-            c = away(1.0 + term / c);
-            change = c * d;
+            below = 1.0 / away(1.0 + term * below);
+            above = away(1.0 + term / above);
+            change = above * below;
             fraction *= change;
         }
         if (change - 1.0).abs() <= f64::EPSILON {

@@ -168,7 +168,9 @@ impl Profile {
         let mut last = 0.0;
         for instant in events.chunk_by(|a, b| a.time >= b.time) {
             let kept = (-beta * (instant[0].time - last)).exp();
-            decayed.iter_mut().for_each(|r| *r *= kept);
+            for left in &mut decayed {
+                *left *= kept;
+            }
             last = instant[0].time;
             for event in instant {
                 let excited = decayed.iter().zip(&integrals).map(|(r, c)| if *c > 0.0 { r / c } else { 0.0 });
@@ -251,9 +253,9 @@ fn step(gains: &[(f64, f64)], limit: f64) -> f64 {
     for _ in 0..100 {
         let (first, second) = slope(x);
         if first >= 0.0 {
-            low = x
+            low = x;
         } else {
-            high = x
+            high = x;
         }
         let newton = x - first / second;
         let next = if newton > low && newton < high { newton } else { 0.5 * (low + high) };
