@@ -9,6 +9,7 @@
 //! one of them reads ([`MemberRecord`]).
 
 mod company;
+mod contagion;
 pub mod derived;
 mod fed;
 mod group;
@@ -25,6 +26,11 @@ mod surface;
 mod universe;
 mod view;
 
+pub use contagion::{
+    Breach, BroadShare, ConditionalLift, Contagion, ContagionDay, ContagionImage, ContagionParams, ContagionView,
+    ExcitationReading, FollowThrough, Follower, Forecast, KindReading, LAG_MINUTES, LagCounts, LeadLag, Scored,
+    lead_lag,
+};
 pub use fed::{FedImage, Taken};
 pub use group::{Group, GroupImage};
 pub use index::{DayCount, Leader, Loss, YearToDate};

@@ -7,12 +7,14 @@
 //! or one second where it says so) and never annualized. What each is worth, and how far it agrees with
 //! other implementations, is in `docs/estimators.md`.
 
+mod beta;
 mod correlation;
 mod decay;
 mod diurnal;
 mod echo;
 mod ewma;
 mod garch;
+mod hawkes;
 mod lee_mykland;
 mod modes;
 mod moments;
@@ -28,12 +30,17 @@ mod trend;
 mod turbulence;
 mod window_moves;
 
+pub use beta::jeffreys_interval;
 pub use correlation::{absorption_ratio, implied_correlation, mean_pairwise_correlation};
 pub use decay::DecayedSquares;
 pub use diurnal::{diurnal_shares, median_abs};
 pub use echo::{WindowEcho, window_echo};
 pub use ewma::{DecayFactor, Ewma, RM2006_AVERAGES, RiskMetrics2006};
 pub use garch::GarchParams;
+pub use hawkes::{
+    FitRefusal, HAWKES_EVENTS_MIN, HAWKES_KINDS_MAX, Hawkes, HawkesEvent, HawkesFit, HawkesImage, HawkesParams,
+    fit_hawkes,
+};
 pub use lee_mykland::{DiurnalFactor, JUMP_WINDOW_MAX, JumpThreshold, LeeMykland, LeeMyklandImage, lee_mykland_window};
 pub use modes::{DailyModes, Day, Mode, ModeParams, RecursiveModes};
 pub use moments::{WINDOW, sample_sigma, zero_mean_sigma};

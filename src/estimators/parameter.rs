@@ -38,6 +38,14 @@ pub enum ParameterError {
     TrendScale(f64),
     /// An error of its size that is not within 0 and 1.
     TrendError(f64),
+    /// A number of kinds that is 0 or above [`super::HAWKES_KINDS_MAX`], or has no square matrix of excitations beside it.
+    HawkesKinds(usize),
+    /// A rate without excitation that is not positive and finite.
+    HawkesRate(f64),
+    /// An excitation that is negative or not finite.
+    HawkesExcitation(f64),
+    /// A decay that is not positive and finite.
+    HawkesDecay(f64),
 }
 
 impl fmt::Display for ParameterError {
@@ -59,6 +67,12 @@ impl fmt::Display for ParameterError {
             Self::TrendHorizon(n) => write!(f, "horizon {n} is not within 1 and {}", super::TREND_HORIZON_MAX),
             Self::TrendScale(x) => write!(f, "trend scale {x} is not positive and finite"),
             Self::TrendError(x) => write!(f, "error {x} is not within 0 and 1"),
+            Self::HawkesKinds(n) => {
+                write!(f, "{n} kinds are not within 1 and {}, or their excitations no square", super::HAWKES_KINDS_MAX)
+            }
+            Self::HawkesRate(x) => write!(f, "rate {x} is not positive and finite"),
+            Self::HawkesExcitation(x) => write!(f, "excitation {x} is negative or not finite"),
+            Self::HawkesDecay(x) => write!(f, "decay {x} is not positive and finite"),
         }
     }
 }

@@ -42,7 +42,7 @@ class Client {
             topics   BOOT NAME:PARTITIONS[:compact] ...
             grow     BOOT TOPIC PARTITIONS
             produce  BOOT TOPIC FILE [--rate N] [--partition P] [--transactional] [--batch N] [--abort]
-            generate BOOT|- TOPIC|- --count N [--symbols N] [--seed S] [--rate N] [--ticks FILE] [--refs FILE] [--expected FILE] [--metadata MS]
+            generate BOOT|- TOPIC|- --count N [--symbols N] [--seed S] [--rate N] [--ticks FILE] [--refs FILE] [--expected FILE] [--metadata MS] [--half FILE]
             consume  BOOT TOPIC [--from-beginning] [--count N] [--timeout SECS] [--until-end] [--values FILE] [--uncommitted]
             latency  BOOT TICK_TOPIC ALERT_TOPIC ECHO_TOPIC [--rate N] [--seconds N] [--warmup SECS] [--drain SECS] [--symbols N] [--seed S] [--out FILE] [--hdr PREFIX] [--relay TOPIC]
             offsets  BOOT GROUP TOPIC
@@ -296,6 +296,7 @@ class Client {
             long step = Market.step(count);
             for (long i = 0; i < count; i++) {
                 Tick tick = market.next(Market.OPEN + i * step);
+                if (i == count / 2 && args.has("half")) pacer.pauseUntil(Path.of(args.options.get("half")));
                 long due = pacer.await(i);
                 if (send) sender.send(args.at(2), null, pacer.rate > 0 ? millis(due) : null, tick.symbol, tick.json);
                 if (args.has("ticks")) ticks.println(tick.json);
@@ -610,13 +611,24 @@ class Client {
     static final class Pacer {
         final long start = System.nanoTime();
         final long rate;
+        private long paused;
 
         Pacer(long rate) {
             this.rate = rate;
         }
 
         long due(long i) {
-            return start + i / rate * SECOND + i % rate * SECOND / rate;
+            return start + paused + i / rate * SECOND + i % rate * SECOND / rate;
+        }
+
+        /** The schedule stands still until there is such a file. */
+        void pauseUntil(Path file) throws InterruptedException {
+            long from = System.nanoTime();
+            while (!Files.exists(file)) {
+                if (System.nanoTime() - from > 300 * SECOND) throw new IllegalStateException(file + " does not come");
+                Thread.sleep(50);
+            }
+            paused += System.nanoTime() - from;
         }
 
         long await(long i) {

@@ -52,12 +52,15 @@ fn moved(world: &World, mode: &'static str, start: &str) {
     services.iter().for_each(Service::await_ready);
     until("offsets of both partitions", LONG, || (known(&load) == (2, 2)).then_some(()));
     // New producers' settings: they learn of partitions within a second, and members within ten.
-    let feed = load.generate_with(RATE * 70, RATE, &["--metadata", "1000"]);
+    // Half of the ticks follow on the second change, however long the first takes to be followed.
+    let half = world.dir.join(format!("{}-half", load.name));
+    let feed = load.generate_with(RATE * 60, RATE, &["--metadata", "1000", "--half", half.to_str().unwrap()]);
     until("both at work", LONG, || services.iter().all(|s| s.alerts() > 20.0).then_some(()));
     world.client(&["grow", &world.boot, &load.market, "4"]);
     until("four partitions are read", LONG, || (known(&load) == (4, 4)).then_some(()));
     let after_four = settled(&services);
     world.client(&["grow", &world.boot, &load.market, "5"]);
+    std::fs::write(&half, "").unwrap();
     until("five partitions are read", LONG, || (known(&load) == (5, 5)).then_some(()));
     feed.finish(LONG);
     until("everything committed", LONG * 3, || {
