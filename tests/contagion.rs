@@ -123,6 +123,7 @@ fn lift_and_follow_through_are_those_of_pandas() {
             close: UnixNanos(1),
             member_breached: Ok(number("members_breached") > 0.0),
             breadth: Ok((number("top50_up") + number("top50_down")) / number("top50_valid")),
+            others_breadth: Err(fragility::domain::Unknown::NotComputed),
             lines: [7, 43],
             breaches: None,
         };

@@ -54,6 +54,8 @@ pub struct ContagionDay<'a> {
     pub member_breached: Result<bool, Unknown>,
     /// Share of the universe that did, from 0 to 1.
     pub breadth: domain::Reading,
+    /// The same of those in it that are no members.
+    pub others_breadth: domain::Reading,
     /// Members that could have, and others of the universe.
     pub lines: [u32; 2],
     /// First breach of each line of the universe, in any order; `None` where their times are not known, as of closes alone.
@@ -67,6 +69,8 @@ pub struct ContagionView {
     pub session: Option<SessionDate>,
     /// How much likelier a broad session is when a member breaks.
     pub lift: Result<ConditionalLift, Unknown>,
+    /// The same with the breadth of those alone that are no members.
+    pub others_lift: Result<ConditionalLift, Unknown>,
     /// What is expected after a shock, and how expectations have held.
     pub follow_through: FollowThrough,
     /// Who broke first in the session. `NOT_COMPUTED` where times are not known, `NO_MEMBER` where no member broke.
@@ -83,6 +87,9 @@ pub struct Contagion {
     params: ContagionParams,
     session: Option<SessionDate>,
     lift: LiftWindow,
+    others: LiftWindow,
+    /// The newest session that was seen while it went on.
+    seen_within: Option<SessionDate>,
     follow: FollowUp,
     /// The last session's open and its breaches.
     last: Option<(UnixNanos, Vec<Breach>)>,
@@ -97,11 +104,28 @@ impl Contagion {
             params,
             session: None,
             lift: LiftWindow::default(),
+            others: LiftWindow::default(),
+            seen_within: None,
             follow: FollowUp::default(),
             last: None,
             lags: LagCounts::default(),
             excitation: Excitation::default(),
         }
+    }
+
+    /// The last session taken.
+    pub fn session(&self) -> Option<SessionDate> {
+        self.session
+    }
+
+    /// Whether a session was seen while it went on, so that the times of its breaches are known.
+    pub fn is_seen_within(&self, session: SessionDate) -> bool {
+        self.seen_within == Some(session)
+    }
+
+    /// A price was seen before the end of a session.
+    pub fn see_within(&mut self, session: SessionDate) {
+        self.seen_within = self.seen_within.max(Some(session));
     }
 
     /// Takes a session at its close: whether it is news. One that is not after the last changes nothing.
@@ -110,10 +134,14 @@ impl Contagion {
             return false;
         }
         let ContagionParams { broad_at, shock_at, overnight_minutes } = self.params;
-        let breadth = day.breadth.and_then(|b| if b.is_finite() { Ok(b) } else { Err(Unknown::NotYet) });
+        let finite = |b: f64| if b.is_finite() { Ok(b) } else { Err(Unknown::NotYet) };
+        let breadth = day.breadth.and_then(finite);
         self.session = Some(day.session);
         if let (Ok(breached), Ok(breadth)) = (day.member_breached, breadth) {
             self.lift.keep(breached, breadth >= broad_at);
+        }
+        if let (Ok(breached), Ok(breadth)) = (day.member_breached, day.others_breadth.and_then(finite)) {
+            self.others.keep(breached, breadth >= broad_at);
         }
         self.follow.close(day.session, day.previous, breadth, (broad_at, shock_at));
         self.last = day.breaches.map(|breaches| {
@@ -145,6 +173,7 @@ impl Contagion {
         ContagionView {
             session: self.session,
             lift: self.lift.read(),
+            others_lift: self.others.read(),
             follow_through: self.follow.read(),
             lead_lag: self.lead(),
             lags: self.lags,
@@ -185,9 +214,13 @@ mod tests {
                 close: open.plus(390 * 60 * NANOS_PER_SEC),
                 member_breached: if n % 11 == 5 { Err(Unknown::NoMember) } else { Ok(n % 4 != 0) },
                 breadth: if n % 13 == 7 { Err(Unknown::Coverage) } else { Ok(f64::from(n % 6) * 0.02) },
+                others_breadth: if n % 7 == 2 { Err(Unknown::NotComputed) } else { Ok(f64::from(n % 5) * 0.02) },
                 lines: [7, 43],
                 breaches: Some(&list),
             };
+            if n % 2 == 0 {
+                contagion.see_within(day(n));
+            }
             assert!(contagion.close(&fed));
             assert!(!contagion.close(&fed), "said twice");
         }
@@ -210,6 +243,8 @@ mod tests {
         let view = whole.view();
         assert_eq!(view.lead_lag.unwrap().initiator.unwrap().as_str(), "NVDA");
         assert!(view.lags.0[1] > 0 && view.lags.0[2] > 0 && view.lift.is_ok() && view.follow_through.scored > 0);
+        assert!(view.others_lift.is_ok_and(|others| view.lift.is_ok_and(|lift| lift != others)));
+        assert!(whole.is_seen_within(day(88)) && !whole.is_seen_within(day(89)));
         assert_eq!(view.excitation.unwrap().events, 67 * 3);
     }
 
@@ -238,6 +273,7 @@ mod tests {
             close: UnixNanos(390 * 60 * NANOS_PER_SEC),
             member_breached: Ok(true),
             breadth: Ok(0.1),
+            others_breadth: Ok(0.1),
             lines: [7, 43],
             breaches: None,
         };

@@ -1,5 +1,6 @@
 //! One group: its members, its basket's history, and the episode it is in.
 
+use super::contagion::{Contagion, ContagionParams, ContagionView};
 use super::derived::DerivedView;
 use super::index::{Index, LossBook, YearToDate};
 use super::legs::LegHistory;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 
 mod alert;
 mod amend;
+mod contagion;
 mod image;
 mod kept;
 mod look;
@@ -85,6 +87,9 @@ pub struct Group {
     /// The surface then.
     surface: Option<Arc<SurfaceView>>,
     derived: Option<Arc<DerivedView>>,
+    contagion: Contagion,
+    /// What it said at the last close.
+    contagion_view: Option<Arc<ContagionView>>,
     losses: LossBook,
     current: Option<Stay>,
     waiting: Vec<Stay>,
@@ -103,7 +108,7 @@ impl Group {
         let roster = Roster::new(&params.members);
         let composite = params.composite();
         let around = composite.filter(|c| c.universe != params.name).map(|c| Roster::new(&c.universe_members));
-        let legs = composite.map_or_else(|| Arc::from([]), |c| c.history.clone());
+        let legs = composite.map_or_else(|| Arc::from([]), |c| c.history.legs.clone());
         let counted = params.index.clone().unwrap_or_else(|| Arc::from([]));
         Self {
             params,
@@ -115,6 +120,8 @@ impl Group {
             surfaces: SurfacePast::nothing(),
             surface: None,
             derived: None,
+            contagion: Contagion::new(ContagionParams::default()),
+            contagion_view: None,
             index: Index::new(counted),
             year_to_date: None,
             losses: LossBook::default(),
@@ -352,6 +359,7 @@ impl Group {
         }
         let Some(session) = self.session.filter(|s| self.settled_until.is_none_or(|u| u < *s)) else { return };
         self.judged_at = at;
+        self.see_within(session, at, moment.calendar);
         let lines: Vec<MemberReading> = self.now.values().map(|m| m.as_of(at)).collect();
         let look = self.look(session, &lines, &[]);
         self.last = Some(look.clone());

@@ -81,8 +81,28 @@ pub struct Composite {
     pub universe_members: Vec<String>,
     /// How many of that group's members count.
     pub universe_largest: Option<usize>,
-    /// Legs of earlier sessions, from outside, oldest first.
-    pub history: Arc<[LegRow]>,
+    /// Earlier sessions, from outside.
+    pub history: GroupHistory,
+}
+
+/// Earlier sessions of a group, from outside, oldest first.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct GroupHistory {
+    /// Their legs.
+    pub legs: Arc<[LegRow]>,
+    /// What broke in those of which that is known.
+    pub breaks: Arc<[BreakRow]>,
+}
+
+/// What broke in an earlier session at its close, from outside.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct BreakRow {
+    /// Session.
+    pub session: SessionDate,
+    /// Whether a member was in breach.
+    pub breached: bool,
+    /// Share of the universe that was, from 0 to 1.
+    pub breadth: f64,
 }
 
 /// Legs at their 95th percentile that WATCH and CRITICAL ask for, and at their 99th that ALERT and CRITICAL do.

@@ -36,7 +36,7 @@ pub use group::{Group, GroupImage};
 pub use index::{DayCount, Leader, Loss, YearToDate};
 pub(crate) use legs::OBSERVATIONS_MIN;
 pub use legs::{DayRow, LEG_NAMES, LegRow, LegValues};
-pub use level::{Composite, GroupParams, Level, LevelBounds, Verdict};
+pub use level::{BreakRow, Composite, GroupHistory, GroupParams, Level, LevelBounds, Verdict};
 pub use member::{MemberAmend, MemberClose, MemberEvent, MemberRecord, MemberUpdate};
 pub use reading::{MemberReading, Reading};
 pub(crate) use reading::{Rank, change_of, contributions, direction_of, magnitude, read};

@@ -86,12 +86,14 @@ impl Panel {
         newest
     }
 
-    /// The members in the newest sessions, at most so many and at least `least`.
+    /// The members in the newest sessions, at most so many and at least `least`. Where that is a choice, sessions in which
+    /// nobody is known do not count: one such would leave a year unknown.
     ///
     /// # Errors
     /// When there are too few sessions, or members of less than `coverage_min` of the value were there in all of them.
     pub(super) fn sample(&self, least: usize, most: usize, coverage_min: f64) -> Result<Sample, Unknown> {
-        let mut days: Vec<&BTreeMap<Key, f64>> = self.sessions.values().rev().take(most).collect();
+        let is_any = |day: &&BTreeMap<Key, f64>| least == most || self.values.keys().any(|key| day.contains_key(key));
+        let mut days: Vec<&BTreeMap<Key, f64>> = self.sessions.values().rev().filter(is_any).take(most).collect();
         days.reverse();
         if days.len() < least {
             return Err(Unknown::Warming);

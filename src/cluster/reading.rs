@@ -89,6 +89,19 @@ pub struct Reading {
     pub level: Option<Level>,
 }
 
+/// Members at or beyond the first tier; for none, enough of them have to be known.
+pub(crate) fn in_breach(members: &[MemberReading], params: &GroupParams) -> Result<u32, Unknown> {
+    let known: Vec<f64> = members.iter().filter_map(|m| m.z.ok()).collect();
+    let beyond = known.iter().filter(|z| z.abs() >= params.breach_at).count();
+    let is_enough = known.len() as f64 >= params.coverage_min * members.len() as f64;
+    match u32::try_from(beyond) {
+        _ if members.is_empty() => Err(Unknown::NoMember),
+        Ok(0) if !is_enough => Err(Unknown::Coverage),
+        Ok(count) => Ok(count),
+        Err(_) => Ok(u32::MAX),
+    }
+}
+
 /// Reads a group off its members, in the order given.
 ///
 /// `basket_sigma` is the sample standard deviation of the 21 basket returns before the session.

@@ -1,10 +1,11 @@
 //! A group as readers see it.
 
+use super::contagion::ContagionView;
 use super::derived::DerivedView;
 use super::index::{Loss, YearToDate};
 use super::surface::SurfaceView;
 use super::universe::Tally;
-use crate::domain::{self, Leg, SessionDate, Symbol};
+use crate::domain::{self, Leg, SessionDate, Symbol, Unknown};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -29,6 +30,8 @@ pub struct GroupView {
     pub legs: Vec<Leg>,
     /// Members with their multiples.
     pub members: Vec<(Symbol, domain::Reading)>,
+    /// How many of them are in breach, share classes of a company as one; for none, enough of them have to be known.
+    pub in_breach: Result<u32, Unknown>,
     /// How many of its members break.
     pub breadth: Tally,
     /// How many break of its universe, where it is judged by its own past.
@@ -41,6 +44,8 @@ pub struct GroupView {
     pub surface: Option<Arc<SurfaceView>>,
     /// What follows from its members' returns and those of the index, at a close; `None` without a benchmark.
     pub derived: Option<Arc<DerivedView>>,
+    /// How shocks of its members and of those around them go together, at a close; `None` without others around them.
+    pub contagion: Option<Arc<ContagionView>>,
     /// Losses of the session among the largest ever seen here, at a close.
     pub losses: Vec<Loss>,
 }

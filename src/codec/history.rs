@@ -20,6 +20,7 @@ pub fn encode_legs_header(universe: &str, out: &mut Vec<u8>) {
         around("dispersion"),
         "max_member_loss_usd".to_owned(),
         "group_loss_usd".to_owned(),
+        "members_breached".to_owned(),
     ];
     out.extend(columns.join(",").into_bytes());
 }
@@ -29,6 +30,7 @@ pub fn encode_legs(session: SessionDate, group: &GroupView, out: &mut Vec<u8>) {
     let leg = |name: &str| group.legs.iter().find(|l| l.name == name).and_then(|l| l.value.ok());
     // Where too few are valid there is no breadth, and a reader would make one of the counts.
     let counts = group.universe.filter(|_| leg("breadth").is_some());
+    let breached = group.in_breach.ok();
     let count = |of: fn(&Tally) -> u32| field(counts.as_ref().map(of));
     let row = [
         session.to_string(),
@@ -41,6 +43,7 @@ pub fn encode_legs(session: SessionDate, group: &GroupView, out: &mut Vec<u8>) {
         field(leg("dispersion")),
         field(leg("max_member_loss_usd")),
         field(leg("group_loss_usd")),
+        field(breached),
     ];
     out.extend(row.join(",").into_bytes());
 }

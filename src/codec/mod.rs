@@ -10,6 +10,7 @@ mod avro;
 mod batch;
 #[cfg(any(feature = "avro", feature = "protobuf"))]
 mod confluent;
+mod contagion;
 mod csv;
 mod dbn;
 mod decoder;
@@ -43,6 +44,7 @@ pub use alert_record::{
 #[cfg(feature = "avro")]
 pub use avro::AvroSchemas;
 pub use batch::{Batch, EVENTS_MAX, Judged};
+pub(crate) use contagion::contagion_json;
 pub use csv::{CsvDecoder, CsvError};
 pub use dbn::{DBN_MAGIC, DBN_PRELUDE_LEN, DbnDecoder};
 pub use decoder::Decoder;

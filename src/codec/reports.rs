@@ -1,6 +1,7 @@
 //! Measures, summary and accounting as JSON lines.
 
 use super::alert::echo_json;
+use super::contagion::contagion_json;
 use super::derived::derived_json;
 use super::realized::realized_json;
 use crate::cluster::{GroupView, Leader, Loss, SurfaceView, SurfaceWindow, Tally, YearToDate};
@@ -130,6 +131,9 @@ pub fn encode_summary(
     let derived = |g: &GroupView| Some((g.name.to_string(), derived_json(g.derived.as_deref()?)));
     let derived: Map<String, Value> = groups.iter().filter_map(derived).collect();
     line.insert("derived".into(), derived.into());
+    let contagion = |g: &GroupView| Some((g.name.to_string(), contagion_json(g.contagion.as_deref()?)));
+    let contagion: Map<String, Value> = groups.iter().filter_map(contagion).collect();
+    line.insert("contagion".into(), contagion.into());
     line.insert("records".into(), losses_json(groups).into());
     let _ = serde_json::to_writer(out, &line);
 }

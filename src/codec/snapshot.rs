@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use std::fmt;
 
 /// Version of the image layout; raised with every change to it.
-pub const SNAPSHOT_VERSION: u16 = 8;
+pub const SNAPSHOT_VERSION: u16 = 9;
 
 const MAGIC: [u8; 4] = *b"FRGS";
 const HEADER_LEN: usize = 18;
@@ -103,7 +103,7 @@ mod tests {
             assert_eq!(refused(&bad), SnapshotError::Corrupt);
         }
         let mut newer = bytes;
-        newer[4] = 9;
-        assert_eq!(refused(&newer), SnapshotError::Version(9));
+        newer[4..6].copy_from_slice(&(SNAPSHOT_VERSION + 1).to_le_bytes());
+        assert_eq!(refused(&newer), SnapshotError::Version(SNAPSHOT_VERSION + 1));
     }
 }

@@ -3,7 +3,7 @@
 use super::check::Checker;
 use super::histories;
 use super::raw::{Raw, RawGroup, RawLevel, RawLevels};
-use crate::cluster::{Composite, GroupParams, LevelBounds, Verdict};
+use crate::cluster::{Composite, GroupHistory, GroupParams, LevelBounds, Verdict};
 use crate::domain::{NANOS_PER_SEC, Symbol};
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ pub(super) fn check_groups(c: &mut Checker, raw: &Raw, breach_at: f64) -> (Vec<G
 fn histories_of(group: &GroupParams) -> Vec<u8> {
     let mut said = Vec::new();
     if let Verdict::Composite(composite) = &group.verdict {
-        for row in composite.history.iter() {
+        for row in composite.history.legs.iter() {
             said.extend(row.session.days().to_le_bytes());
             for value in row.values {
                 said.extend(value.unwrap_or(f64::INFINITY).to_le_bytes());
@@ -95,7 +95,7 @@ fn check_composite(c: &mut Checker, raw: &Raw, name: &str, group: &RawGroup, uni
     };
     let history = histories::legs(file, universe).unwrap_or_else(|problem| {
         c.refuse(key, problem);
-        Arc::from([])
+        GroupHistory::default()
     });
     Verdict::Composite(Composite {
         universe: universe.into(),

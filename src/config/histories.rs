@@ -1,6 +1,6 @@
 //! Daily histories of a group's legs and of the fragility index.
 
-use crate::cluster::{DayCount, LEG_NAMES, LegRow, LegValues};
+use crate::cluster::{BreakRow, DayCount, GroupHistory, LEG_NAMES, LegRow, LegValues};
 use crate::domain::SessionDate;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -61,12 +61,13 @@ fn count(line: u64, row: &Row, column: &str) -> Result<u32, String> {
 }
 
 /// The legs of a group, from columns `session`, `basket_z`, `rms_z`, `turbulence`, `max_member_loss_usd`, `group_loss_usd`
-/// and, after the name of its universe, `_valid`, `_up`, `_down` and `_dispersion`. An empty field is not known.
+/// and, after the name of its universe, `_valid`, `_up`, `_down` and `_dispersion`; and what broke, where there is a column
+/// `members_breached`. An empty field is not known.
 ///
 /// # Errors
 /// What is wrong with the file, with its line.
-pub(super) fn legs(name: &str, universe: &str) -> Result<Arc<[LegRow]>, String> {
-    let mut found = Vec::new();
+pub(super) fn legs(name: &str, universe: &str) -> Result<GroupHistory, String> {
+    let (mut found, mut broken) = (Vec::new(), Vec::new());
     for (line, row) in rows(&text_of(name, LEGS)?)? {
         let of = |column: &str| number(line, &row, column);
         let around = |column: &str| number(line, &row, &format!("{universe}_{column}"));
@@ -83,10 +84,15 @@ pub(super) fn legs(name: &str, universe: &str) -> Result<Arc<[LegRow]>, String> 
                 _ => of(leg)?,
             };
         }
-        found.push(LegRow { session: session(line, &row)?, values });
+        let session = session(line, &row)?;
+        let breached = if row.contains_key("members_breached") { of("members_breached")? } else { None };
+        if let (Some(members), Some(breadth)) = (breached, breadth) {
+            broken.push(BreakRow { session, breached: members > 0.0, breadth });
+        }
+        found.push(LegRow { session, values });
     }
     in_order(&found, |row| row.session)?;
-    Ok(found.into())
+    Ok(GroupHistory { legs: found.into(), breaks: broken.into() })
 }
 
 /// The counts of the fragility index, from columns `session`, `universe`, `valid`, `up`, `down` and `abs_z_sum`.
@@ -125,7 +131,8 @@ mod tests {
 
     #[test]
     fn what_comes_with_the_build_is_read() {
-        let legs = legs(BUILT_IN, "top50").unwrap();
+        let GroupHistory { legs, breaks } = legs(BUILT_IN, "top50").unwrap();
+        assert_eq!((breaks.len(), breaks[0].breached, breaks[0].breadth), (965, false, 0.04));
         assert_eq!(legs.len(), 965);
         assert_eq!(legs[0].values[0], Some(1.77078));
         assert_eq!(legs[0].values[3], Some(2.0 / 50.0));
@@ -135,7 +142,7 @@ mod tests {
     }
 
     fn legs_of_nothing() -> Arc<[LegRow]> {
-        legs("", "top50").unwrap()
+        legs("", "top50").unwrap().legs
     }
 
     #[test]

@@ -2,8 +2,9 @@
 //!
 //! The lane never waits for a reader: views replace each other, alerts go to whoever listens.
 
+mod groups;
+
 use super::view::{LaneView, state_json};
-use crate::cluster::SurfaceView;
 use crate::domain::Alert;
 use crate::engine::Params;
 use crate::sources::ClientHealth;
@@ -280,44 +281,10 @@ fn gauges(m: &Metrics, all: &LaneView) {
         m.symbol_sigma.with_label_values(&label).set(s.sigma_daily.unwrap_or(f64::NAN));
         m.symbol_tier.with_label_values(&label).set(s.tier);
     }
-    for group in &all.clusters {
-        if group.is_judged {
-            m.cluster_level.with_label_values(&[&group.name]).set(f64::from(group.level_number));
-        }
-        for leg in group.legs.iter().filter(|l| l.rank.is_some()) {
-            let percentile = leg.rank.and_then(Result::ok).map_or(f64::NAN, |r| r.percentile());
-            m.cluster_leg_percentile.with_label_values(&[&*group.name, leg.name]).set(percentile);
-        }
-        if let Some(index) = &group.index {
-            m.index.with_label_values(&[&*index.universe]).set(index.index);
-        }
-        if let Some(surface) = &group.surface {
-            set_surface(m, &group.name, surface);
-        }
-        let share = |part: u32| {
-            if group.breadth.valid > 0 { f64::from(part) / f64::from(group.breadth.valid) } else { f64::NAN }
-        };
-        m.breadth.with_label_values(&[&*group.name, "up"]).set(share(group.breadth.up));
-        m.breadth.with_label_values(&[&*group.name, "down"]).set(share(group.breadth.down));
-    }
+    groups::set(m, &all.clusters);
     if let Some((_, breadth)) = all.breadth {
         let valid = f64::from(breadth.valid.max(1));
         m.breadth.with_label_values(&["all", "up"]).set(f64::from(breadth.up) / valid);
         m.breadth.with_label_values(&["all", "down"]).set(f64::from(breadth.down) / valid);
     }
-}
-
-fn set_surface(m: &Metrics, group: &str, surface: &SurfaceView) {
-    let number = |reading: crate::domain::Reading| reading.unwrap_or(f64::NAN);
-    for window in &surface.windows {
-        let sessions = window.sessions.to_string();
-        for (of, sigma) in [("index", window.index_sigma), ("stocks", window.stock_sigma)] {
-            m.surface_sigma.with_label_values(&[group, of, &sessions]).set(number(sigma));
-        }
-        m.calm_surface.with_label_values(&[group, &sessions]).set(window.is_calm.map_or(-1.0, f64::from));
-        let measure = format!("implied_{sessions}");
-        m.correlation.with_label_values(&[group, &measure]).set(number(window.implied_correlation));
-    }
-    m.correlation.with_label_values(&[group, "mean_pairwise"]).set(number(surface.mean_correlation));
-    m.correlation.with_label_values(&[group, "absorption"]).set(number(surface.absorption_ratio));
 }

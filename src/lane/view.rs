@@ -3,7 +3,8 @@
 use super::ReadyState;
 use crate::cluster::GroupView;
 use crate::codec::{
-    breadth_json, derived_json, index_json, loss_json, ruler_json, surface_json, tally_json, window_json,
+    breadth_json, contagion_json, derived_json, index_json, loss_json, ruler_json, surface_json, tally_json,
+    window_json,
 };
 use crate::domain::{Direction, Outcome, Phase, Reading, SessionDate, UnixNanos, Unknown};
 use crate::engine::{Breadth, Engine, InputHealth, SurvivalScore, SymbolView};
@@ -244,6 +245,7 @@ fn group_json(g: &GroupView) -> Value {
         "index": g.index.as_ref().map(index_json),
         "surface": g.surface.as_deref().map(surface_json),
         "derived": g.derived.as_deref().map(derived_json),
+        "contagion": g.contagion.as_deref().map(contagion_json),
         "losses": g.losses.iter().map(loss_json).collect::<Vec<_>>(),
     })
 }

@@ -49,6 +49,20 @@ pub struct Metrics {
     pub calm_surface: GaugeVec,
     /// How much a group moves as one, by measure.
     pub correlation: GaugeVec,
+    /// How much likelier a broad session is when a member breaks.
+    pub contagion_lift: GaugeVec,
+    /// How much likelier breaches are than without those before.
+    pub excitation: GaugeVec,
+    /// Breaches that one breach makes, by where the parameters come from.
+    pub branching: GaugeVec,
+    /// Parts of an index's move.
+    pub contribution: GaugeVec,
+    /// Multiples of what of a move is a member's own.
+    pub idiosyncratic: GaugeVec,
+    /// Calm members less restless ones.
+    pub leg_spread: GaugeVec,
+    /// What the trend model trades on each path.
+    pub trend_flow: GaugeVec,
     /// Breadth by universe and direction.
     pub breadth: GaugeVec,
     /// Tiers in force.
@@ -207,6 +221,41 @@ impl Metrics {
                 "fragility_correlation_ratio",
                 "How much a group moves as one at the last close: mean_pairwise, implied_21, implied_63, absorption; NaN where not known.",
                 &["cluster", "measure"],
+            )?,
+            contagion_lift: r.gauges(
+                "fragility_contagion_lift_ratio",
+                "Probability of a broad session with a member in breach over that without, of the universe (all) or of those in it that are no members (others), at the last close; NaN where not known.",
+                &["cluster", "of"],
+            )?,
+            excitation: r.gauges(
+                "fragility_excitation_ratio",
+                "Intensity of breaches of members or others at the last close over that without any before, 1 where all is quiet; NaN where not known.",
+                &["cluster", "kind"],
+            )?,
+            branching: r.gauges(
+                "fragility_branching_ratio",
+                "Breaches that one breach makes, by parameters: FITTED, or UNFITTED where they are assumed.",
+                &["cluster", "parameters"],
+            )?,
+            contribution: r.gauges(
+                "fragility_index_contribution_ratio",
+                "A member's weight in its group times its simple return, at the last close; NaN where not known.",
+                &["cluster", "symbol"],
+            )?,
+            idiosyncratic: r.gauges(
+                "fragility_idiosyncratic_z_ratio",
+                "Multiple of what of a member's move the index does not explain, at the last close; NaN where not known.",
+                &["cluster", "symbol"],
+            )?,
+            leg_spread: r.gauges(
+                "fragility_volatility_leg_spread_ratio",
+                "Return of a group's calm fifth less that of its restless fifth, year to date at the last close; NaN where not known.",
+                &["cluster"],
+            )?,
+            trend_flow: r.gauges(
+                "fragility_trend_flow_usd",
+                "What the disclosed trend model buys of the index on a path to its horizon, at the last close; NaN where not known. A model under stated assumptions.",
+                &["cluster", "path"],
             )?,
             breadth: r.gauges(
                 "fragility_breadth_ratio",

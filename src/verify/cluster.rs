@@ -4,8 +4,8 @@ use super::composite;
 use super::findings::Findings;
 use super::window;
 use crate::cluster::{
-    Composite, GroupParams, GroupSentence, Level, LevelBounds, MemberReading, Reading, Verdict, change_of,
-    contributions, direction_of, read,
+    Composite, GroupHistory, GroupParams, GroupSentence, Level, LevelBounds, MemberReading, Reading, Verdict,
+    change_of, contributions, direction_of, read,
 };
 use crate::codec::{AlertRecord, ClusterRecord, LegRecord, MemberRecord, leg_value, rounded};
 use crate::domain::{AlertKind, AlertState, Leg, Phase, Symbol, UnixNanos, Unknown};
@@ -71,7 +71,7 @@ fn params(name: &str, group: &ClusterRecord, found: &mut Findings) -> GroupParam
             universe: group.universe.as_ref().map_or("", |u| &u.name).into(),
             universe_members: Vec::new(),
             universe_largest: None,
-            history: Arc::from([]),
+            history: GroupHistory::default(),
         }),
     };
     GroupParams {

@@ -3,7 +3,8 @@
 
     python tests/golden/contagion.py
 
-Reads data/mag7_legs_2021_2024.csv, writes contagion.csv beside this script. README.md has the definition.
+Reads data/, writes contagion.csv and contagion_shipped.csv beside this script. README.md has the definition. Needs what
+composite.py needs.
 """
 
 import platform
@@ -13,7 +14,8 @@ import pandas as pd
 import scipy
 from scipy.stats import beta
 
-from daily_z import DATA, HERE
+from composite import COVERAGE, SIGMAS, breadth, inputs, universe
+from daily_z import DATA, HERE, MAG7
 
 WINDOW, SESSIONS_MIN, OF_A_KIND_MIN = 504, 63, 5
 BROAD, SHOCK, FOLLOWED_MIN = 0.05, 0.08, 5
@@ -65,6 +67,28 @@ def follow(table: pd.DataFrame) -> pd.DataFrame:
     return out
 
 
+def shipped(past: pd.DataFrame) -> pd.DataFrame:
+    """The shipped months after the rows of the past: its row where they know too little, their own numbers where they do not."""
+    z, value = inputs()["z"], inputs()["value"]
+    rows = {row.session: row._asdict() for row in past.itertuples(index=False)}
+    for session in z.index:
+        top, scores, members = universe(value.loc[session]), z.loc[session], z.loc[session, MAG7]
+        own = {"session": session, "breadth": breadth(top, scores)["breadth"]}
+        if (members.abs() >= SIGMAS).any() or members.notna().mean() >= COVERAGE:
+            own["breached"] = bool((members.abs() >= SIGMAS).any())
+        own["others"] = breadth([s for s in top if s not in MAG7], scores)["breadth"]
+        rows[session] = rows.get(session, {}) | {k: v for k, v in own.items() if v == v}
+    # The last two sessions are of SPY alone.
+    table = pd.DataFrame(rows.values()).sort_values("session", ignore_index=True).dropna(subset="breadth")
+    assert table.breached.notna().all()
+    table["breached"] = table.breached.astype(bool)
+    known = table[table.others.notna()]
+    others = lift(known.assign(breadth=known.others)).add_prefix("others_").reindex(table.index)
+    others = others.astype({c: "Int64" for c in others if c.endswith(("sessions", "broad"))})
+    out = pd.concat([table.session, lift(table), others, follow(table)], axis=1)
+    return out[out.session.isin(z.index)]
+
+
 def main() -> None:
     print(f"python {platform.python_version()}, pandas {pd.__version__}, numpy {np.__version__}, scipy {scipy.__version__}")
     legs = pd.read_csv(DATA / "mag7_legs_2021_2024.csv")
@@ -73,6 +97,9 @@ def main() -> None:
     out = pd.concat([table.session, lift(table), follow(table)], axis=1)
     out.to_csv(HERE / "contagion.csv", index=False, float_format="%.12g", lineterminator="\n")
     print(out.iloc[-1].to_string())
+    months = shipped(table)
+    months.to_csv(HERE / "contagion_shipped.csv", index=False, float_format="%.12g", lineterminator="\n")
+    print(months.iloc[-1].to_string())
 
     # The same with breadth of the others alone: all seven are among the fifty.
     others = table.assign(breadth=(events - legs.members_breached) / (legs.top50_valid - 7))

@@ -51,7 +51,8 @@ def row(r: pd.DataFrame, index: pd.Series, value: pd.Series, names: list[str]) -
         if days == WINDOWS[1]:
             pairs = np.corrcoef(of.to_numpy(), rowvar=False)
             found["mean_correlation"] = pairs[np.triu_indices(len(pairs), 1)].mean()
-    if len(r) >= LEAST and (beneath := members(r, value, names, min(len(r), MOST))):
+    seen = r[r[value[names].dropna().index].notna().any(axis=1)]
+    if len(seen) >= LEAST and (beneath := members(seen, value, names, min(len(seen), MOST))):
         values = np.linalg.eigvalsh(np.cov(beneath[0].to_numpy(), rowvar=False))[::-1]
         found["absorption_ratio"] = values[: max(1, round(len(values) / 5))].sum() / values.sum()
     steps = index.tail(WINDOWS[1])

@@ -15,6 +15,8 @@ pub struct ContagionImage {
     session: Option<i32>,
     /// Bit 0: a member broke; bit 1: it was broad.
     lift: Vec<u8>,
+    others: Vec<u8>,
+    seen_within: Option<i32>,
     follow: FollowImage,
     last: Option<(i64, Vec<BreachImage>)>,
     lags: [u64; 4],
@@ -153,6 +155,8 @@ impl Contagion {
         ContagionImage {
             session: self.session.map(SessionDate::days),
             lift: self.lift.image(),
+            others: self.others.image(),
+            seen_within: self.seen_within.map(SessionDate::days),
             follow: self.follow.image(),
             last: self.last.as_ref().map(last),
             lags: self.lags.0,
@@ -180,6 +184,8 @@ impl Contagion {
             params,
             session: image.session.map(date),
             lift: LiftWindow::restore(&image.lift),
+            others: LiftWindow::restore(&image.others),
+            seen_within: image.seen_within.map(date),
             follow: FollowUp::restore(image.follow),
             last: image.last.map(last),
             lags: LagCounts(image.lags),

@@ -28,7 +28,8 @@ pub struct BroadShare {
 /// `P(broad | breach) / P(broad | none)`.
 ///
 /// Of the same session, so it says that they go together, not which came first. Where members stand in the universe whose
-/// breadth is given, their own breaks are in it, and the lift is the higher for it.
+/// breadth is given, their own breaks are in it, and the lift is the higher for it: hence
+/// [`super::ContagionView::others_lift`].
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct ConditionalLift {
     /// Sessions in which a member reached the first tier.

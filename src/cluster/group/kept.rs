@@ -2,6 +2,7 @@
 
 use super::Group;
 use super::image::date;
+use crate::cluster::contagion::{Contagion, ContagionImage, ContagionParams};
 use crate::cluster::index::{DayCount, Index, LOSSES_KEPT, Leader, Loss, LossBook};
 use crate::cluster::legs::{DayRow, LegRow, LegValues};
 use crate::cluster::panel::{Panel, SESSIONS_KEPT};
@@ -22,6 +23,7 @@ pub(super) struct KeptImage {
     values: Vec<(u32, f64)>,
     legs: Vec<(i32, LegValues)>,
     surfaces: SurfaceImage,
+    contagion: ContagionImage,
     /// Session, universe, valid, events, sum of absolute multiples.
     counts: Vec<(i32, String, u32, u32, f64)>,
     year: i32,
@@ -64,6 +66,7 @@ impl Group {
             panel: self.panel.sessions().iter().map(|(s, returns)| (s.days(), row(returns))).collect(),
             values: row(self.panel.values()),
             surfaces: self.surfaces.own().iter().map(|r| (r.session.days(), r.values)).collect(),
+            contagion: self.contagion.image(),
             legs: self.legs.own().iter().map(|r| (r.session.days(), r.values)).collect(),
             counts: self.index.own.iter().map(count).collect(),
             year: self.index.year,
@@ -96,6 +99,8 @@ impl Group {
         }
         (self.surface, self.derived) = (None, None);
         self.read_surface();
+        self.contagion = Contagion::restore(ContagionParams::default(), image.contagion);
+        self.view_contagion();
         let leader = |(symbol, session, z): (String, i32, f64)| {
             Some(Leader { symbol: Symbol::new(&symbol).ok()?, session: date(session), z })
         };

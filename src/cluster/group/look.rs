@@ -116,12 +116,14 @@ impl Group {
             basket_return: reading.basket_return,
             legs: reading.legs(&self.params, level.unwrap_or(Level::Watch)),
             members: look.members.iter().map(|m| (m.symbol.clone(), m.z)).collect(),
+            in_breach: reading::in_breach(&look.members, &self.params),
             breadth: look.own.tally,
             universe: reading.universe.as_ref().map(|u| u.tally),
             sectors: look.own.sectors.clone(),
             index: None,
             surface: None,
             derived: None,
+            contagion: None,
             losses: self.losses.of(session),
         }
     }
@@ -140,7 +142,7 @@ impl Group {
     /// With what is told of the last close alone.
     fn as_of_close(&self, view: GroupView) -> GroupView {
         let (index, surface, derived) = (self.year_to_date.clone(), self.surface.clone(), self.derived.clone());
-        GroupView { index, surface, derived, ..view }
+        GroupView { index, surface, derived, contagion: self.contagion_view.clone(), ..view }
     }
 
     pub(in crate::cluster) fn closes(&self) -> impl Iterator<Item = &GroupView> {

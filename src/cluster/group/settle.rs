@@ -65,10 +65,12 @@ impl Group {
             self.verdicts(&seen, alerts);
         }
         self.keep(session, &look, &lines);
+        self.keep_contagion(session, &look, is_history, moment.calendar);
         let surface = self.surface.clone().filter(|s| s.session == session);
         let derived = self.derived.clone().filter(|_| surface.is_some());
         let index = self.index.year_to_date(session);
-        let view = GroupView { index, surface, derived, ..self.view_of(session, &look) };
+        let contagion = self.contagion_view.clone().filter(|c| c.session == Some(session));
+        let view = GroupView { index, surface, derived, contagion, ..self.view_of(session, &look) };
         self.year_to_date.clone_from(&view.index);
         self.closes.insert(session, view);
         if self.closes.len() > CLOSES_KEPT {
