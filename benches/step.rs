@@ -18,10 +18,16 @@ const GUARDS: [&str; 4] = [
 const TICKS: usize = 100_000;
 const START: i64 = 1_737_988_200_000_000_000;
 
-fn engine(symbols: usize, members: &str, guards: &[&str]) -> Engine {
-    let mut set = vec![format!("groups.mag7.members={members}")];
-    set.extend(guards.iter().map(|guard| (*guard).to_owned()));
-    let loaded = load_text("bench", BENCH, &[], &set);
+/// Ten groups judged by their own past over the same universe of the first `size` symbols, each of all of them.
+fn groups(size: usize) -> Vec<String> {
+    let members: Vec<String> = (0..size).map(|n| format!("\"S{n:05}\"")).collect();
+    let members = members.join(",");
+    let group = |n: usize| [format!("groups.g{n}.members=[{members}]"), format!("groups.g{n}.universe=g0")];
+    std::iter::once("groups.mag7.members=[]".to_owned()).chain((0..10).flat_map(group)).collect()
+}
+
+fn engine(symbols: usize, set: &[String]) -> Engine {
+    let loaded = load_text("bench", BENCH, &[], set);
     let Ok(loaded) = loaded else { unreachable!("the shipped bench.toml loads") };
     let mut engine = Engine::new(loaded.config.params);
     let mut effects = Effects::default();
@@ -55,22 +61,27 @@ fn ticks(symbols: usize, price: impl Fn(usize) -> f64) -> Vec<Raw> {
 fn bench(c: &mut Criterion) {
     let quiet = |n: usize| 100.0 + (n % 97) as f64 * 0.01;
     let wild = |n: usize| if (n / 1_000).is_multiple_of(2) { 107.0 } else { 100.0 };
-    let none: &[&str] = &[];
+    let members = |members: &str| vec![format!("groups.mag7.members={members}")];
+    let none = || members("[]");
+    let mut guarded = none();
+    guarded.extend(GUARDS.map(str::to_owned));
     let cases = [
-        ("1,000 quiet symbols", 1_000, "[]", none, ticks(1_000, quiet)),
-        ("10,000 quiet symbols", 10_000, "[]", none, ticks(10_000, quiet)),
-        ("100,000 quiet symbols", 100_000, "[]", none, ticks(100_000, quiet)),
-        ("1,000 quiet symbols, guarded", 1_000, "[]", &GUARDS, ticks(1_000, quiet)),
-        ("one hot symbol in a group", 1, r#"["S00000"]"#, none, ticks(1, quiet)),
-        ("1,000 symbols, every thousandth tick turns all", 1_000, "[]", none, ticks(1_000, wild)),
+        ("1,000 quiet symbols", 1_000, none(), ticks(1_000, quiet)),
+        ("10,000 quiet symbols", 10_000, none(), ticks(10_000, quiet)),
+        ("100,000 quiet symbols", 100_000, none(), ticks(100_000, quiet)),
+        ("1,000 quiet symbols, guarded", 1_000, guarded, ticks(1_000, quiet)),
+        ("one hot symbol in a group", 1, members(r#"["S00000"]"#), ticks(1, quiet)),
+        ("1,000 quiet symbols, 50 of them in ten groups", 1_000, groups(50), ticks(1_000, quiet)),
+        ("1,000 quiet symbols, 500 of them in ten groups", 1_000, groups(500), ticks(1_000, quiet)),
+        ("1,000 symbols, every thousandth tick turns all", 1_000, none(), ticks(1_000, wild)),
     ];
     let mut group = c.benchmark_group("step");
     group.sample_size(20);
     group.throughput(Throughput::Elements(TICKS as u64));
-    for (name, symbols, members, guards, ticks) in &cases {
+    for (name, symbols, set, ticks) in &cases {
         group.bench_function(*name, |b| {
             b.iter_batched_ref(
-                || (engine(*symbols, members, guards), Effects::default()),
+                || (engine(*symbols, set), Effects::default()),
                 |(engine, effects)| {
                     for (offset, Raw { symbol, ts, price }) in (0_i64..).zip(ticks) {
                         let origin = Origin { partition: 0, offset, timestamp: None };

@@ -285,6 +285,10 @@ def cluster(alert, deviation, check):
     breached.sort(key=lambda m: (m["breached_at"] if m["breached_at"] is not None else math.inf, -abs(m["z"])))
     said = [s for s in [group["initiator"], *group["followers"]] if s]
     check.same("cluster.initiator and followers", said, [m["symbol"] for m in breached])
+    broke = {m["symbol"]: m["breached_at"] for m in members}
+    first = broke.get(group["initiator"])
+    lag = lambda at: None if at is None or first is None else (at - first) / 1e9
+    check.same("cluster.follower_lags_secs", group["follower_lags_secs"], [lag(broke[s]) for s in group["followers"]])
     count = len(breached) if any(m["z"] is not None for m in members) else None
     legs = {leg["name"]: leg for leg in group["legs"]}
     check.rounded("cluster.legs.basket_z", legs["basket_z"]["value"], z)

@@ -115,6 +115,7 @@ fn line(name: &str, log_return: Reading, market_value: Option<f64>) -> MemberRea
         log_return,
         z: Err(Unknown::NotComputed),
         market_value,
+        shares: None,
         basis: None,
         breached_at: None,
         source: None,

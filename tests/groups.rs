@@ -6,7 +6,7 @@ mod harness;
 
 use fragility::cluster::{DayCount, GroupView, LEG_NAMES, Tally};
 use fragility::codec::encode_alert;
-use fragility::domain::{Alert, AlertKind, AlertState, Entity, Reading, UnixNanos, Unknown};
+use fragility::domain::{Alert, AlertKind, AlertState, CloseBasis, Entity, Reading, UnixNanos, Unknown};
 use fragility::engine::{Channel, Effects, Engine, Origin, Watermark};
 use fragility::estimators::ShrunkCovariance;
 use fragility::sources::FileSource;
@@ -162,6 +162,26 @@ fn breadth_and_the_index_are_those_of_the_oracle() {
         check(&format!("{session} rank of the same day"), Some(ranks[1]), &row["rank_same_day"]);
         check(&format!("{session} years"), Some(f64::from(index.years)), &row["years"]);
     }
+}
+
+#[test]
+fn percentiles_of_breadth_and_co_exceedances_are_those_of_the_oracle() {
+    let (mut ranked, mut counted) = (0, 0);
+    for row in table("breadth_sessions.csv") {
+        let Some(views) = shipped().closes.get(&row["session"]) else { continue };
+        let top = group(views, "top50");
+        let percentile = top.breadth_rank.ok().map(|rank| rank.percentile());
+        check(&format!("{} percentile", row["session"]), percentile, &row["percentile"]);
+        ranked += usize::from(percentile.is_some());
+        for name in ["mag7", "top50"] {
+            let Some(derived) = &group(views, name).derived else { continue };
+            let found = derived.co_exceedance;
+            let expected = ["lower", "upper", "valid"].map(|count| row[&format!("{name}_{count}")].clone());
+            assert_eq!([found.lower, found.upper, found.valid].map(|n| n.to_string()), expected, "{}", row["session"]);
+            counted += usize::from(found.valid > 0);
+        }
+    }
+    assert!(ranked > 90 && counted > 110, "{ranked} {counted}");
 }
 
 /// On 12 February 2025 the year stood first among all since 1990, and third among the same weeks of them.
@@ -437,11 +457,11 @@ fn a_day_seen_as_it_goes_on_has_an_order() {
     std::fs::write(&file, before.join("\n")).unwrap();
     let (mut engine, mut effects) = engine_of(&[repo("data/us_top50_reference.ndjson"), file]);
     let mut offset = 1_000_000;
-    let mut say = |record: &str| {
+    let mut say = |engine: &mut Engine, effects: &mut Effects, record: &str| {
         let origin = Origin { partition: 1, offset, timestamp: None };
         offset += 1;
         let observation = fragility::codec::decode(record.as_bytes()).unwrap();
-        let answer = engine.step(UnixNanos(0), &origin, &observation, false, &mut effects).unwrap();
+        let answer = engine.step(UnixNanos(0), &origin, &observation, false, effects).unwrap();
         assert_eq!(answer.outcome, fragility::domain::Outcome::Applied, "{record}");
     };
     let at = |time: &str| harness::utc(&format!("2025-01-27T{time}Z"));
@@ -453,15 +473,25 @@ fn a_day_seen_as_it_goes_on_has_an_order() {
         ("AVGO", "14:53:20", 205.0),
         ("GE", "17:30:00", 180.0),
     ] {
-        say(&harness::tick(symbol, at(time), price));
+        say(&mut engine, &mut effects, &harness::tick(symbol, at(time), price));
     }
+    engine.advance(Watermark::Partitions, &[1], &mut effects);
+    // While the session runs, its losses have a provisional place, before everything of four months.
+    let views = engine.groups();
+    let [first, ..] = &group(&views, "mag7").losses[..] else { panic!("no loss stands out") };
+    assert_eq!((first.symbol.as_str(), first.rank, first.basis), ("NVDA", 1, None));
+    let shares = first.shares.unwrap();
+    assert!((24.48e9..24.5e9).contains(&shares) && (first.usd - shares * (142.62 - 124.0)).abs() < 1.0, "{first:?}");
     for row in rows.lines().filter(of_day) {
         let cells: Vec<&str> = row.split(',').collect();
-        say(&harness::close(cells[1], cells[0], cells[2].parse().unwrap()));
+        say(&mut engine, &mut effects, &harness::close(cells[1], cells[0], cells[2].parse().unwrap()));
     }
     engine.advance(Watermark::End, &[], &mut effects);
     let closes = engine.group_closes();
     let view = group(&closes[&date("2025-01-27")], "mag7").contagion.clone().unwrap();
+    let largest = &group(&closes[&date("2025-01-27")], "mag7").losses[0];
+    assert_eq!((largest.rank, largest.basis, largest.shares), (1, Some(CloseBasis::Official), Some(shares)));
+    assert!((largest.usd / 1e9 - 592.658).abs() < 1e-3, "{largest:?}");
     let lead = view.lead_lag.clone().unwrap();
     assert_eq!(lead.initiator.as_ref().unwrap().as_str(), "NVDA");
     assert_eq!((lead.began_at, lead.preceded_by), (at("14:50:00"), 1));

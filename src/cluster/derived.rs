@@ -1,14 +1,16 @@
 //! Views that follow from what a group already knows: who moved the index, who has carried it since a date, what of a
-//! move is a stock's own, and whether calm or restless stocks have done better.
+//! move is a stock's own, and whether calm or restless stocks have done better, and how many had a day that is extreme for themselves.
 //!
 //! Each takes its session from outside and says which one it is of. What is not known has a reason; nothing is filled in.
 
+mod co_exceedance;
 mod contribution;
 mod idiosyncratic;
 mod standing;
 mod view;
 mod volatility_legs;
 
+pub use co_exceedance::CoExceedance;
 pub use contribution::{ClusterShare, ContributionLine, IndexContributions};
 pub use idiosyncratic::{BETA_RETURNS_MIN, BETA_WINDOW, IdiosyncraticZ, idiosyncratic_z};
 pub use standing::{

@@ -3,7 +3,7 @@
 use super::contagion::{Contagion, ContagionParams, ContagionView};
 use super::derived::DerivedView;
 use super::index::{Index, LossBook, YearToDate};
-use super::legs::LegHistory;
+use super::legs::{DayRow, LegHistory, Past};
 use super::level::{GroupParams, Level, Membership, Verdict};
 use super::member::{MemberAmend, MemberClose, MemberUpdate};
 use super::panel::Panel;
@@ -81,6 +81,8 @@ pub struct Group {
     panel: Panel,
     legs: LegHistory,
     surfaces: SurfacePast,
+    /// Breadth of the group itself.
+    breadths: Past<1>,
     index: Index,
     /// The year to date at the last close.
     year_to_date: Option<YearToDate>,
@@ -103,12 +105,22 @@ pub struct Group {
     told: Vec<Told>,
 }
 
+/// What the history of the fragility index knows of the breadth of this very group.
+fn breadths_of(params: &GroupParams) -> impl Iterator<Item = DayRow<1>> {
+    let of_group = params.index.iter().flat_map(|days| days.iter()).filter(|day| day.universe == params.name);
+    of_group.map(|day| {
+        let ratio = (day.valid > 0).then(|| f64::from(day.events) / f64::from(day.valid));
+        DayRow { session: day.session, values: [ratio] }
+    })
+}
+
 impl Group {
     pub(super) fn new(params: GroupParams, config_hash: Arc<str>) -> Self {
         let roster = Roster::new(&params.members);
         let composite = params.composite();
         let around = composite.filter(|c| c.universe != params.name).map(|c| Roster::new(&c.universe_members));
         let legs = composite.map_or_else(|| Arc::from([]), |c| c.history.legs.clone());
+        let breadths: Vec<DayRow<1>> = breadths_of(&params).collect();
         let counted = params.index.clone().unwrap_or_else(|| Arc::from([]));
         Self {
             params,
@@ -118,6 +130,7 @@ impl Group {
             panel: Panel::default(),
             legs: LegHistory::new(legs),
             surfaces: SurfacePast::nothing(),
+            breadths: Past::new(breadths.into()),
             surface: None,
             derived: None,
             contagion: Contagion::new(ContagionParams::default()),
@@ -338,16 +351,7 @@ impl Group {
         if let Some(value) = update.market_value {
             self.values.insert(update.symbol.clone(), value);
         }
-        let reading = MemberReading {
-            symbol: update.symbol.clone(),
-            log_return: update.log_return,
-            z: update.z,
-            market_value: update.market_value,
-            basis: None,
-            breached_at: update.breached_at,
-            source: update.source,
-            fresh_until: update.fresh_until,
-        };
+        let reading = MemberReading::from(&update);
         self.now.insert(update.symbol, reading);
     }
 

@@ -263,7 +263,9 @@ pub struct Loss {
     pub log_return: f64,
     /// Market value before it.
     pub market_value: f64,
-    /// Where the close comes from.
+    /// Shares behind it; `None` where they are not known, or of several classes.
+    pub shares: Option<f64>,
+    /// Where the close comes from; `None` while the session runs.
     pub basis: Option<CloseBasis>,
     /// Its place among all seen, the largest is 1.
     pub rank: u32,
@@ -285,6 +287,13 @@ impl LossBook {
         for (place, loss) in (1..).zip(&mut self.kept) {
             loss.rank = place;
         }
+    }
+
+    /// Those of a session as they would stand with these losses of it.
+    pub(super) fn with(&self, session: SessionDate, losses: impl Iterator<Item = Loss>) -> Vec<Loss> {
+        let mut all = self.clone();
+        losses.for_each(|loss| all.keep(loss));
+        all.of(session)
     }
 
     /// Those of one session.
@@ -369,6 +378,7 @@ mod tests {
             usd,
             log_return: -0.1,
             market_value: 10.0 * usd,
+            shares: Some(10.0),
             basis: None,
             rank: 0,
         };

@@ -18,6 +18,8 @@ pub struct MemberUpdate {
     pub z: domain::Reading,
     /// Market value before the session.
     pub market_value: Option<f64>,
+    /// Shares behind it; `None` where they are not known.
+    pub shares: Option<f64>,
     /// First breach of the session.
     pub breached_at: Option<UnixNanos>,
     /// Partition and offset of the price.
@@ -39,6 +41,8 @@ pub struct MemberClose {
     pub z: domain::Reading,
     /// Market value before the session.
     pub market_value: Option<f64>,
+    /// Shares behind it; `None` where they are not known.
+    pub shares: Option<f64>,
     /// Where the close comes from.
     pub basis: Option<CloseBasis>,
     /// First breach of the session, where it was watched.

@@ -2,6 +2,7 @@
 
 use super::legs::{LEG_NAMES, PERCENTILES};
 use super::level::{GroupParams, Level, LevelBounds, Verdict};
+use super::member::{MemberClose, MemberUpdate};
 use super::universe::UniverseReading;
 use crate::domain::{self, CloseBasis, Direction, Leg, LegRank, Symbol, UnixNanos, Unknown};
 use crate::estimators::Turbulence;
@@ -17,6 +18,8 @@ pub struct MemberReading {
     pub z: domain::Reading,
     /// Market value before the session, in USD.
     pub market_value: Option<f64>,
+    /// Shares behind it; `None` where they are not known, or of several classes.
+    pub shares: Option<f64>,
     /// Where its close comes from; `None` while the session runs.
     pub basis: Option<CloseBasis>,
     /// First breach of the session.
@@ -25,6 +28,38 @@ pub struct MemberReading {
     pub source: Option<(i32, i64)>,
     /// Until when its price stands for the present.
     pub fresh_until: UnixNanos,
+}
+
+impl From<&MemberUpdate> for MemberReading {
+    fn from(u: &MemberUpdate) -> Self {
+        Self {
+            symbol: u.symbol.clone(),
+            log_return: u.log_return,
+            z: u.z,
+            market_value: u.market_value,
+            shares: u.shares,
+            basis: None,
+            breached_at: u.breached_at,
+            source: u.source,
+            fresh_until: u.fresh_until,
+        }
+    }
+}
+
+impl From<&MemberClose> for MemberReading {
+    fn from(c: &MemberClose) -> Self {
+        Self {
+            symbol: c.symbol.clone(),
+            log_return: c.log_return,
+            z: c.z,
+            market_value: c.market_value,
+            shares: c.shares,
+            basis: c.basis,
+            breached_at: c.breached_at,
+            source: c.source,
+            fresh_until: UnixNanos::MAX,
+        }
+    }
 }
 
 impl MemberReading {
@@ -51,6 +86,7 @@ impl MemberReading {
             log_return: gap,
             z: gap,
             market_value,
+            shares: None,
             basis: None,
             breached_at: None,
             source: None,

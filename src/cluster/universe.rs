@@ -123,6 +123,7 @@ mod tests {
             log_return: reading(simple.map(f64::ln_1p)),
             z: reading(z),
             market_value: value,
+            shares: None,
             basis: None,
             breached_at: None,
             source: None,

@@ -3,6 +3,7 @@
 use super::contagion::ContagionView;
 use super::derived::DerivedView;
 use super::index::{Loss, YearToDate};
+use super::reading::Rank;
 use super::surface::SurfaceView;
 use super::universe::Tally;
 use crate::domain::{self, Leg, SessionDate, Symbol, Unknown};
@@ -34,6 +35,8 @@ pub struct GroupView {
     pub in_breach: Result<u32, Unknown>,
     /// How many of its members break.
     pub breadth: Tally,
+    /// Where the share of them stands in its own past.
+    pub breadth_rank: Rank,
     /// How many break of its universe, where it is judged by its own past.
     pub universe: Option<Tally>,
     /// The same by sector, where records name one.
@@ -46,6 +49,6 @@ pub struct GroupView {
     pub derived: Option<Arc<DerivedView>>,
     /// How shocks of its members and of those around them go together, at a close; `None` without others around them.
     pub contagion: Option<Arc<ContagionView>>,
-    /// Losses of the session among the largest ever seen here, at a close.
+    /// Losses of the session among the largest ever seen here; of one that runs, as if it closed now.
     pub losses: Vec<Loss>,
 }

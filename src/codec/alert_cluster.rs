@@ -2,7 +2,9 @@
 
 use super::alert::{Tier, rounded};
 use crate::cluster::LEG_NAMES;
-use crate::domain::{ClusterView, LevelView, Reading, Symbol, UniverseView, Unknown, WithoutView};
+use crate::domain::{
+    ClusterView, LevelView, NANOS_PER_SEC, Reading, Symbol, UniverseView, UnixNanos, Unknown, WithoutView,
+};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -100,6 +102,7 @@ pub(super) struct ClusterJson<'a> {
     coverage: Option<f64>,
     initiator: Option<&'a str>,
     followers: Vec<&'a str>,
+    follower_lags_secs: Vec<Option<f64>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     levels: Option<[LevelJson<'a>; 3]>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -158,6 +161,7 @@ pub(super) fn cluster_json(c: &ClusterView) -> ClusterJson<'_> {
         coverage: c.coverage.ok(),
         initiator: c.initiator.as_ref().map(Symbol::as_str),
         followers: c.followers.iter().map(Symbol::as_str).collect(),
+        follower_lags_secs: lags(c),
         levels: c.levels.as_ref().map(|levels| levels.each_ref().map(level)),
         universe: c.universe.as_ref().map(|u| universe_json(u, c.breach_at)),
         turbulence: c.turbulence.as_ref().map(|t| TurbulenceJson {
@@ -170,6 +174,19 @@ pub(super) fn cluster_json(c: &ClusterView) -> ClusterJson<'_> {
         breach_at: Tier(c.breach_at),
         coverage_min: c.coverage_min,
     }
+}
+
+/// Of each follower, how long after the initiator it broke.
+fn lags(c: &ClusterView) -> Vec<Option<f64>> {
+    let broke = |symbol: &Symbol| c.members.iter().find(|m| m.symbol == *symbol).and_then(|m| m.breached_at);
+    let first = c.initiator.as_ref().and_then(broke);
+    let lag = |symbol: &Symbol| Some(seconds_between(first?, broke(symbol)?));
+    c.followers.iter().map(lag).collect()
+}
+
+/// Seconds from one instant to a later one, as a record tells them.
+pub(crate) fn seconds_between(from: UnixNanos, to: UnixNanos) -> f64 {
+    to.since(from) as f64 / NANOS_PER_SEC as f64
 }
 
 fn universe_json(u: &UniverseView, breach_at: f64) -> UniverseJson<'_> {

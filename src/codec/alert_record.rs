@@ -314,6 +314,8 @@ pub struct ClusterRecord {
     #[serde(deserialize_with = "or_null")]
     pub initiator: Option<String>,
     pub followers: Vec<String>,
+    #[serde(default)]
+    pub follower_lags_secs: Vec<Option<f64>>,
     pub levels: Option<[LevelRecord; 3]>,
     pub universe: Option<UniverseRecord>,
     pub turbulence: Option<TurbulenceRecord>,

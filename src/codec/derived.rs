@@ -1,7 +1,7 @@
 //! The derived views of a group as reports and the API show them: what is not known is null.
 
 use crate::cluster::derived::{
-    DerivedView, IndexContributions, LegSide, StandingLine, StandingsView, VolatilityLegsView,
+    CoExceedance, DerivedView, IndexContributions, LegSide, StandingLine, StandingsView, VolatilityLegsView,
 };
 use crate::domain::{Reading, Unknown};
 use crate::estimators::{TrendScenario, TrendSignalView, TrendTrigger, TrendView};
@@ -19,6 +19,7 @@ pub(crate) fn derived_json(view: &DerivedView) -> Value {
         "contributions": contributions_json(&view.contributions),
         "standings": view.standings.iter().map(standings_json).collect::<Vec<_>>(),
         "idiosyncratic": own.collect::<Map<String, Value>>(),
+        "co_exceedance": co_exceedance_json(view.co_exceedance),
         "volatility_legs": view.volatility_legs.as_ref().map(legs_json),
         "trend": view.trend.as_ref().map(trend_json),
     })
@@ -65,6 +66,10 @@ fn standings_json(s: &StandingsView) -> Value {
         "members": s.lines.iter().map(line).collect::<Map<String, Value>>(),
         "unknown": reason(s.benchmark),
     })
+}
+
+fn co_exceedance_json(c: CoExceedance) -> Value {
+    json!({"as_of": c.as_of.to_string(), "lower": c.lower, "upper": c.upper, "valid": c.valid})
 }
 
 fn legs_json(l: &VolatilityLegsView) -> Value {

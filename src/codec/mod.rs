@@ -34,7 +34,7 @@ pub use alert::{
     ALERT_SCHEMA, STATE_SCHEMA, encode_alert, encode_compact_alert, encode_state, ruler_json, window_json,
 };
 pub(crate) use alert::{Tier, rounded};
-pub(crate) use alert_cluster::leg_value;
+pub(crate) use alert_cluster::{leg_value, seconds_between};
 pub use alert_record::{
     AlertRecord, ClusterRecord, CompactRecord, EchoRecord, EntityRecord, EvidenceRecord, LegRecord, LevelRecord,
     MemberRecord, ModeRecord, MoveRecord, NextTierRecord, NotAnAlert, RankRecord, RealizedRecord, ReferenceRecord,
@@ -58,6 +58,6 @@ pub use reports::{
     breadth_json, encode_accounting, encode_curve, encode_dead_letter, encode_heartbeat, encode_measure, encode_modes,
     encode_summary, encode_tick,
 };
-pub(crate) use reports::{index_json, loss_json, surface_json, tally_json};
+pub(crate) use reports::{group_breadth_json, index_json, loss_json, surface_json};
 pub use snapshot::{SNAPSHOT_VERSION, SnapshotError, decode_snapshot, encode_snapshot};
 pub use vendors::{Layouts, Vendor};

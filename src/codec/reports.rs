@@ -12,8 +12,6 @@ use crate::engine::{Breadth, Origin, SurvivalScore};
 use crate::estimators::{DailyModes, Mode, WindowEcho};
 use crate::market::{GroupCurve, Measure, Sigma};
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
-use std::sync::Arc;
 
 #[derive(serde::Serialize)]
 struct MeasureJson<'a> {
@@ -110,7 +108,7 @@ pub fn encode_summary(
         universes.insert("all".into(), breadth_json(b));
     }
     for group in groups {
-        universes.insert(group.name.to_string(), tally_json(&group.breadth, &group.sectors));
+        universes.insert(group.name.to_string(), group_breadth_json(group));
     }
     line.insert("breadth".into(), universes.into());
     let survival = json!({
@@ -148,13 +146,18 @@ fn group_json(group: &GroupView) -> Value {
     json!({"level": group.level, "coverage": group.coverage.ok(), "legs": legs, "members": members})
 }
 
-/// Breadth over a group as reports and the API show it.
-pub(crate) fn tally_json(tally: &Tally, sectors: &BTreeMap<Arc<str>, Tally>) -> Value {
+/// Breadth over a group as reports and the API show it: of sectors, those that records name, and how many of them have
+/// somebody in breach.
+pub(crate) fn group_breadth_json(group: &GroupView) -> Value {
     let plain = |t: &Tally| json!({"count": t.count, "valid": t.valid, "up": t.up, "down": t.down, "ratio": t.ratio()});
-    let mut value = plain(tally);
-    if !sectors.is_empty() {
-        let by_sector: Map<String, Value> = sectors.iter().map(|(s, t)| (s.to_string(), plain(t))).collect();
+    let mut value = plain(&group.breadth);
+    let rank = group.breadth_rank.ok();
+    value["percentile"] = rank.map(|r| r.percentile()).into();
+    value["observations"] = rank.map(|r| r.observations).into();
+    if !group.sectors.is_empty() {
+        let by_sector: Map<String, Value> = group.sectors.iter().map(|(s, t)| (s.to_string(), plain(t))).collect();
         value["sectors"] = by_sector.into();
+        value["sectors_affected"] = group.sectors.values().filter(|t| t.events() > 0).count().into();
     }
     value
 }
@@ -249,7 +252,8 @@ pub(crate) fn loss_json(l: &Loss) -> Value {
         "rank": l.rank,
         "simple_return": l.log_return.exp_m1(),
         "market_value": l.market_value,
-        "basis": l.basis.map(CloseBasis::name),
+        "shares": l.shares,
+        "basis": l.basis.map_or("provisional", CloseBasis::name),
     })
 }
 

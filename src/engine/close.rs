@@ -185,6 +185,7 @@ impl Engine {
             log_return: measure.log_return,
             z: measure.multiple(),
             market_value: state.cold.history.market_value_before(calendar.as_deref(), session),
+            shares: state.cold.history.shares_before(session),
             basis: state.cold.history.close(session).map(|c| c.basis),
             breached_at: if at_hand { state.cold.breached_at } else { None },
             source: state.cold.source,

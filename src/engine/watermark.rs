@@ -230,6 +230,7 @@ impl Engine {
             log_return,
             z,
             market_value: state.cold.history.market_value_before(calendar, session),
+            shares: state.cold.history.shares_before(session),
             breached_at: state.cold.breached_at,
             source: state.cold.source,
             fresh_until: if is_halted { UnixNanos::MAX } else { state.cold.bucket_end.plus(stale_after) },

@@ -3,7 +3,7 @@
 use super::ReadyState;
 use crate::cluster::GroupView;
 use crate::codec::{
-    breadth_json, contagion_json, derived_json, index_json, loss_json, ruler_json, surface_json, tally_json,
+    breadth_json, contagion_json, derived_json, group_breadth_json, index_json, loss_json, ruler_json, surface_json,
     window_json,
 };
 use crate::domain::{Direction, Outcome, Phase, Reading, SessionDate, UnixNanos, Unknown};
@@ -241,7 +241,7 @@ fn group_json(g: &GroupView) -> Value {
         "basket_return": number(g.basket_return.map(f64::exp_m1)),
         "legs": g.legs.iter().map(leg).collect::<Vec<_>>(),
         "members": members,
-        "breadth": tally_json(&g.breadth, &g.sectors),
+        "breadth": group_breadth_json(g),
         "index": g.index.as_ref().map(index_json),
         "surface": g.surface.as_deref().map(surface_json),
         "derived": g.derived.as_deref().map(derived_json),

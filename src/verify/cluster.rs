@@ -7,7 +7,7 @@ use crate::cluster::{
     Composite, GroupHistory, GroupParams, GroupSentence, Level, LevelBounds, MemberReading, Reading, Verdict,
     change_of, contributions, direction_of, read,
 };
-use crate::codec::{AlertRecord, ClusterRecord, LegRecord, MemberRecord, leg_value, rounded};
+use crate::codec::{AlertRecord, ClusterRecord, LegRecord, MemberRecord, leg_value, rounded, seconds_between};
 use crate::domain::{AlertKind, AlertState, Leg, Phase, Symbol, UnixNanos, Unknown};
 use std::sync::Arc;
 
@@ -98,6 +98,7 @@ fn member(member: &MemberRecord, found: &mut Findings) -> Option<MemberReading> 
         // Rounded: what is made of it is compared to four decimals.
         z: member.z.ok_or(Unknown::NotYet),
         market_value: member.market_value,
+        shares: None,
         basis: None,
         breached_at: member.breached_at.map(UnixNanos),
         source: None,
@@ -124,6 +125,11 @@ fn breaches(group: &ClusterRecord, params: &GroupParams, reading: &mut Reading, 
     let expected: Vec<&str> = expected.iter().map(|m| m.symbol.as_str()).collect();
     found.same("cluster.initiator", &listed.first(), &expected.first());
     found.same("cluster.followers", &listed, &expected);
+    let broke = |symbol: &&str| group.members.iter().find(|m| m.symbol == **symbol)?.breached_at.map(UnixNanos);
+    let first = listed.first().and_then(broke);
+    let lags: Vec<Option<f64>> =
+        group.followers.iter().map(|s| Some(seconds_between(first?, broke(&s.as_str())?))).collect();
+    found.same("cluster.follower_lags_secs", &group.follower_lags_secs, &lags);
     if reading.members_in_breach.is_ok() {
         reading.members_in_breach = Ok(expected.len() as f64);
     }

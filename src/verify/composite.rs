@@ -96,6 +96,7 @@ fn security(line: &SecurityRecord) -> Option<MemberReading> {
         log_return: line.log_return.ok_or(Unknown::NotYet),
         z: line.z.ok_or(Unknown::NotYet),
         market_value: line.market_value,
+        shares: None,
         basis: None,
         breached_at: None,
         source: None,

@@ -200,8 +200,9 @@ fn cluster(alert: &AlertRecord, group: &ClusterRecord, out: &mut impl Write) -> 
 }
 
 fn first(group: &ClusterRecord) -> String {
-    let followers =
-        if group.followers.is_empty() { String::new() } else { format!(", then {}", group.followers.join(", ")) };
+    let lags = group.follower_lags_secs.iter().map(|lag| lag.map_or(String::new(), |secs| format!(" {secs} s later")));
+    let each: Vec<String> = group.followers.iter().zip(lags).map(|(symbol, lag)| format!("{symbol}{lag}")).collect();
+    let followers = if each.is_empty() { String::new() } else { format!(", then {}", each.join(", ")) };
     group.initiator.as_ref().map_or_else(|| "none".to_owned(), |first| format!("{first}{followers}"))
 }
 

@@ -1,8 +1,9 @@
 //! The derived views of a group, all off the returns that it keeps.
 
+use super::co_exceedance::co_exceedance;
 use super::{
-    Anchor, IdiosyncraticZ, IndexContributions, SessionMove, StandingParams, Standings, StandingsView, VolatilityLegs,
-    VolatilityLegsView, idiosyncratic_z,
+    Anchor, CoExceedance, IdiosyncraticZ, IndexContributions, SessionMove, StandingParams, Standings, StandingsView,
+    VolatilityLegs, VolatilityLegsView, idiosyncratic_z,
 };
 use crate::cluster::panel::{Key, Panel};
 use crate::cluster::reading::MemberReading;
@@ -26,6 +27,8 @@ pub struct DerivedView {
     pub standings: Vec<StandingsView>,
     /// What of each member's move is its own.
     pub idiosyncratic: Vec<(Symbol, Result<IdiosyncraticZ, Unknown>)>,
+    /// How many members had a day that is extreme for themselves.
+    pub co_exceedance: CoExceedance,
     /// The calm members against the restless ones since the year began; `None` for fewer than ten members.
     pub volatility_legs: Option<VolatilityLegsView>,
     /// What a rule-bound account would hold and trade of the index; prices as shares of its last close.
@@ -57,6 +60,7 @@ pub(in crate::cluster) fn read_derived(panel: &Panel, benchmark: &Symbol, covera
         contributions: IndexContributions::read(session, &lines, of(index), None, coverage_min),
         standings: standings.into_iter().flatten().collect(),
         idiosyncratic: members.iter().map(|(symbol, key, _)| (symbol.clone(), own(key))).collect(),
+        co_exceedance: co_exceedance(panel)?,
         volatility_legs: (members.len() >= LEGS_MEMBERS_MIN).then(|| legs(panel, &members, year)).flatten(),
         trend: trend(session, &panel.unbroken(index)),
     })

@@ -24,6 +24,7 @@ struct ReadingImage {
     log_return: Known,
     z: Known,
     market_value: Option<f64>,
+    shares: Option<f64>,
     basis: Option<u8>,
     breached_at: Option<i64>,
     source: Option<(i32, i64)>,
@@ -134,6 +135,7 @@ impl From<&MemberReading> for ReadingImage {
             log_return: known(m.log_return),
             z: known(m.z),
             market_value: m.market_value,
+            shares: m.shares,
             basis: m.basis.map(CloseBasis::number),
             breached_at: m.breached_at.map(|t| t.0),
             source: m.source,
@@ -149,6 +151,7 @@ impl ReadingImage {
             log_return: reading(self.log_return),
             z: reading(self.z),
             market_value: self.market_value.filter(|v| v.is_finite()),
+            shares: self.shares.filter(|s| s.is_finite()),
             basis: self.basis.and_then(CloseBasis::from_number),
             breached_at: self.breached_at.map(UnixNanos),
             source: self.source,
@@ -229,31 +232,9 @@ impl GroupImage {
 impl Group {
     pub(in crate::cluster) fn image(&self) -> GroupImage {
         let update = |(at, u): (&UnixNanos, &MemberUpdate)| {
-            let reading = MemberReading {
-                symbol: u.symbol.clone(),
-                log_return: u.log_return,
-                z: u.z,
-                market_value: u.market_value,
-                basis: None,
-                breached_at: u.breached_at,
-                source: u.source,
-                fresh_until: u.fresh_until,
-            };
-            (at.0, u.session.days(), ReadingImage::from(&reading))
+            (at.0, u.session.days(), ReadingImage::from(&MemberReading::from(u)))
         };
-        let close = |c: &MemberClose| {
-            let reading = MemberReading {
-                symbol: c.symbol.clone(),
-                log_return: c.log_return,
-                z: c.z,
-                market_value: c.market_value,
-                basis: c.basis,
-                breached_at: c.breached_at,
-                source: c.source,
-                fresh_until: UnixNanos::MAX,
-            };
-            (c.session.days(), c.is_history, ReadingImage::from(&reading))
-        };
+        let close = |c: &MemberClose| (c.session.days(), c.is_history, ReadingImage::from(&MemberReading::from(c)));
         GroupImage {
             roster: roster_image(&self.roster),
             around: roster_image(&self.around),
@@ -301,6 +282,7 @@ impl Group {
                 log_return: m.log_return,
                 z: m.z,
                 market_value: m.market_value,
+                shares: m.shares,
                 breached_at: m.breached_at,
                 source: m.source,
                 fresh_until: m.fresh_until,
@@ -315,6 +297,7 @@ impl Group {
                 log_return: m.log_return,
                 z: m.z,
                 market_value: m.market_value,
+                shares: m.shares,
                 basis: m.basis,
                 breached_at: m.breached_at,
                 source: m.source,

@@ -4,9 +4,9 @@ use super::Group;
 use super::image::date;
 use crate::cluster::contagion::{Contagion, ContagionImage, ContagionParams};
 use crate::cluster::index::{DayCount, Index, LOSSES_KEPT, Leader, Loss, LossBook};
-use crate::cluster::legs::{DayRow, LegRow, LegValues};
+use crate::cluster::legs::{DayRow, LegValues, Past};
 use crate::cluster::panel::{Panel, SESSIONS_KEPT};
-use crate::cluster::surface::{SurfaceImage, SurfacePast};
+use crate::cluster::surface::SurfaceImage;
 use crate::domain::{CloseBasis, Symbol};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -23,6 +23,7 @@ pub(super) struct KeptImage {
     values: Vec<(u32, f64)>,
     legs: Vec<(i32, LegValues)>,
     surfaces: SurfaceImage,
+    breadths: RowsImage<1>,
     contagion: ContagionImage,
     /// Session, universe, valid, events, sum of absolute multiples.
     counts: Vec<(i32, String, u32, u32, f64)>,
@@ -40,7 +41,22 @@ struct LossImage {
     usd: f64,
     log_return: f64,
     market_value: f64,
+    shares: Option<f64>,
     basis: Option<u8>,
+}
+
+/// Sessions with their measures.
+type RowsImage<const N: usize> = Vec<(i32, [Option<f64>; N])>;
+
+fn rows_image<const N: usize>(past: &Past<N>) -> RowsImage<N> {
+    past.own().iter().map(|r| (r.session.days(), r.values)).collect()
+}
+
+fn restore_rows<const N: usize>(past: &mut Past<N>, image: RowsImage<N>) {
+    *past = past.emptied();
+    for (session, values) in image {
+        past.keep(DayRow { session: date(session), values: values.map(|v| v.filter(|v| v.is_finite())) });
+    }
 }
 
 impl Group {
@@ -60,14 +76,16 @@ impl Group {
             usd: l.usd,
             log_return: l.log_return,
             market_value: l.market_value,
+            shares: l.shares,
             basis: l.basis.map(CloseBasis::number),
         };
         KeptImage {
             panel: self.panel.sessions().iter().map(|(s, returns)| (s.days(), row(returns))).collect(),
             values: row(self.panel.values()),
-            surfaces: self.surfaces.own().iter().map(|r| (r.session.days(), r.values)).collect(),
+            surfaces: rows_image(&self.surfaces),
+            breadths: rows_image(&self.breadths),
             contagion: self.contagion.image(),
-            legs: self.legs.own().iter().map(|r| (r.session.days(), r.values)).collect(),
+            legs: rows_image(&self.legs),
             counts: self.index.own.iter().map(count).collect(),
             year: self.index.year,
             leaders: self.index.leaders.each_ref().map(|side| side.iter().map(leader).collect()),
@@ -89,14 +107,9 @@ impl Group {
         for (session, row) in image.panel.into_iter().skip(newest) {
             self.panel.keep(date(session), by_key(row), values.clone());
         }
-        self.legs = self.legs.emptied();
-        for (session, values) in image.legs {
-            self.legs.keep(LegRow { session: date(session), values: values.map(|v| v.filter(|v| v.is_finite())) });
-        }
-        self.surfaces = SurfacePast::nothing();
-        for (session, values) in image.surfaces {
-            self.surfaces.keep(DayRow { session: date(session), values: values.map(|v| v.filter(|v| v.is_finite())) });
-        }
+        restore_rows(&mut self.legs, image.legs);
+        restore_rows(&mut self.surfaces, image.surfaces);
+        restore_rows(&mut self.breadths, image.breadths);
         (self.surface, self.derived) = (None, None);
         self.read_surface();
         self.contagion = Contagion::restore(ContagionParams::default(), image.contagion);
@@ -121,6 +134,7 @@ impl Group {
                 usd: l.usd,
                 log_return: l.log_return,
                 market_value: l.market_value,
+                shares: l.shares.filter(|s| s.is_finite()),
                 basis: l.basis.and_then(CloseBasis::from_number),
                 rank: 0,
             })

@@ -2,9 +2,10 @@
 
 use super::Group;
 use crate::cluster::company::{self, Company};
+use crate::cluster::index::Loss;
 use crate::cluster::level::Level;
 use crate::cluster::panel::Key;
-use crate::cluster::reading::{self, MemberReading, Reading};
+use crate::cluster::reading::{self, MemberReading, Rank, Reading};
 use crate::cluster::universe::{UniverseReading, largest_of, read_universe};
 use crate::cluster::view::GroupView;
 use crate::domain::{self, SessionDate, Symbol, Unknown};
@@ -22,6 +23,8 @@ pub(super) struct Look {
     pub(super) reading: Reading,
     /// Breadth over the group itself, share classes apart.
     pub(super) own: UniverseReading,
+    /// Where that breadth stands in its own past.
+    pub(super) breadth_rank: Rank,
     /// Mean and covariance of the members with a known return.
     pub(super) usual: Result<Arc<ShrunkCovariance>, Unknown>,
 }
@@ -55,6 +58,8 @@ impl Group {
             read_universe(lines, sector, self.params.breach_at, self.params.coverage_min)
         };
         let own = universe(own, &self.roster);
+        self.breadths.look_from(session);
+        let breadth_rank = own.breadth.and_then(|b| self.breadths.rank(0, b).ok_or(Unknown::ShortHistory));
         let mut usual = Err(Unknown::NotComputed);
         if let Some(composite) = self.params.composite() {
             reading.universe = Some(if composite.universe == self.params.name {
@@ -72,7 +77,7 @@ impl Group {
             self.legs.look_from(session);
             reading.rank_by(&self.params, |leg, value| self.legs.rank(leg, value).ok_or(Unknown::ShortHistory));
         }
-        Look { members, companies, reading, own, usual }
+        Look { members, companies, reading, own, breadth_rank, usual }
     }
 
     /// Mean and covariance of the members left that have a known return, as estimated of all of them together.
@@ -118,6 +123,7 @@ impl Group {
             members: look.members.iter().map(|m| (m.symbol.clone(), m.z)).collect(),
             in_breach: reading::in_breach(&look.members, &self.params),
             breadth: look.own.tally,
+            breadth_rank: look.breadth_rank,
             universe: reading.universe.as_ref().map(|u| u.tally),
             sectors: look.own.sectors.clone(),
             index: None,
@@ -130,12 +136,17 @@ impl Group {
 
     pub(in crate::cluster) fn view(&self) -> GroupView {
         if let (Some(look), Some(session)) = (&self.last, self.session) {
-            return self.as_of_close(self.view_of(session, look));
+            let view = self.as_of_close(self.view_of(session, look));
+            // While the session runs, its losses stand where they would if it closed now.
+            let is_over = self.settled_until.is_some_and(|settled| session <= settled);
+            let losses = if is_over { view.losses } else { self.losses.with(session, losses_of(session, look)) };
+            return GroupView { losses, ..view };
         }
         let reading = reading::read(&self.params, &[], Err(Unknown::Warming));
         let own = read_universe(Vec::new(), |_| None, self.params.breach_at, self.params.coverage_min);
         let (members, companies, usual) = (Vec::new(), BTreeMap::new(), Err(Unknown::Warming));
-        let nothing = Look { members, companies, reading, own, usual };
+        let breadth_rank = Err(Unknown::Warming);
+        let nothing = Look { members, companies, reading, own, breadth_rank, usual };
         GroupView { session: None, ..self.as_of_close(self.view_of(SessionDate::MIN, &nothing)) }
     }
 
@@ -148,4 +159,22 @@ impl Group {
     pub(in crate::cluster) fn closes(&self) -> impl Iterator<Item = &GroupView> {
         self.closes.values()
     }
+}
+
+/// What companies of a group lose in a session.
+pub(super) fn losses_of(session: SessionDate, look: &Look) -> impl Iterator<Item = Loss> {
+    look.members.iter().filter_map(move |member| {
+        let change = member.change().filter(|change| *change < 0.0)?;
+        Some(Loss {
+            symbol: member.symbol.clone(),
+            company: look.companies.get(&member.symbol).map(|c| c.name.clone()),
+            session,
+            usd: -change,
+            log_return: member.log_return.ok()?,
+            market_value: member.market_value?,
+            shares: member.shares,
+            basis: member.basis,
+            rank: 0,
+        })
+    })
 }

@@ -1,11 +1,10 @@
 //! The end of a session: what its members' closes make of it, and what is kept of that.
 
 use super::alert::Seen;
-use super::look::Look;
+use super::look::{Look, losses_of};
 use super::{Group, Moment, RETURNS_KEPT, Stay};
 use crate::cluster::derived::read_derived;
-use crate::cluster::index::Loss;
-use crate::cluster::legs::LegRow;
+use crate::cluster::legs::{DayRow, LegRow};
 use crate::cluster::level::Level;
 use crate::cluster::panel::Key;
 use crate::cluster::reading::{MemberReading, direction_of, magnitude};
@@ -35,28 +34,13 @@ impl Group {
         let lines: Vec<MemberReading> = self
             .followed(session)
             .into_iter()
-            .map(|symbol| match closes.get(&symbol) {
-                Some(c) => MemberReading {
-                    symbol,
-                    log_return: c.log_return,
-                    z: c.z,
-                    market_value: c.market_value,
-                    basis: c.basis,
-                    breached_at: c.breached_at,
-                    source: c.source,
-                    fresh_until: UnixNanos::MAX,
-                },
-                // It still weighs what it weighed last.
-                None => MemberReading {
-                    market_value: self.values.get(&symbol).copied(),
-                    symbol,
-                    log_return: Err(Unknown::NoClose),
-                    z: Err(Unknown::NoClose),
-                    basis: None,
-                    breached_at: None,
-                    source: None,
-                    fresh_until: UnixNanos::MAX,
-                },
+            .map(|symbol| {
+                let Some(close) = closes.get(&symbol) else {
+                    // It still weighs what it weighed last.
+                    let (gap, value) = (Err(Unknown::NoClose), self.values.get(&symbol).copied());
+                    return MemberReading { log_return: gap, z: gap, ..MemberReading::not_yet(symbol, value) };
+                };
+                MemberReading::from(close)
             })
             .collect();
         let look = self.look(session, &lines, &[]);
@@ -141,12 +125,13 @@ impl Group {
             let values = std::array::from_fn(|leg| values[leg].ok().map(|v| magnitude(leg, v)));
             self.legs.keep(LegRow { session, values });
         }
+        self.breadths.keep(DayRow { session, values: [look.own.breadth.ok()] });
         if self.params.index.is_some() {
             let lines = look.own.lines.iter().filter_map(|l| Some((l.symbol.clone(), l.z.ok()?)));
             let beyond: Vec<(Symbol, f64)> = lines.filter(|(_, z)| z.abs() >= self.params.breach_at).collect();
             self.index.keep(&self.params.name, session, &look.own.tally, &beyond);
         }
-        self.keep_losses(session, look);
+        losses_of(session, look).for_each(|loss| self.losses.keep(loss));
     }
 
     /// Keeps the returns of members, of those who may be members tomorrow, and of the index.
@@ -174,27 +159,5 @@ impl Group {
         let read = read_surface(&self.panel, &mut self.surfaces, benchmark, self.params.coverage_min);
         self.surface = read.map(Arc::new);
         self.derived = read_derived(&self.panel, benchmark, self.params.coverage_min).map(Arc::new);
-    }
-
-    fn keep_losses(&mut self, session: SessionDate, look: &Look) {
-        for member in &look.members {
-            let (Some(change), Ok(log_return), Some(market_value)) =
-                (member.change(), member.log_return, member.market_value)
-            else {
-                continue;
-            };
-            if change < 0.0 {
-                self.losses.keep(Loss {
-                    symbol: member.symbol.clone(),
-                    company: look.companies.get(&member.symbol).map(|c| c.name.clone()),
-                    session,
-                    usd: -change,
-                    log_return,
-                    market_value,
-                    basis: member.basis,
-                    rank: 0,
-                });
-            }
-        }
     }
 }
