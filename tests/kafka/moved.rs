@@ -54,7 +54,7 @@ fn moved(world: &World, mode: &'static str, start: &str) {
     // New producers' settings: they learn of partitions within a second, and members within ten.
     // Half of the ticks follow on the second change, however long the first takes to be followed.
     let half = world.dir.join(format!("{}-half", load.name));
-    let feed = load.generate_with(RATE * 60, RATE, &["--metadata", "1000", "--half", half.to_str().unwrap()]);
+    let feed = load.generate_with(RATE * 40, RATE, &["--metadata", "1000", "--half", half.to_str().unwrap()]);
     until("both at work", LONG, || services.iter().all(|s| s.alerts() > 20.0).then_some(()));
     world.client(&["grow", &world.boot, &load.market, "4"]);
     until("four partitions are read", LONG, || (known(&load) == (4, 4)).then_some(()));
