@@ -503,3 +503,25 @@ fn a_day_seen_as_it_goes_on_has_an_order() {
     assert_eq!(excitation.label, "UNFITTED");
     assert!(excitation.events >= 4 && excitation.others.ratio > 1.0, "{excitation:?}");
 }
+
+/// Where each symbol's change of market value stands among its own earlier ones.
+#[test]
+fn records_of_every_three_sigma_close_are_those_of_the_oracle() {
+    let mut seen = 0;
+    for row in table("usd_records.csv") {
+        let is_row = |a: &&Alert| {
+            a.state == AlertState::Confirmed
+                && matches!(&a.entity, Entity::Symbol(symbol) if symbol.as_str() == row["symbol"])
+                && a.session == Some(date(&row["session"]))
+        };
+        let what = format!("{} {}", row["symbol"], row["session"]);
+        let Some(alert) = shipped().alerts.iter().find(is_row) else { panic!("{what}: no alert") };
+        let usd = alert.usd.as_ref().unwrap_or_else(|reason| panic!("{what}: {reason:?}"));
+        check(&what, Some(usd.market_value_change), &row["change"]);
+        let record = usd.record.unwrap();
+        let said = (record.rank.map(|n| n.to_string()).unwrap_or_default(), record.sessions.to_string());
+        assert_eq!(said, (row["rank"].clone(), row["sessions"].clone()), "{what}");
+        seen += 1;
+    }
+    assert!(seen > 100, "{seen}");
+}

@@ -155,7 +155,7 @@ fn words_and_gaps_are_verified_too() {
     check(open, r#""basis":"official""#, r#""basis":"last""#, "quality");
     check(open, " sigma (", " sigmas (", "summary");
     check(open, r#""quality":["#, r#""quality":["EXTENDED","#, "quality");
-    check(open, r#".","unknown":{"#, r#".","unknown":{"z":"WARMING","#, "unknown.z");
+    check(open, r#".","unknown":{}"#, r#".","unknown":{"z":"WARMING"}"#, "unknown.z");
     let z = format!("\"z\":{},\"z_adjusted\"", (open.z.unwrap() * 1e4).round() / 1e4);
     check(open, &z, r#""z":null,"z_adjusted""#, "z");
     let group = find("cluster", AlertKind::Confirm);

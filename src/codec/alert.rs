@@ -3,7 +3,7 @@
 use super::alert_cluster::cluster_json;
 use super::digest::{SOURCE_MARK, digest_of};
 use super::realized::realized_json;
-use crate::domain::{Alert, EchoView, ModeView, Reading, RuleRef, RulerView, Unknown, WindowMove};
+use crate::domain::{Alert, EchoView, ModeView, Reading, RuleRef, RulerView, Unknown, UsdChange, WindowMove};
 use crate::estimators::SURVIVAL_MODEL;
 use serde::Serialize;
 use serde::ser::{SerializeMap, SerializeSeq, Serializer};
@@ -122,6 +122,7 @@ struct UsdJson<'a> {
     shares: Option<f64>,
     basis: &'a str,
     record_rank: Option<u32>,
+    record_sessions: Option<u32>,
 }
 
 #[derive(Serialize)]
@@ -194,6 +195,27 @@ impl Reasons {
 
     fn any<'a, T>(&mut self, name: &'static str, value: &'a Result<T, Unknown>) -> Option<&'a T> {
         value.as_ref().map_err(|reason| self.0.push((name, *reason))).ok()
+    }
+
+    fn of_usd(&mut self, usd: Option<&UsdJson<'_>>) {
+        let Some(usd) = usd else { return };
+        if usd.record_rank.is_none() {
+            let is_first = usd.record_sessions == Some(0);
+            self.0.push(("usd.record_rank", if is_first { Unknown::ShortHistory } else { Unknown::NotComputed }));
+        }
+        if usd.shares.is_none() {
+            self.0.push(("usd.shares", Unknown::NotASecurity));
+        }
+    }
+}
+
+fn usd_json(u: &UsdChange) -> UsdJson<'_> {
+    UsdJson {
+        market_value_change: u.market_value_change,
+        shares: u.shares,
+        basis: u.basis,
+        record_rank: u.record.and_then(|r| r.rank),
+        record_sessions: u.record.map(|r| r.sessions),
     }
 }
 
@@ -286,18 +308,8 @@ impl Serialize for AlertJson<'_> {
             }
         }
         map.serialize_entry("cluster", &a.cluster.as_ref().map(cluster_json))?;
-        let usd = reasons.any("usd", &a.usd).map(|u| UsdJson {
-            market_value_change: u.market_value_change,
-            shares: u.shares,
-            basis: u.basis,
-            record_rank: None,
-        });
-        if let Some(usd) = &usd {
-            reasons.0.push(("usd.record_rank", Unknown::NotComputed));
-            if usd.shares.is_none() {
-                reasons.0.push(("usd.shares", Unknown::NotASecurity));
-            }
-        }
+        let usd = reasons.any("usd", &a.usd).map(usd_json);
+        reasons.of_usd(usd.as_ref());
         map.serialize_entry("usd", &usd)?;
         map.serialize_entry("quality", &a.quality)?;
         let events = || {

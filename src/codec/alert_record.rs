@@ -333,6 +333,10 @@ pub struct UsdRecord {
     #[serde(deserialize_with = "or_null")]
     pub shares: Option<f64>,
     pub basis: String,
+    #[serde(default)]
+    pub record_rank: Option<u32>,
+    #[serde(default)]
+    pub record_sessions: Option<u32>,
 }
 
 /// One of `source`.

@@ -251,6 +251,17 @@ pub struct UsdChange {
     pub shares: Option<f64>,
     /// Price basis: `official`, `last` or `provisional`.
     pub basis: &'static str,
+    /// Its place among earlier ones; `None` for a group.
+    pub record: Option<RecordRank>,
+}
+
+/// Where a change of market value stands among those of earlier sessions of the same direction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RecordRank {
+    /// 1 for the largest; `None` without an earlier session, and for one smaller than all that are kept of long ago.
+    pub rank: Option<u32>,
+    /// Earlier sessions it is compared with, of either direction.
+    pub sessions: u32,
 }
 
 /// A number, or the reason why it is not known.

@@ -154,7 +154,9 @@ impl Engine {
         let shares = session.and_then(|s| state.cold.history.shares_before(s));
         let usd = shares.ok_or(Unknown::NoShares).and_then(|shares| {
             let change = moved(|price, reference| price - reference)?;
-            Ok(UsdChange { market_value_change: shares * change, shares: Some(shares), basis })
+            let value = shares * change;
+            let record = session.map(|s| state.cold.history.record_rank(s, value));
+            Ok(UsdChange { market_value_change: value, shares: Some(shares), basis, record })
         });
         let entity = Entity::Symbol(name.clone());
         let mut alert = Alert {

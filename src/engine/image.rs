@@ -9,7 +9,7 @@ use super::{Breadth, Engine, PartitionClock, SurvivalScore};
 use crate::cluster::{FedImage, GroupImage};
 use crate::domain::{CloseBasis, Interval, Phase, Price, SessionDate, Symbol, UnixNanos};
 use crate::estimators::DecayedSquares;
-use crate::market::{Desk, HistoryImage, Published, Quarantine};
+use crate::market::{Desk, HistoryImage, Published, Quarantine, ValueRecords};
 use serde::{Deserialize, Serialize};
 
 mod bounds;
@@ -38,6 +38,8 @@ struct HistoryRecords {
     closes: Vec<(i32, f64, u8, u8)>,
     older: Vec<f64>,
     recursive: RecursiveImage,
+    /// Losses, gains, sessions.
+    records: ([Vec<f64>; 2], u32),
     ranges: Vec<(i32, [f64; 3])>,
     splits: Vec<(i32, f64)>,
     cash: Vec<(i32, f64)>,
@@ -149,6 +151,7 @@ impl From<HistoryImage> for HistoryRecords {
             closes: h.closes.iter().map(|(s, p, b, m)| (s.days(), p.get(), b.number(), m.number())).collect(),
             older: h.older,
             recursive: RecursiveImage::from(&h.recursive),
+            records: (h.records.largest, h.records.sessions),
             ranges: h.ranges.iter().map(|(s, range)| (s.days(), range.map(Price::get))).collect(),
             splits: numbers(&h.splits),
             cash: numbers(&h.cash),
@@ -175,6 +178,7 @@ impl HistoryRecords {
             closes: self.closes.iter().filter_map(close).collect(),
             older: self.older.clone(),
             recursive: self.recursive.restore(),
+            records: ValueRecords { largest: self.records.0.clone(), sessions: self.records.1 },
             ranges: self.ranges.iter().filter_map(range).collect(),
             splits: numbers(&self.splits),
             cash: numbers(&self.cash),

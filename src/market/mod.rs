@@ -16,6 +16,7 @@ pub use curve_learner::{CurveLearner, GroupCurve, NoCurve};
 pub use curves::Curves;
 pub use history::{
     Close, Desk, Flag, Flags, History, HistoryImage, Measure, Published, Reference, ReturnMode, SIGMA_MIN, Sigma,
+    ValueRecords,
 };
 pub use opens::{OpenBasis, Opens};
 pub use quarantine::{Held, Quarantine, QuarantineRules};

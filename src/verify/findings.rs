@@ -10,7 +10,7 @@ use std::fmt::Display;
 /// `[]` stands for every entry of a list. A leaf marked with `~` follows in part: an untruth that is large enough to
 /// outlive rounding, or that leaves the range it must lie in, is found without the digest too. `source` is in no digest: it says
 /// where the market record lies, which `explain` looks up.
-pub const DIGEST_ONLY: [&str; 41] = [
+pub const DIGEST_ONLY: [&str; 43] = [
     "~revision",
     "~sequence",
     "event_time",
@@ -59,6 +59,9 @@ pub const DIGEST_ONLY: [&str; 41] = [
     "~cluster.universe.securities[].market_value",
     "~cluster.counterfactual[].legs.rms_z",
     "~usd.shares",
+    // Among sessions that the record does not hold.
+    "~usd.record_rank",
+    "~usd.record_sessions",
 ];
 
 /// One field that does not hold.

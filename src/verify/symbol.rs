@@ -162,6 +162,14 @@ fn usd(alert: &AlertRecord, found: &mut Findings) {
     let both = alert.price.zip(alert.reference.as_ref().map(|r| r.price));
     let change = usd.shares.zip(both).map(|(shares, (price, reference))| shares * (price - reference));
     found.exact("usd.market_value_change", Some(usd.market_value_change), change);
+    let (rank, sessions) = (usd.record_rank, usd.record_sessions);
+    let is_possible = rank.is_none_or(|rank| rank >= 1 && sessions.is_some_and(|n| n > 0 && rank - 1 <= n));
+    found.hold(
+        "usd.record_rank",
+        is_possible,
+        format!("{rank:?}"),
+        format!("1 to one more than {sessions:?} sessions"),
+    );
     let settled = matches!(alert.state, AlertState::Confirmed | AlertState::Faded);
     let bases: &[&str] = if settled { &["official", "last", "last_regular", "provisional"] } else { &["provisional"] };
     found.hold("usd.basis", bases.contains(&usd.basis.as_str()), usd.basis.clone(), format!("one of {bases:?}"));

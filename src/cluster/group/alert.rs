@@ -107,6 +107,7 @@ impl Group {
                 market_value_change: change_of(members),
                 shares: None,
                 basis,
+                record: None,
             }),
             quality: if reading.coverage.is_ok_and(|c| c >= 1.0) {
                 Vec::new()

@@ -1,6 +1,6 @@
 //! A history as plain lists: for snapshots, and to put two histories of one security together.
 
-use super::{CLOSES_KEPT, Desk, History, LONG_WINDOW, Published, value_of};
+use super::{CLOSES_KEPT, Desk, History, LONG_WINDOW, Published, ValueRecords, value_of};
 use crate::domain::{CloseBasis, DividendKind, Price, SessionDate};
 use crate::estimators::RecursiveModes;
 use crate::market::Calendar;
@@ -18,6 +18,8 @@ pub struct HistoryImage {
     pub older: Vec<f64>,
     /// What the modes without a window keep of the returns before those.
     pub recursive: RecursiveModes,
+    /// The largest changes of market value in the sessions of those returns.
+    pub records: ValueRecords,
     /// Open, high and low by session.
     pub ranges: Vec<(SessionDate, [Price; 3])>,
     /// Splits by ex-date.
@@ -49,6 +51,7 @@ impl HistoryImage {
             closes: closes.0,
             older: self.older.clone(),
             recursive: self.recursive,
+            records: self.records.clone(),
             ranges: ranges.0,
             splits: splits.0,
             cash: cash.0,
@@ -62,6 +65,7 @@ impl HistoryImage {
             closes: closes.1,
             older: Vec::new(),
             recursive: RecursiveModes::default(),
+            records: ValueRecords::default(),
             ranges: ranges.1,
             splits: splits.1,
             cash: cash.1,
@@ -98,6 +102,7 @@ impl History {
             closes: self.closes.iter().map(|c| (c.session, c.price, c.basis, c.published)).collect(),
             older: self.older.iter().copied().collect(),
             recursive: self.recursive,
+            records: self.records.clone(),
             ranges: self.ranges.clone(),
             splits: self.actions.splits.clone(),
             cash: self.actions.cash.clone(),
@@ -129,6 +134,7 @@ impl History {
             closes: image.closes.iter().filter(is_news).copied().collect(),
             older: if goes_back { image.older.clone() } else { Vec::new() },
             recursive: if goes_back { image.recursive } else { RecursiveModes::default() },
+            records: if goes_back { image.records.clone() } else { ValueRecords::default() },
             ranges: image.ranges.iter().filter(|(s, _)| value_of(&self.ranges, *s).is_none()).copied().collect(),
             splits: unknown(&image.splits, &self.actions.splits),
             cash: unknown(&image.cash, &self.actions.cash),
@@ -154,10 +160,14 @@ impl History {
         for (session, price) in image.firsts.iter().filter(|(_, price)| Price::new(*price).is_ok()) {
             self.set_first(calendar, *session, *price);
         }
+        for (session, shares) in image.shares.iter().filter(within(f64::MIN_POSITIVE, f64::MAX)) {
+            self.set_shares(*session, *shares);
+        }
         if self.closes.len() < CLOSES_KEPT && self.goes_back_less(image) {
             let from = image.older.len().saturating_sub(LONG_WINDOW);
             self.older = image.older[from..].iter().copied().filter(|r| r.is_finite()).collect();
             self.recursive = image.recursive;
+            self.records = image.records.checked();
         }
         for (session, range) in &image.ranges {
             self.set_range(*session, *range);
@@ -165,9 +175,6 @@ impl History {
         for (session, price, basis, published) in &image.closes {
             self.set_close(calendar, *session, *price, *basis);
             self.set_published(*session, *published);
-        }
-        for (session, shares) in image.shares.iter().filter(within(f64::MIN_POSITIVE, f64::MAX)) {
-            self.set_shares(*session, *shares);
         }
         let is_ruler = |desk: &Desk| (SIGMA_LEAST..=SIGMA_MOST).contains(&desk.sigma);
         for (session, desk) in image.desk_by_session.iter().filter(|(_, desk)| is_ruler(desk)) {

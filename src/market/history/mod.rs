@@ -11,11 +11,13 @@ mod actions;
 mod flags;
 mod image;
 mod modes;
+mod records;
 mod suspicion;
 
 pub use actions::ReturnMode;
 pub use flags::{Flag, Flags};
 pub use image::HistoryImage;
+pub use records::ValueRecords;
 
 use super::Calendar;
 use crate::domain::{CloseBasis, DividendKind, Price, SessionDate, Unknown};
@@ -47,8 +49,11 @@ const PINNED_CLOSES: usize = 10;
 /// Largest close over smallest when all lie within 3 % of one level.
 const PINNED_RANGE: f64 = 1.03 / 0.97;
 
-/// Splits, dividends, share counts, dated desk references and first prices kept, the newest of each.
+/// Splits, dividends, dated desk references and first prices kept, the newest of each.
 const RECORDS_KEPT: usize = 64;
+
+/// Share counts kept: one for every close, where each session tells one, and that before the first.
+const SHARES_KEPT: usize = CLOSES_KEPT + 16;
 
 /// What has become of a session's measure.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -190,6 +195,8 @@ pub struct History {
     older: VecDeque<f64>,
     /// What the modes without a window keep of the returns before those.
     recursive: RecursiveModes,
+    /// The largest changes of market value in the sessions whose returns are `older`, and before.
+    records: ValueRecords,
     mode_params: Arc<ModeParams>,
     /// Open, high and low by session, as traded.
     ranges: Vec<(SessionDate, [Price; 3])>,
@@ -203,6 +210,16 @@ pub struct History {
 
 /// Puts `value` at its place by session; false when it was there already.
 fn upsert<T: PartialEq + Copy>(list: &mut Vec<(SessionDate, T)>, session: SessionDate, value: T) -> bool {
+    upsert_within(RECORDS_KEPT, list, session, value)
+}
+
+/// The same in a list of at most so many.
+fn upsert_within<T: PartialEq + Copy>(
+    most: usize,
+    list: &mut Vec<(SessionDate, T)>,
+    session: SessionDate,
+    value: T,
+) -> bool {
     match list.binary_search_by_key(&session, |(s, _)| *s) {
         Ok(at) if list[at].1 == value => false,
         Ok(at) => {
@@ -211,7 +228,7 @@ fn upsert<T: PartialEq + Copy>(list: &mut Vec<(SessionDate, T)>, session: Sessio
         }
         Err(at) => {
             list.insert(at, (session, value));
-            if list.len() > RECORDS_KEPT {
+            if list.len() > most {
                 list.remove(0);
             }
             true
@@ -275,6 +292,8 @@ impl History {
             self.closes.remove(0);
             // What it was measured from is gone: its return is no longer a question, but a fact.
             let fact = self.closes[0].log_return.take();
+            let (session, price) = (self.closes[0].session, self.closes[0].price);
+            self.retire_value(session, price.get(), fact);
             self.retire(fact);
         }
         true
@@ -348,7 +367,7 @@ impl History {
 
     /// Records a share count; false when nothing changes.
     pub fn set_shares(&mut self, session: SessionDate, shares: f64) -> bool {
-        upsert(&mut self.shares, session, shares)
+        upsert_within(SHARES_KEPT, &mut self.shares, session, shares)
     }
 
     /// Records a desk reference; false when nothing changes.
