@@ -16,7 +16,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 /// A service that has not ended by then is ended: what it could not commit is read again.
 const STOP_TIMEOUT: Duration = Duration::from_millis(4_800);
@@ -88,7 +88,13 @@ impl Service {
         let until = clock::monotonic() + STOP_TIMEOUT;
         while !self.lanes.iter().all(JoinHandle::is_finished) {
             if clock::monotonic() > until {
-                return false;
+                let is_drained = self.shared.drained() >= self.lanes.len() && self.shared.is_clean();
+                if is_drained {
+                    warn!(
+                        "everything is kept; leaving the consumer group takes too long, which it will notice by itself"
+                    );
+                }
+                return is_drained;
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }

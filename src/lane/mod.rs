@@ -462,6 +462,7 @@ impl Lane {
         info!("stopping: waiting for acknowledgements");
         if self.commit_now(DRAIN_TIMEOUT)? {
             info!("stopped: every record taken is accounted for in the snapshot");
+            self.shared.stopped_cleanly();
         } else {
             self.shared.stopped_uncleanly();
         }

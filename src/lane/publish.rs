@@ -12,7 +12,7 @@ use crate::telemetry::Metrics;
 use serde_json::Value;
 use std::borrow::Cow;
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{broadcast, oneshot, watch};
@@ -94,6 +94,7 @@ pub struct Shared {
     live: broadcast::Sender<Arc<str>>,
     stopping: AtomicBool,
     unclean: AtomicBool,
+    drained: AtomicUsize,
     rate: Mutex<Rate>,
     /// Rules loaded since the start, for a lane that starts over.
     reloaded: Mutex<Option<Params>>,
@@ -112,6 +113,7 @@ impl Shared {
             live: broadcast::Sender::new(1_024),
             stopping: AtomicBool::new(false),
             unclean: AtomicBool::new(false),
+            drained: AtomicUsize::new(0),
             rate: Mutex::default(),
             reloaded: Mutex::default(),
         }
@@ -217,6 +219,15 @@ impl Shared {
     /// Asks the lane to drain, commit and end.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
+    }
+
+    pub(super) fn stopped_cleanly(&self) {
+        self.drained.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Lanes that ended with everything acknowledged and kept, though they may still be leaving their group.
+    pub fn drained(&self) -> usize {
+        self.drained.load(Ordering::Acquire)
     }
 
     pub(super) fn stopped_uncleanly(&self) {
