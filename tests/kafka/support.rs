@@ -4,10 +4,11 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -99,6 +100,37 @@ done
 [ -e "$dir/keep" ] || rm -rf "$dir"
 "#;
 
+/// A client that answers one question after another.
+struct Asker {
+    child: Child,
+    questions: Option<ChildStdin>,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Asker {
+    fn start(command: &mut Command) -> Self {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let (questions, answers) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
+        Self { child, questions, answers }
+    }
+
+    fn ask(&mut self, words: &[&str]) -> String {
+        writeln!(self.questions.as_mut().unwrap(), "{}", words.join("\t")).unwrap();
+        let mut answer = String::new();
+        self.answers.read_line(&mut answer).unwrap();
+        answer
+    }
+}
+
+impl Drop for Asker {
+    fn drop(&mut self) {
+        // Without further questions it ends.
+        self.questions = None;
+        let _ = self.child.wait();
+    }
+}
+
 /// What the scenarios of a world share: one broker, one directory, the client.
 pub(crate) struct World {
     pub(crate) dir: PathBuf,
@@ -106,6 +138,7 @@ pub(crate) struct World {
     classes: String,
     keeper: Child,
     orders: Option<ChildStdin>,
+    asker: Mutex<Option<Asker>>,
     count: AtomicUsize,
 }
 
@@ -127,8 +160,15 @@ impl World {
         std::os::unix::process::CommandExt::process_group(&mut keeper, 0);
         let mut keeper = keeper.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let orders = keeper.stdin.take();
-        let mut world =
-            Self { dir, boot: String::new(), classes: String::new(), keeper, orders, count: AtomicUsize::new(0) };
+        let mut world = Self {
+            dir,
+            boot: String::new(),
+            classes: String::new(),
+            keeper,
+            orders,
+            asker: Mutex::default(),
+            count: AtomicUsize::new(0),
+        };
         let jars = world.script(&["resolve"]);
         let client = target().join("kafka/client");
         assert!(client.join("Client.class").exists(), "no compiled client: run scripts/test");
@@ -152,10 +192,16 @@ impl World {
         Running::spawn(&self.dir, &self.next_name("kafka"), &mut command).finish(LONG).trim().to_owned()
     }
 
+    fn java(&self, subcommand: &str) -> Command {
+        let mut command = Command::new("java");
+        command.args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", &self.classes, "Client", subcommand]);
+        command
+    }
+
     /// The client in the background.
     pub(crate) fn begin(&self, args: &[&str]) -> Running {
-        let mut command = Command::new("java");
-        command.args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", &self.classes, "Client"]).args(args);
+        let mut command = self.java(args[0]);
+        command.args(&args[1..]);
         Running::spawn(&self.dir, &self.next_name(args[0]), &mut command)
     }
 
@@ -182,8 +228,11 @@ impl World {
 
     /// Committed offset and end of each partition.
     pub(crate) fn offsets(&self, group: &str, topic: &str) -> Vec<(Option<i64>, i64)> {
-        let seen: Value = serde_json::from_str(&self.client(&["offsets", &self.boot, group, topic])).unwrap();
-        let partitions = seen["partitions"].as_array().unwrap();
+        let mut asker = self.asker.lock().unwrap();
+        let asker = asker.get_or_insert_with(|| Asker::start(&mut self.java("answer")));
+        let answer = asker.ask(&["offsets", &self.boot, group, topic]);
+        let seen: Value = serde_json::from_str(&answer).unwrap();
+        let partitions = seen["partitions"].as_array().unwrap_or_else(|| panic!("offsets of {group}: {answer}"));
         partitions.iter().map(|p| (p["committed"].as_i64(), p["end"].as_i64().unwrap())).collect()
     }
 
