@@ -12,6 +12,7 @@ import java.time.Instant;
 import java.util.*;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
 import java.util.regex.Matcher;
@@ -30,6 +31,7 @@ import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.errors.InvalidReplicationFactorException;
 import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
@@ -136,11 +138,25 @@ class Client {
         String topic = args.at(2);
         int partitions = Integer.parseInt(args.at(3));
         try (Admin admin = Admin.create(Map.of("bootstrap.servers", args.at(1)))) {
-            admin.createPartitions(Map.of(topic, NewPartitions.increaseTo(partitions))).all().get();
+            // A broker that was too busy to say that it lives counts as gone until it has.
+            for (int tries = 0; !increase(admin, topic, partitions); tries++) {
+                if (tries == 300) throw new IllegalStateException("no broker for more partitions within 30 s");
+                Thread.sleep(100);
+            }
             for (int tries = 0; !haveLeaders(admin, List.of(topic)) || count(admin, topic) < partitions; tries++) {
                 if (tries == 300) throw new IllegalStateException("not grown after 30 s");
                 Thread.sleep(100);
             }
+        }
+    }
+
+    static boolean increase(Admin admin, String topic, int partitions) throws Exception {
+        try {
+            admin.createPartitions(Map.of(topic, NewPartitions.increaseTo(partitions))).all().get();
+            return true;
+        } catch (ExecutionException e) {
+            if (e.getCause() instanceof InvalidReplicationFactorException) return false;
+            throw e;
         }
     }
 
