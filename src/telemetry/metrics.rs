@@ -61,8 +61,8 @@ pub struct Metrics {
     pub idiosyncratic: GaugeVec,
     /// Calm members less restless ones.
     pub leg_spread: GaugeVec,
-    /// What the trend model trades on each path.
-    pub trend_flow: GaugeVec,
+    /// How much more the trend model trades on a fall than on a rise.
+    pub trend_asymmetry: GaugeVec,
     /// Breadth by universe and direction.
     pub breadth: GaugeVec,
     /// Tiers in force.
@@ -252,10 +252,10 @@ impl Metrics {
                 "Return of a group's calm fifth less that of its restless fifth, year to date at the last close; NaN where not known.",
                 &["cluster"],
             )?,
-            trend_flow: r.gauges(
-                "fragility_trend_flow_usd",
-                "What the disclosed trend model buys of the index on a path to its horizon, at the last close; NaN where not known. A model under stated assumptions.",
-                &["cluster", "path"],
+            trend_asymmetry: r.gauges(
+                "fragility_trend_asymmetry_ratio",
+                "What the disclosed trend model trades on a fall of two sigmas over what it does on such a rise, at the last close; NaN where not known.",
+                &["cluster"],
             )?,
             breadth: r.gauges(
                 "fragility_breadth_ratio",

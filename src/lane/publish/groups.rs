@@ -81,7 +81,7 @@ fn set_derived(m: &Metrics, group: &str, derived: &DerivedView) {
     if let Some(legs) = &derived.volatility_legs {
         m.leg_spread.with_label_values(&[group]).set(number(legs.spread));
     }
-    for scenario in derived.trend.iter().flat_map(|trend| &trend.scenarios) {
-        m.trend_flow.with_label_values(&[group, scenario.path.name()]).set(number(scenario.flow));
+    if let Some(trend) = &derived.trend {
+        m.trend_asymmetry.with_label_values(&[group]).set(trend.asymmetry.unwrap_or(f64::NAN));
     }
 }
