@@ -201,7 +201,7 @@ pub(crate) enum HistoryCommand {
 
 /// Options of `history build`.
 #[derive(Debug, Args)]
-#[command(group(ArgGroup::new("histories").args(["legs", "index"]).required(true).multiple(true)))]
+#[command(group(ArgGroup::new("histories").args(["legs", "index", "losses"]).required(true).multiple(true)))]
 pub(crate) struct HistoryArgs {
     /// Where the configuration comes from; the history files that it names are not read
     #[command(flatten)]
@@ -218,6 +218,9 @@ pub(crate) struct HistoryArgs {
     /// Write the counts of the group with index = true here, for history.index
     #[arg(long, value_name = "FILE")]
     pub(crate) index: Option<PathBuf>,
+    /// Write the largest one-day losses of market value here, for history.losses
+    #[arg(long, value_name = "FILE")]
+    pub(crate) losses: Option<PathBuf>,
 }
 
 /// Options of `calendar`.

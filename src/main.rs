@@ -122,10 +122,10 @@ fn run(cli: Cli) -> Result<ExitCode, AppError> {
 }
 
 fn build_history(args: HistoryArgs) -> Result<ExitCode, AppError> {
-    let HistoryArgs { config: ConfigArgs { config, set }, input, group, legs, index } = args;
+    let HistoryArgs { config: ConfigArgs { config, set }, input, group, legs, index, losses } = args;
     let loaded = config::load_without_histories(&config, &environment(), &set)?;
     init_log(loaded.config.log_format, "warn");
-    app::build_history(&loaded.config, &app::HistoryOptions { inputs: input, group, legs, index })?;
+    app::build_history(&loaded.config, &app::HistoryOptions { inputs: input, group, legs, index, losses })?;
     Ok(ExitCode::SUCCESS)
 }
 

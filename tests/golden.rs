@@ -121,12 +121,29 @@ fn check_documented(alerts: &BTreeMap<(String, String), Vec<Alert>>, row: &[Stri
     assert_eq!(format!("{} {:.4}{}", alert.state.name(), alert.z.unwrap(), flags.join(" ")), said, "{row:?}");
 }
 
+/// What came overnight and what since the open, of every close of three sigmas.
+fn check_gaps(alerts: &BTreeMap<(String, String), Vec<Alert>>) {
+    let gaps = text("tests/golden/gaps.csv.zst");
+    assert_eq!(alerts.len(), gaps.lines().count() - 1);
+    for row in gaps.lines().skip(1) {
+        let cells: Vec<&str> = row.split(',').collect();
+        let [symbol, session, open, overnight, intraday] = cells[..] else { panic!("{row}") };
+        let alert = &alerts[&(symbol.to_owned(), session.to_owned())][0];
+        let gap = alert.gap.unwrap_or_else(|gap| panic!("{row}: {gap:?}"));
+        check(row, Some(gap.open), number(open));
+        check(row, Some(gap.overnight), number(overnight));
+        check(row, Some(gap.intraday), number(intraday));
+        assert_eq!(gap.basis, "day_bar");
+    }
+}
+
 /// Thirty stocks over 22 years, with and without their dividends: every measure is that of pandas, no split and
 /// no dividend raises an alert by itself, and every genuine day of six sigmas does.
 #[test]
 fn thirty_long_histories_are_those_of_pandas() {
     let price = long_histories(ReturnMode::PriceReturn, "tests/golden/megacaps30_daily_z.csv.zst");
     let total = long_histories(ReturnMode::TotalReturn, "tests/golden/megacaps30_total_return_z.csv.zst");
+    check_gaps(&price);
     let actions = documented("actions");
     assert_eq!(actions.iter().filter(|row| !row[2].is_empty()).count(), 29, "splits");
     for row in &actions {

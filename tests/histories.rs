@@ -119,6 +119,27 @@ fn the_shipped_months_become_the_files_of_the_oracle_and_are_read_back() {
     let alone = ok(&[&["history", "build", "--index", "-"], &inputs[..]].concat(), b"");
     assert_eq!(alone, fs::read(&index).unwrap());
 
+    // The losses of the oracle, each session's largest, in their order among all.
+    let losses = text(&dir.file("losses.csv"));
+    ok(&[&["history", "build", "--losses", &losses], &inputs[..]].concat(), b"");
+    let built = rows(&fs::read_to_string(&losses).unwrap());
+    assert_eq!(built.len(), 20);
+    let amount = |row: &Row| number(&row["loss_usd"]).unwrap();
+    assert!(built.windows(2).all(|pair| amount(&pair[0]) >= amount(&pair[1])));
+    let oracle = rows(&harness::text("tests/golden/usd_losses.csv"));
+    let ranked: Vec<&Row> = oracle.iter().filter(|row| !row["rank"].is_empty()).collect();
+    assert!(ranked.len() > 5);
+    for row in ranked.into_iter().filter(|row| amount(row) > amount(&built[19])) {
+        let found = built.iter().find(|b| (&b["session"], &b["symbol"]) == (&row["session"], &row["symbol"])).unwrap();
+        check(&row["session"], &found["loss_usd"], &row["loss_usd"]);
+        assert_eq!(found["basis"], "official");
+    }
+    // Read back, what was seen before is not seen twice.
+    let told = format!("history.losses={losses}");
+    let lines = summary(&[&["--set", &told], &inputs[..]].concat(), &dir);
+    let of = |session: &str| lines.iter().find(|l| l["session"] == session).unwrap()["records"].clone();
+    assert_eq!((&of("2025-01-27")[0]["rank"], &of("2025-02-27")[0]["rank"]), (&1.into(), &2.into()));
+
     let set = [format!("history.legs={to_legs}"), format!("history.index={to_index}")];
     let lines = summary(&[&["--set", &set[0], "--set", &set[1]], &inputs[..]].concat(), &dir);
     let day = lines.iter().find(|l| l["session"] == "2025-02-12").unwrap();
@@ -217,7 +238,7 @@ fn what_cannot_be_built_says_why() {
         assert_eq!((output.status.code(), output.stdout.len()), (Some(expected), 0), "{args:?}: {said}");
         assert!(said.contains(why), "{args:?}: {why:?} is not in {said}");
     };
-    check(&[], 2, "<--legs <FILE>|--index <FILE>>");
+    check(&[], 2, "<--legs <FILE>|--index <FILE>|--losses <FILE>>");
     check(&["--index", &out, "--group", "mag7"], 2, "--legs");
     check(&["--legs", &out, "--index", &out], 2, "same file");
     check(&["--legs", &out, "--group", "mag8"], 2, "no group \"mag8\"; with legs there are: mag7");

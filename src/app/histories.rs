@@ -1,13 +1,16 @@
-//! `history build`: the history files of a group's legs and of the fragility index, out of closes of the past.
+//! `history build`: the history files of a group's legs, of the fragility index and of the largest losses, out of closes
+//! of the past.
 
 use super::AppError;
 use super::output::Output;
 use super::replay::{Settled, replay_closes};
-use crate::cluster::{GroupParams, GroupView, Verdict};
-use crate::codec::{encode_index, encode_index_header, encode_legs, encode_legs_header};
+use crate::cluster::{GroupParams, GroupView, LOSSES_KEPT, PastLoss, Verdict};
+use crate::codec::{
+    encode_index, encode_index_header, encode_legs, encode_legs_header, encode_loss, encode_losses_header,
+};
 use crate::config::Config;
 use crate::domain::SessionDate;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use tracing::warn;
 
@@ -22,6 +25,8 @@ pub struct HistoryOptions {
     pub legs: Option<PathBuf>,
     /// Where the counts of the fragility index go.
     pub index: Option<PathBuf>,
+    /// Where the largest losses go.
+    pub losses: Option<PathBuf>,
 }
 
 /// A history in the making.
@@ -34,7 +39,7 @@ struct History {
 }
 
 /// Replays inputs in the order given and writes, session by session, what [`Config`] reads as `history.legs` and
-/// `history.index`. Sessions before the first of which something is known are left out.
+/// `history.index`, and at the end `history.losses`. Sessions before the first of which something is known are left out.
 ///
 /// # Errors
 /// When no group is there to be written, an input cannot be read, or an output cannot be written.
@@ -42,8 +47,12 @@ pub fn build_history(config: &Config, options: &HistoryOptions) -> Result<(), Ap
     if config.params.calendar.is_none() {
         return Err(AppError::Usage("a history needs a calendar (market.calendar = \"none\")".into()));
     }
-    if options.legs.is_some() && options.legs == options.index {
-        return Err(AppError::Usage("--legs and --index name the same file".into()));
+    let paths = [("--legs", &options.legs), ("--index", &options.index), ("--losses", &options.losses)];
+    for (at, (one, path)) in paths.iter().enumerate() {
+        let same = paths[..at].iter().find(|(_, other)| path.is_some() && other == path);
+        if let Some((other, _)) = same {
+            return Err(AppError::Usage(format!("{other} and {one} name the same file")));
+        }
     }
     let groups = &config.params.groups;
     // Whom they are about is told before a file is touched.
@@ -70,6 +79,7 @@ pub fn build_history(config: &Config, options: &HistoryOptions) -> Result<(), Ap
         let (out, group) = (Output::open(path)?, group.to_owned());
         histories.push(History { out, group, header, row: encode_index, is_known });
     }
+    let losses = options.losses.as_ref().map(|path| Output::open(path)).transpose()?;
     let Settled { closes, replayed } = replay_closes(config, &options.inputs)?;
     if replayed.refused_any() {
         warn!(refused = replayed.refused(), "records were refused, `replay --dead-letters` names them");
@@ -77,7 +87,29 @@ pub fn build_history(config: &Config, options: &HistoryOptions) -> Result<(), Ap
     for history in histories {
         history.write(&closes)?;
     }
+    if let Some(mut out) = losses {
+        let mut line = Vec::new();
+        encode_losses_header(&mut line);
+        out.line(&line)?;
+        for loss in largest_losses(&closes) {
+            line.clear();
+            encode_loss(loss, &mut line);
+            out.line(&line)?;
+        }
+        out.finish()?;
+    }
     Ok(())
+}
+
+/// The largest losses that any group has seen by the last close, largest first.
+fn largest_losses(closes: &BTreeMap<SessionDate, Vec<GroupView>>) -> Vec<&PastLoss> {
+    let last = closes.last_key_value().into_iter().flat_map(|(_, views)| views);
+    let mut losses: Vec<&PastLoss> = last.flat_map(|v| v.loss_records.iter().map(|r| &r.loss)).collect();
+    losses.sort_by(|a, b| b.usd.total_cmp(&a.usd).then_with(|| (&a.symbol, a.session).cmp(&(&b.symbol, b.session))));
+    let mut seen = BTreeSet::new();
+    losses.retain(|loss| seen.insert((&loss.symbol, loss.session)));
+    losses.truncate(LOSSES_KEPT);
+    losses
 }
 
 impl History {

@@ -2,9 +2,10 @@
 
 use super::contagion::{Contagion, ContagionParams, ContagionView};
 use super::derived::DerivedView;
-use super::index::{Index, LossBook, YearToDate};
+use super::index::{Index, YearToDate};
 use super::legs::{DayRow, LegHistory, Past};
 use super::level::{GroupParams, Level, Membership, Verdict};
+use super::losses::LossBook;
 use super::member::{MemberAmend, MemberClose, MemberUpdate};
 use super::panel::Panel;
 use super::reading::{MemberReading, direction_of};
@@ -121,6 +122,7 @@ impl Group {
         let around = composite.filter(|c| c.universe != params.name).map(|c| Roster::new(&c.universe_members));
         let legs = composite.map_or_else(|| Arc::from([]), |c| c.history.legs.clone());
         let breadths: Vec<DayRow<1>> = breadths_of(&params).collect();
+        let losses = LossBook::new(params.losses.clone());
         let counted = params.index.clone().unwrap_or_else(|| Arc::from([]));
         Self {
             params,
@@ -137,7 +139,7 @@ impl Group {
             contagion_view: None,
             index: Index::new(counted),
             year_to_date: None,
-            losses: LossBook::default(),
+            losses,
             session: None,
             now: BTreeMap::new(),
             values: BTreeMap::new(),
@@ -160,12 +162,12 @@ impl Group {
 
     /// Takes other bounds and timing; members, universe and histories stay as they are.
     pub(super) fn reload(&mut self, fresh: &GroupParams, config_hash: &Arc<str>) {
-        let GroupParams { members, largest, verdict, index, benchmark, .. } = self.params.clone();
+        let GroupParams { members, largest, verdict, index, losses, benchmark, .. } = self.params.clone();
         let verdict = match (&verdict, &fresh.verdict) {
             (Verdict::Bounds(_), Verdict::Bounds(_)) => fresh.verdict.clone(),
             _ => verdict,
         };
-        self.params = GroupParams { members, largest, verdict, index, benchmark, ..fresh.clone() };
+        self.params = GroupParams { members, largest, verdict, index, losses, benchmark, ..fresh.clone() };
         self.config_hash = config_hash.clone();
     }
 

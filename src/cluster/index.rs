@@ -1,7 +1,7 @@
 //! The fragility index of a universe: how often its securities break in a year, and how far.
 
 use super::universe::Tally;
-use crate::domain::{CloseBasis, SessionDate, Symbol};
+use crate::domain::{SessionDate, Symbol};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -13,8 +13,6 @@ const BLOCK: usize = 10;
 const RESAMPLES: usize = 1_000;
 /// Largest moves kept of a year, in each direction.
 const LEADERS: usize = 10;
-/// Losses kept.
-pub(super) const LOSSES_KEPT: usize = 20;
 
 /// What broke in one session.
 #[derive(Clone, PartialEq, Debug)]
@@ -248,60 +246,6 @@ fn roll(state: &mut u64, n: usize) -> usize {
     usize::try_from((u128::from(z) * n as u128) >> 64).unwrap_or(0)
 }
 
-/// A one-day loss of a company.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Loss {
-    /// Its symbol; of several share classes that of the largest.
-    pub symbol: Symbol,
-    /// The company, where records name one.
-    pub company: Option<Arc<str>>,
-    /// When.
-    pub session: SessionDate,
-    /// Loss of market value in US dollars.
-    pub usd: f64,
-    /// Log return of the session.
-    pub log_return: f64,
-    /// Market value before it.
-    pub market_value: f64,
-    /// Shares behind it; `None` where they are not known, or of several classes.
-    pub shares: Option<f64>,
-    /// Where the close comes from; `None` while the session runs.
-    pub basis: Option<CloseBasis>,
-    /// Its place among all seen, the largest is 1.
-    pub rank: u32,
-}
-
-/// The largest losses seen, largest first.
-#[derive(Clone, PartialEq, Debug, Default)]
-pub(super) struct LossBook {
-    pub(super) kept: Vec<Loss>,
-}
-
-impl LossBook {
-    /// Takes a session's loss of a company.
-    pub(super) fn keep(&mut self, loss: Loss) {
-        self.kept.retain(|l| (&l.symbol, l.session) != (&loss.symbol, loss.session));
-        let at = self.kept.partition_point(|l| l.usd >= loss.usd);
-        self.kept.insert(at, loss);
-        self.kept.truncate(LOSSES_KEPT);
-        for (place, loss) in (1..).zip(&mut self.kept) {
-            loss.rank = place;
-        }
-    }
-
-    /// Those of a session as they would stand with these losses of it.
-    pub(super) fn with(&self, session: SessionDate, losses: impl Iterator<Item = Loss>) -> Vec<Loss> {
-        let mut all = self.clone();
-        losses.for_each(|loss| all.keep(loss));
-        all.of(session)
-    }
-
-    /// Those of one session.
-    pub(super) fn of(&self, session: SessionDate) -> Vec<Loss> {
-        self.kept.iter().filter(|l| l.session == session).cloned().collect()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -366,28 +310,5 @@ mod tests {
         let at = index.year_to_date(on("2024-01-02")).unwrap();
         let names = |side: usize| at.leaders[side].iter().map(|l| l.symbol.to_string()).collect::<Vec<_>>();
         assert_eq!((names(0), names(1)), (vec!["C".to_owned(), "A".to_owned()], vec!["B".to_owned()]));
-    }
-
-    #[test]
-    fn a_loss_has_its_place() {
-        let mut book = LossBook::default();
-        let loss = |symbol: &str, session: &str, usd: f64| Loss {
-            symbol: Symbol::new(symbol).unwrap(),
-            company: None,
-            session: on(session),
-            usd,
-            log_return: -0.1,
-            market_value: 10.0 * usd,
-            shares: Some(10.0),
-            basis: None,
-            rank: 0,
-        };
-        book.keep(loss("A", "2024-09-03", 279.0));
-        book.keep(loss("A", "2025-01-27", 593.0));
-        book.keep(loss("B", "2025-01-27", 90.0));
-        // Said again, it stands once.
-        book.keep(loss("A", "2025-01-27", 592.0));
-        let of = book.of(on("2025-01-27"));
-        assert_eq!(of.iter().map(|l| (l.usd, l.rank)).collect::<Vec<_>>(), [(592.0, 1), (90.0, 3)]);
     }
 }

@@ -2,6 +2,7 @@
 
 use super::index::DayCount;
 use super::legs::LegRow;
+use super::losses::PastLoss;
 use crate::domain::{LevelView, SessionDate, Symbol};
 use std::sync::Arc;
 
@@ -140,6 +141,8 @@ pub struct GroupParams {
     pub verdict: Verdict,
     /// What was counted of it in earlier sessions, where it is the universe of the fragility index.
     pub index: Option<Arc<[DayCount]>>,
+    /// Losses of earlier years that its own are ranked among.
+    pub losses: Arc<[PastLoss]>,
     /// The index that stands for the market above it.
     pub benchmark: Option<Symbol>,
     /// The level eases after this long below it, in nanoseconds of event time.

@@ -2,7 +2,8 @@
 
 use super::contagion::ContagionView;
 use super::derived::DerivedView;
-use super::index::{Loss, YearToDate};
+use super::index::YearToDate;
+use super::losses::{Loss, LossRecord};
 use super::reading::Rank;
 use super::surface::SurfaceView;
 use super::universe::Tally;
@@ -51,4 +52,6 @@ pub struct GroupView {
     pub contagion: Option<Arc<ContagionView>>,
     /// Losses of the session among the largest ever seen here; of one that runs, as if it closed now.
     pub losses: Vec<Loss>,
+    /// The largest losses of all, seen or told by a history.
+    pub loss_records: Vec<LossRecord>,
 }

@@ -3,7 +3,7 @@
 use super::alert_cluster::cluster_json;
 use super::digest::{SOURCE_MARK, digest_of};
 use super::realized::realized_json;
-use crate::domain::{Alert, EchoView, ModeView, Reading, RuleRef, RulerView, Unknown, UsdChange, WindowMove};
+use crate::domain::{Alert, EchoView, GapView, ModeView, Reading, RuleRef, RulerView, Unknown, UsdChange, WindowMove};
 use crate::estimators::SURVIVAL_MODEL;
 use serde::Serialize;
 use serde::ser::{SerializeMap, SerializeSeq, Serializer};
@@ -114,6 +114,19 @@ struct NextTierJson {
 struct EvidenceJson {
     session: String,
     log_return: f64,
+}
+
+#[derive(Serialize)]
+struct GapJson {
+    open: f64,
+    basis: &'static str,
+    overnight: f64,
+    intraday: f64,
+}
+
+fn gap_json(gap: &GapView) -> GapJson {
+    let GapView { open, basis, overnight, intraday } = *gap;
+    GapJson { open, basis, overnight, intraday }
 }
 
 #[derive(Serialize)]
@@ -294,6 +307,7 @@ impl Serialize for AlertJson<'_> {
         map.serialize_entry("reference", &reference)?;
         let suspected = a.reference.as_ref().ok().and_then(|r| r.suspected_split);
         map.serialize_entry("suspected_split", &suspected)?;
+        map.serialize_entry("gap", &reasons.any("gap", &a.gap).map(gap_json))?;
         let next = || a.next_tiers.iter().map(|n| NextTierJson { tier: Tier(n.tier), price: n.price });
         map.serialize_entry("next_tiers", &Each(next))?;
         let evidence = reasons

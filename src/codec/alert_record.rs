@@ -325,6 +325,16 @@ pub struct ClusterRecord {
     pub coverage_min: f64,
 }
 
+/// `gap`.
+#[derive(Clone, PartialEq, Debug, Deserialize)]
+#[expect(missing_docs, reason = "the fields of the record, which docs/alerts.md describes")]
+pub struct GapRecord {
+    pub open: f64,
+    pub basis: String,
+    pub overnight: f64,
+    pub intraday: f64,
+}
+
 /// `usd`.
 #[derive(Clone, PartialEq, Debug, Deserialize)]
 #[expect(missing_docs, reason = "the fields of the record, which docs/alerts.md describes")]
@@ -404,6 +414,8 @@ pub struct AlertRecord {
     pub reference: Option<ReferenceRecord>,
     #[serde(deserialize_with = "or_null")]
     pub suspected_split: Option<f64>,
+    #[serde(default)]
+    pub gap: Option<GapRecord>,
     pub next_tiers: Vec<NextTierRecord>,
     #[serde(deserialize_with = "or_null")]
     pub evidence: Option<Vec<EvidenceRecord>>,

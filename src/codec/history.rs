@@ -1,9 +1,9 @@
-//! Rows of the histories that `history.legs` and `history.index` name: CSV, a row a session.
+//! Rows of the histories that `history.legs`, `history.index` and `history.losses` name: CSV, a row a session or a loss.
 //!
 //! Numbers are in full double precision, so that a session read back is the session that was written; one that is not
 //! known is an empty field.
 
-use crate::cluster::{GroupView, Tally};
+use crate::cluster::{GroupView, PastLoss, Tally};
 use crate::domain::SessionDate;
 
 /// The header of a history of legs: those of the members, and of the universe under its own name.
@@ -58,6 +58,17 @@ pub fn encode_index(session: SessionDate, universe: &GroupView, out: &mut Vec<u8
     let Tally { valid, up, down, abs_z_sum, .. } = universe.breadth;
     let name = quoted(&universe.name);
     out.extend(format!("{session},{name},{valid},{up},{down},{abs_z_sum}").into_bytes());
+}
+
+/// The header of a list of the largest losses.
+pub fn encode_losses_header(out: &mut Vec<u8>) {
+    out.extend_from_slice(b"session,symbol,loss_usd,basis");
+}
+
+/// One of the largest losses, in the order of [`encode_losses_header`].
+pub fn encode_loss(loss: &PastLoss, out: &mut Vec<u8>) {
+    let PastLoss { symbol, session, usd, basis } = loss;
+    out.extend(format!("{session},{},{usd},{}", quoted(symbol.as_str()), quoted(basis)).into_bytes());
 }
 
 fn field(value: Option<impl ToString>) -> String {

@@ -36,10 +36,10 @@ pub use alert::{
 pub(crate) use alert::{Tier, rounded};
 pub(crate) use alert_cluster::{leg_value, seconds_between};
 pub use alert_record::{
-    AlertRecord, ClusterRecord, CompactRecord, EchoRecord, EntityRecord, EvidenceRecord, LegRecord, LevelRecord,
-    MemberRecord, ModeRecord, MoveRecord, NextTierRecord, NotAnAlert, RankRecord, RealizedRecord, ReferenceRecord,
-    RuleRecord, RulerRecord, SaidRecord, SecurityRecord, SourceRecord, TestRecord, TurbulenceRecord, UniverseRecord,
-    UsdRecord, WindowRecord, WithoutRecord, decode_alert,
+    AlertRecord, ClusterRecord, CompactRecord, EchoRecord, EntityRecord, EvidenceRecord, GapRecord, LegRecord,
+    LevelRecord, MemberRecord, ModeRecord, MoveRecord, NextTierRecord, NotAnAlert, RankRecord, RealizedRecord,
+    ReferenceRecord, RuleRecord, RulerRecord, SaidRecord, SecurityRecord, SourceRecord, TestRecord, TurbulenceRecord,
+    UniverseRecord, UsdRecord, WindowRecord, WithoutRecord, decode_alert,
 };
 #[cfg(feature = "avro")]
 pub use avro::AvroSchemas;
@@ -51,13 +51,15 @@ pub use decoder::Decoder;
 pub(crate) use derived::derived_json;
 pub use digest::{digest_of, digested};
 pub use error::DecodeError;
-pub use history::{encode_index, encode_index_header, encode_legs, encode_legs_header};
+pub use history::{
+    encode_index, encode_index_header, encode_legs, encode_legs_header, encode_loss, encode_losses_header,
+};
 pub use json::{VALUE_LEN_MAX, decode};
 pub use member::{decode_member, encode_member};
 pub use reports::{
     breadth_json, encode_accounting, encode_curve, encode_dead_letter, encode_heartbeat, encode_measure, encode_modes,
     encode_summary, encode_tick,
 };
-pub(crate) use reports::{group_breadth_json, index_json, loss_json, surface_json};
+pub(crate) use reports::{group_breadth_json, index_json, loss_json, loss_record_json, surface_json};
 pub use snapshot::{SNAPSHOT_VERSION, SnapshotError, decode_snapshot, encode_snapshot};
 pub use vendors::{Layouts, Vendor};

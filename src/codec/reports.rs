@@ -4,7 +4,7 @@ use super::alert::echo_json;
 use super::contagion::contagion_json;
 use super::derived::derived_json;
 use super::realized::realized_json;
-use crate::cluster::{GroupView, Leader, Loss, SurfaceView, SurfaceWindow, Tally, YearToDate};
+use crate::cluster::{GroupView, Leader, Loss, LossRecord, SurfaceView, SurfaceWindow, Tally, YearToDate};
 use crate::domain::{
     Accounts, CloseBasis, Leg, LegRank, Outcome, Reading, RealizedView, SessionDate, Symbol, Tick, UnixNanos, Unknown,
 };
@@ -254,6 +254,19 @@ pub(crate) fn loss_json(l: &Loss) -> Value {
         "market_value": l.market_value,
         "shares": l.shares,
         "basis": l.basis.map_or("provisional", CloseBasis::name),
+    })
+}
+
+/// A line of the table of the largest losses.
+pub(crate) fn loss_record_json(record: &LossRecord) -> Value {
+    let LossRecord { rank, loss, is_told } = record;
+    json!({
+        "rank": rank,
+        "symbol": loss.symbol.as_str(),
+        "session": loss.session.to_string(),
+        "loss_usd": loss.usd,
+        "basis": &*loss.basis,
+        "history": is_told,
     })
 }
 

@@ -3,7 +3,7 @@
 use super::check::Checker;
 use super::histories;
 use super::raw::{Raw, RawGroup, RawLevel, RawLevels};
-use crate::cluster::{Composite, GroupHistory, GroupParams, LevelBounds, Verdict};
+use crate::cluster::{Composite, GroupHistory, GroupParams, LevelBounds, PastLoss, Verdict};
 use crate::domain::{NANOS_PER_SEC, Symbol};
 use std::sync::Arc;
 
@@ -13,8 +13,12 @@ pub(super) fn check_groups(c: &mut Checker, raw: &Raw, breach_at: f64) -> (Vec<G
     if let [first, second, ..] = counted[..] {
         c.refuse(format!("groups.{second}.index"), format!("is true for {first}, too: the index has one universe"));
     }
+    let losses = histories::losses(&raw.history.losses).unwrap_or_else(|problem| {
+        c.refuse("history.losses", problem);
+        Arc::from([])
+    });
     let groups: Vec<GroupParams> =
-        raw.groups.iter().map(|(name, group)| check_group(c, raw, name, group, breach_at)).collect();
+        raw.groups.iter().map(|(name, group)| check_group(c, raw, (name, group), &losses, breach_at)).collect();
     let said: Vec<u8> = groups.iter().flat_map(histories_of).collect();
     (groups, uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, &said).simple().to_string())
 }
@@ -40,7 +44,13 @@ fn histories_of(group: &GroupParams) -> Vec<u8> {
     said
 }
 
-fn check_group(c: &mut Checker, raw: &Raw, name: &str, group: &RawGroup, breach_at: f64) -> GroupParams {
+fn check_group(
+    c: &mut Checker,
+    raw: &Raw,
+    (name, group): (&str, &RawGroup),
+    losses: &Arc<[PastLoss]>,
+    breach_at: f64,
+) -> GroupParams {
     let key = |rest: &str| format!("groups.{name}.{rest}");
     if Symbol::new(name).is_err() {
         c.refuse(format!("groups.{name}"), "is not a name of 1 to 32 printable characters");
@@ -70,6 +80,7 @@ fn check_group(c: &mut Checker, raw: &Raw, name: &str, group: &RawGroup, breach_
         largest: check_largest(c, name, group),
         verdict,
         index,
+        losses: losses.clone(),
         benchmark,
         ease_after: c.whole(&key("ease_after_secs"), group.ease_after_secs, 0, 86_400) * NANOS_PER_SEC,
         coverage_min: c.real(&key("coverage_min"), group.coverage_min, 0.0, 1.0),

@@ -1,7 +1,7 @@
-//! Daily histories of a group's legs and of the fragility index.
+//! Histories of a group's legs, of the fragility index and of the largest losses.
 
-use crate::cluster::{BreakRow, DayCount, GroupHistory, LEG_NAMES, LegRow, LegValues};
-use crate::domain::SessionDate;
+use crate::cluster::{BreakRow, DayCount, GroupHistory, LEG_NAMES, LegRow, LegValues, PastLoss};
+use crate::domain::{SessionDate, Symbol};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ pub(super) const BUILT_IN: &str = "built-in";
 pub(super) const BUILT_IN_GROUP: &str = "mag7";
 const LEGS: &str = include_str!("../../data/mag7_legs_2021_2024.csv");
 const INDEX: &str = include_str!("../../data/fragility_index_history_1990_2024.csv");
+const LOSSES: &str = include_str!("../../data/largest_losses.csv");
 /// Rows of a file read at most: some eighty years.
 const ROWS_MAX: usize = 20_000;
 
@@ -118,6 +119,27 @@ pub(super) fn index(name: &str) -> Result<Arc<[DayCount]>, String> {
     Ok(found.into())
 }
 
+/// The largest losses of earlier years, from columns `session`, `symbol`, `loss_usd` and, where there is one, `basis`.
+///
+/// # Errors
+/// What is wrong with the file, with its line.
+pub(super) fn losses(name: &str) -> Result<Arc<[PastLoss]>, String> {
+    let mut found: Vec<PastLoss> = Vec::new();
+    for (line, row) in rows(&text_of(name, LOSSES)?)? {
+        let symbol = row.get("symbol").ok_or("has no column symbol")?;
+        let symbol = Symbol::new(symbol).map_err(|error| format!("line {line}: symbol is {symbol:?}: {error}"))?;
+        let usd = number(line, &row, "loss_usd")?.filter(|usd| *usd > 0.0);
+        let usd = usd.ok_or_else(|| format!("line {line}: loss_usd is no amount above 0"))?;
+        let session = session(line, &row)?;
+        if found.iter().any(|other| (&other.symbol, other.session) == (&symbol, session)) {
+            return Err(format!("line {line}: {symbol} of {session} is told twice"));
+        }
+        let basis = row.get("basis").map_or("", String::as_str).into();
+        found.push(PastLoss { symbol, session, usd, basis });
+    }
+    Ok(found.into())
+}
+
 fn in_order<T>(rows: &[T], session: impl Fn(&T) -> SessionDate) -> Result<(), String> {
     match rows.windows(2).find(|pair| session(&pair[0]) >= session(&pair[1])) {
         Some(pair) => Err(format!("{} does not come after {}", session(&pair[1]), session(&pair[0]))),
@@ -136,6 +158,8 @@ mod tests {
         assert_eq!(legs.len(), 965);
         assert_eq!(legs[0].values[0], Some(1.77078));
         assert_eq!(legs[0].values[3], Some(2.0 / 50.0));
+        let worst = losses(BUILT_IN).unwrap();
+        assert_eq!(worst.iter().map(|l| l.usd).collect::<Vec<_>>(), [279e9, 251e9]);
         let index = index(BUILT_IN).unwrap();
         assert_eq!((index.len(), &*index[0].universe), (8_795, "large20"));
         assert!(legs_of_nothing().is_empty());
@@ -162,6 +186,20 @@ mod tests {
         assert!(file(&format!("{head}2024-13-02,a,5,1,0,3\n")).contains("line 2: session"));
         let twice = format!("{head}2024-01-02,a,5,1,0,3\n2024-01-02,a,5,1,0,3\n");
         assert!(file(&twice).contains("does not come after"));
+        let path = std::env::temp_dir().join(format!("fragility-losses-{}.csv", std::process::id()));
+        let head = "session,symbol,loss_usd\n2024-09-03,NVDA,279e9\n";
+        for (rows, said) in [
+            ("", "0"),
+            ("2024-09-03,NVDA,1\n", "line 3: NVDA of 2024-09-03 is told twice"),
+            ("2024-09-04,NVDA,-1\n", "line 3: loss_usd is no amount above 0"),
+            ("2024-09-04,,1\n", "line 3: symbol is"),
+        ] {
+            std::fs::write(&path, format!("{head}{rows}")).unwrap();
+            let found = losses(path.to_str().unwrap());
+            let told = found.map_or_else(|problem| problem, |list| (list.len() - 1).to_string());
+            assert!(told.contains(said), "{told}");
+        }
+        std::fs::remove_file(&path).unwrap();
         assert!(file("session,valid\n2024-01-02,5\n").contains("no column universe"));
     }
 }

@@ -32,6 +32,7 @@ impl Raw {
     pub(super) fn without_histories(mut self) -> Self {
         self.history.legs.clear();
         self.history.index.clear();
+        self.history.losses.clear();
         self.groups.values_mut().for_each(|group| group.legs = None);
         self
     }
@@ -123,6 +124,7 @@ pub(super) struct RawHistory {
     pub(super) files: Vec<String>,
     pub(super) legs: String,
     pub(super) index: String,
+    pub(super) losses: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]

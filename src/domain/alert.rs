@@ -242,6 +242,19 @@ pub struct Source {
     pub offset: i64,
 }
 
+/// A move at the session's opening price: what came before the open, and what since.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct GapView {
+    /// The opening price.
+    pub open: f64,
+    /// Where it comes from: `first_price` or `day_bar`.
+    pub basis: &'static str,
+    /// `ln(open / reference)`.
+    pub overnight: f64,
+    /// `ln(price / open)`.
+    pub intraday: f64,
+}
+
 /// Change of market value.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct UsdChange {
@@ -357,6 +370,8 @@ pub struct Alert {
     pub price: Reading,
     /// What the move is measured from.
     pub reference: Result<ReferencePrice, Unknown>,
+    /// The move before and since the open; they sum to `log_return`.
+    pub gap: Result<GapView, Unknown>,
     /// Prices of the next tiers in the direction of the move.
     pub next_tiers: Vec<NextTier>,
     /// Sessions and log returns of the window.

@@ -14,8 +14,8 @@ mod time;
 mod unknown;
 
 pub use alert::{
-    Alert, AlertKind, AlertState, Direction, EchoView, Entity, ModeView, NextTier, Reading, RecordRank, ReferencePrice,
-    RuleRef, RulerView, Source, UsdChange, WindowMove, WindowView,
+    Alert, AlertKind, AlertState, Direction, EchoView, Entity, GapView, ModeView, NextTier, Reading, RecordRank,
+    ReferencePrice, RuleRef, RulerView, Source, UsdChange, WindowMove, WindowView,
 };
 pub use cluster::{
     ClusterView, Leg, LegRank, LevelView, MemberZ, TurbulenceView, UniverseLine, UniverseView, WithoutView,

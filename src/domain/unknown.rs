@@ -50,10 +50,12 @@ pub enum Unknown {
     ShortHistory,
     /// More members than are measured together.
     TooMany,
+    /// The opening price of the session is not known.
+    NoOpen,
 }
 
 impl Unknown {
-    const ALL: [Self; 23] = [
+    const ALL: [Self; 24] = [
         Self::NoReference,
         Self::MissingSession,
         Self::UnknownSession,
@@ -77,6 +79,7 @@ impl Unknown {
         Self::SuspectedSplit,
         Self::ShortHistory,
         Self::TooMany,
+        Self::NoOpen,
     ];
 
     /// The reason in alerts, measures and the API.
@@ -105,6 +108,7 @@ impl Unknown {
             Self::SuspectedSplit => "SUSPECTED_SPLIT",
             Self::ShortHistory => "SHORT_HISTORY",
             Self::TooMany => "TOO_MANY",
+            Self::NoOpen => "NO_OPEN",
         }
     }
 
@@ -134,6 +138,6 @@ mod tests {
             assert_eq!(Unknown::from_number(reason.number()), Some(reason));
             assert_eq!(Unknown::from_name(reason.name()), Some(reason));
         }
-        assert_eq!(Unknown::from_number(23), None);
+        assert_eq!(Unknown::from_number(24), None);
     }
 }

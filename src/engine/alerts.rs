@@ -4,8 +4,8 @@ use super::Engine;
 use super::sentence::Sentence;
 use super::state::{Ruler, SymbolState};
 use crate::domain::{
-    Alert, AlertKind, AlertState, Entity, NextTier, Phase, RULE_SYMBOL, RULE_VERSION, Reading, ReferencePrice, RuleRef,
-    RulerView, SessionDate, Source, UnixNanos, Unknown, UsdChange, WindowView, alert_id,
+    Alert, AlertKind, AlertState, Entity, GapView, NextTier, Phase, RULE_SYMBOL, RULE_VERSION, Reading, ReferencePrice,
+    RuleRef, RulerView, SessionDate, Source, UnixNanos, Unknown, UsdChange, WindowView, alert_id,
 };
 use crate::estimators::{threshold_price, window_echo};
 use crate::market::{Flag, Sigma};
@@ -198,6 +198,7 @@ impl Engine {
                 basis: r.basis,
                 suspected_split: ruler.suspicion,
             }),
+            gap: gap_of(state, session, phase, moment.price, reference.map(|r| r.price)),
             next_tiers,
             evidence: window,
             cluster: None,
@@ -213,6 +214,23 @@ impl Engine {
         alert.summary = Sentence::of(&alert).to_string();
         alert
     }
+}
+
+/// Splits a move at the opening price of its session.
+fn gap_of(
+    state: &SymbolState,
+    session: Option<SessionDate>,
+    phase: Phase,
+    price: Reading,
+    reference: Reading,
+) -> Result<GapView, Unknown> {
+    let session = session.ok_or(Unknown::UnknownSession)?;
+    if matches!(phase, Phase::Overnight | Phase::Pre) {
+        return Err(Unknown::NotYet);
+    }
+    let (open, basis) = state.cold.day.opens.of(session).ok_or(Unknown::NoOpen)?;
+    let (price, reference, open) = (price?, reference?, open.get());
+    Ok(GapView { open, basis: basis.name(), overnight: (open / reference).ln(), intraday: (price / open).ln() })
 }
 
 type Window = Result<Vec<(SessionDate, f64)>, Unknown>;

@@ -47,7 +47,8 @@ pub struct TrendParams {
 
 impl Default for TrendParams {
     /// Time-series momentum over one month to one year, the 20/120 crossover and the three exponential ones; 40 % a
-    /// year, at most four times, a hundred billion dollars give or take half; 21 sessions to two sigmas.
+    /// year, at most four times, ten billion dollars give or take half, which makes flows of the size that banks
+    /// publish; 21 sessions to two sigmas.
     fn default() -> Self {
         let momentum = [21, 63, 126, 252].map(TrendSignal::Momentum);
         let crossovers = [TrendSignal::MovingAverage { fast: 20, slow: 120 }, TrendSignal::EwmaCrossover];
@@ -55,7 +56,7 @@ impl Default for TrendParams {
             signals: momentum.into_iter().chain(crossovers).collect(),
             target_volatility: 0.4,
             leverage_cap: 4.0,
-            kappa_usd: 1e11,
+            kappa_usd: 1e10,
             kappa_error: 0.5,
             horizon: 21,
             path_sigmas: 2.0,

@@ -3,8 +3,8 @@
 use super::ReadyState;
 use crate::cluster::GroupView;
 use crate::codec::{
-    breadth_json, contagion_json, derived_json, group_breadth_json, index_json, loss_json, ruler_json, surface_json,
-    window_json,
+    breadth_json, contagion_json, derived_json, group_breadth_json, index_json, loss_json, loss_record_json,
+    ruler_json, surface_json, window_json,
 };
 use crate::domain::{Direction, Outcome, Phase, Reading, SessionDate, UnixNanos, Unknown};
 use crate::engine::{Breadth, Engine, InputHealth, SurvivalScore, SymbolView};
@@ -247,5 +247,6 @@ fn group_json(g: &GroupView) -> Value {
         "derived": g.derived.as_deref().map(derived_json),
         "contagion": g.contagion.as_deref().map(contagion_json),
         "losses": g.losses.iter().map(loss_json).collect::<Vec<_>>(),
+        "loss_records": g.loss_records.iter().map(loss_record_json).collect::<Vec<_>>(),
     })
 }

@@ -15,6 +15,16 @@ pub enum OpenBasis {
     Day,
 }
 
+impl OpenBasis {
+    /// The name in alerts.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::FirstPrice => "first_price",
+            Self::Day => "day_bar",
+        }
+    }
+}
+
 /// Opening prices by session, as traded.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Opens(Vec<(SessionDate, Price, OpenBasis)>);
@@ -43,10 +53,16 @@ impl Opens {
         true
     }
 
+    /// The opening price of a session, and where it comes from.
+    pub fn of(&self, session: SessionDate) -> Option<(Price, OpenBasis)> {
+        let at = self.0.binary_search_by_key(&session, |(s, ..)| *s).ok()?;
+        let (_, price, basis) = self.0[at];
+        Some((price, basis))
+    }
+
     /// The first price of a session, where nothing stronger is known.
     pub fn first_price(&self, session: SessionDate) -> Option<Price> {
-        let at = self.0.binary_search_by_key(&session, |(s, ..)| *s).ok()?;
-        Some(self.0[at]).filter(|(.., basis)| *basis == OpenBasis::FirstPrice).map(|(_, price, _)| price)
+        self.of(session).filter(|(_, basis)| *basis == OpenBasis::FirstPrice).map(|(price, _)| price)
     }
 
     /// Takes the first price of a session back: the print may never have been.

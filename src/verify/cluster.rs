@@ -80,6 +80,7 @@ fn params(name: &str, group: &ClusterRecord, found: &mut Findings) -> GroupParam
         largest: None,
         verdict,
         index: None,
+        losses: Arc::from([]),
         benchmark: None,
         ease_after: 0,
         coverage_min: group.coverage_min,

@@ -92,6 +92,7 @@ fn gaps(alert: &AlertRecord, found: &mut Findings) {
         ("simple_return", alert.simple_return.is_none()),
         ("price", alert.price.is_none()),
         ("reference", alert.reference.is_none()),
+        ("gap", alert.gap.is_none()),
         ("evidence", alert.evidence.is_none()),
         ("usd", alert.usd.is_none()),
     ];

@@ -30,6 +30,7 @@ pub(super) fn check(alert: &AlertRecord, found: &mut Findings) {
     modes(alert, is_desk, found);
     realized(alert, found);
     tiers(alert, z, sigma, found);
+    gap(alert, found);
     usd(alert, found);
     quality(alert, is_desk, found);
     let reference = alert.reference.as_ref();
@@ -155,6 +156,17 @@ fn tiers(alert: &AlertRecord, z: Option<f64>, sigma: Option<f64>, found: &mut Fi
         _ => Vec::new(),
     };
     found.same("next_tiers", &alert.next_tiers, &next);
+}
+
+/// The two parts of the move.
+fn gap(alert: &AlertRecord, found: &mut Findings) {
+    let Some(gap) = &alert.gap else { return };
+    found.hold("gap.open", gap.open > 0.0, gap.open, "above 0");
+    let reference = alert.reference.as_ref().map(|r| r.price);
+    found.exact("gap.overnight", Some(gap.overnight), reference.map(|reference| (gap.open / reference).ln()));
+    found.exact("gap.intraday", Some(gap.intraday), alert.price.map(|price| (price / gap.open).ln()));
+    let bases = ["first_price", "day_bar"];
+    found.hold("gap.basis", bases.contains(&gap.basis.as_str()), gap.basis.clone(), format!("one of {bases:?}"));
 }
 
 fn usd(alert: &AlertRecord, found: &mut Findings) {

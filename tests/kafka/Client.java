@@ -26,6 +26,7 @@ import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.OffsetSpec;
 import org.apache.kafka.clients.consumer.ConsumerGroupMetadata;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.consumer.ConsumerRecords;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.clients.producer.KafkaProducer;
@@ -47,11 +48,11 @@ class Client {
             produce  BOOT TOPIC FILE [--rate N] [--partition P] [--transactional] [--batch N] [--abort]
             generate BOOT|- TOPIC|- --count N [--symbols N] [--seed S] [--rate N] [--ticks FILE] [--refs FILE] [--expected FILE] [--metadata MS] [--half FILE]
             consume  BOOT TOPIC [--from-beginning] [--count N] [--timeout SECS] [--until-end] [--values FILE] [--uncommitted]
-            latency  BOOT TICK_TOPIC ALERT_TOPIC ECHO_TOPIC [--rate N] [--seconds N] [--warmup SECS] [--drain SECS] [--symbols N] [--seed S] [--out FILE] [--hdr PREFIX] [--relay TOPIC]
+            latency  BOOT TICK_TOPIC ALERT_TOPIC ECHO_TOPIC [--rate N] [--seconds N] [--warmup SECS] [--drain SECS] [--symbols N] [--seed S] [--out FILE] [--hdr PREFIX] [--relay TOPIC [--relay-transacts]]
             offsets  BOOT GROUP TOPIC
             answer   (the same for each line of standard input, its words separated by tabs)
             hold     BOOT GROUP TOPIC --back N [--seconds N]""";
-    static final Set<String> FLAGS = Set.of("transactional", "abort", "from-beginning", "until-end", "uncommitted");
+    static final Set<String> FLAGS = Set.of("transactional", "abort", "from-beginning", "until-end", "uncommitted", "relay-transacts");
     static final Set<String> OPTIONS = Set.of("rate", "partition", "batch", "hdr", "count", "symbols", "seed", "ticks", "refs", "expected", "timeout", "values",
             "seconds", "warmup", "drain", "out", "metadata", "half", "back", "relay");
     static final long SECOND = 1_000_000_000L;
@@ -352,8 +353,9 @@ class Client {
         Samples alertSamples = new Samples(), echoSamples = new Samples(), relaySamples = new Samples();
         boolean relays = args.has("relay");
         String relay = args.options.get("relay");
-        try (Sender onward = relays ? new Sender(boot, 0, null) : null;
-                Reader onwardReader = relays ? new Reader(boot, echoes, (value, now) -> onward.send(relay, null, null, null, value)) : null;
+        boolean transacts = args.has("relay-transacts");
+        try (Sender onward = relays ? new Sender(boot, 0, transacts ? relay : null) : null;
+                Reader onwardReader = relays ? new Reader(boot, echoes, new Relay(onward, relay, transacts ? echoes : null)) : null;
                 Reader relayReader = relays ? new Reader(boot, relay, (value, now) -> relaySamples.add(Long.parseLong(value), now)) : null;
                 Reader alertReader = new Reader(boot, alerts, (value, now) -> {
             Awaited a = awaited.get(alertKey(value));
@@ -479,6 +481,31 @@ class Client {
 
     interface Arrival {
         void at(String value, long now);
+
+        /** Before and after those of one poll; `next` is the offset behind the last. */
+        default void begin() {}
+
+        default void end(long next) {}
+    }
+
+    /** Sends on what arrives; of a topic with one partition also in transactions, one a poll, with the offsets in them. */
+    record Relay(Sender onward, String to, String transactedFrom) implements Arrival {
+        @Override
+        public void at(String value, long now) {
+            onward.send(to, null, null, null, value);
+        }
+
+        @Override
+        public void begin() {
+            if (transactedFrom != null) onward.producer.beginTransaction();
+        }
+
+        @Override
+        public void end(long next) {
+            if (transactedFrom == null) return;
+            onward.producer.sendOffsetsToTransaction(Map.of(new TopicPartition(transactedFrom, 0), new OffsetAndMetadata(next)), new ConsumerGroupMetadata("relay of " + transactedFrom));
+            onward.producer.commitTransaction();
+        }
     }
 
     /** A consumer on a thread of its own, from the present end of a topic. */
@@ -493,9 +520,15 @@ class Client {
                 try (KafkaConsumer<byte[], byte[]> consumer = consumer(boot, topic, false, true)) {
                     ready.countDown();
                     while (!stop) {
-                        for (ConsumerRecord<byte[], byte[]> record : consumer.poll(Duration.ofMillis(100))) {
+                        ConsumerRecords<byte[], byte[]> records = consumer.poll(Duration.ofMillis(100));
+                        if (records.isEmpty()) continue;
+                        long next = 0;
+                        arrival.begin();
+                        for (ConsumerRecord<byte[], byte[]> record : records) {
                             if (record.value() != null) arrival.at(text(record.value()), System.nanoTime());
+                            next = record.offset() + 1;
                         }
+                        arrival.end(next);
                     }
                 } catch (Throwable e) {
                     failure.set(e);

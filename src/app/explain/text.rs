@@ -81,6 +81,11 @@ fn symbol(alert: &AlertRecord, out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "survival    {survival}: that the close stands at or beyond {first} ({})", alert.survival_model)?;
     }
     tiers(alert, out)?;
+    if let Some(gap) = &alert.gap {
+        let (open, basis) = (gap.open, &gap.basis);
+        let (overnight, intraday) = (percent(gap.overnight), percent(gap.intraday));
+        writeln!(out, "open        {open} ({basis}): {overnight} overnight, {intraday} since")?;
+    }
     if let Some(usd) = &alert.usd {
         let shares = usd.shares.map_or_else(String::new, |s| format!("{s} shares, "));
         writeln!(out, "usd         {:+.0} ({shares}{})", usd.market_value_change, usd.basis)?;

@@ -96,6 +96,7 @@ impl Group {
             window: view,
             modes: Err(Unknown::NotASecurity),
             realized: Err(Unknown::NotASecurity),
+            gap: Err(Unknown::NotASecurity),
             log_return: reading.basket_return,
             simple_return: reading.basket_return.map(f64::exp_m1),
             price: Err(Unknown::NotASecurity),

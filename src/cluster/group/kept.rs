@@ -3,8 +3,9 @@
 use super::Group;
 use super::image::date;
 use crate::cluster::contagion::{Contagion, ContagionImage, ContagionParams};
-use crate::cluster::index::{DayCount, Index, LOSSES_KEPT, Leader, Loss, LossBook};
+use crate::cluster::index::{DayCount, Index, Leader};
 use crate::cluster::legs::{DayRow, LegValues, Past};
+use crate::cluster::losses::{LOSSES_KEPT, Loss};
 use crate::cluster::panel::{Panel, SESSIONS_KEPT};
 use crate::cluster::surface::SurfaceImage;
 use crate::domain::{CloseBasis, Symbol};
@@ -89,7 +90,7 @@ impl Group {
             counts: self.index.own.iter().map(count).collect(),
             year: self.index.year,
             leaders: self.index.leaders.each_ref().map(|side| side.iter().map(leader).collect()),
-            losses: self.losses.kept.iter().map(loss).collect(),
+            losses: self.losses.kept().iter().map(loss).collect(),
             names: names.into_iter().map(ToString::to_string).collect(),
         }
     }
@@ -125,7 +126,7 @@ impl Group {
         self.index = Index { year: image.year, leaders: image.leaders.map(side), ..self.index.with(counts) };
         let last = self.index.own.last().map(|d| d.session);
         self.year_to_date = last.and_then(|s| self.index.year_to_date(s));
-        self.losses = LossBook::default();
+        self.losses = self.losses.emptied();
         let loss = |l: LossImage| {
             Some(Loss {
                 symbol: Symbol::new(&l.symbol).ok()?,

@@ -2,8 +2,8 @@
 
 use super::Group;
 use crate::cluster::company::{self, Company};
-use crate::cluster::index::Loss;
 use crate::cluster::level::Level;
+use crate::cluster::losses::Loss;
 use crate::cluster::panel::Key;
 use crate::cluster::reading::{self, MemberReading, Rank, Reading};
 use crate::cluster::universe::{UniverseReading, largest_of, read_universe};
@@ -131,6 +131,7 @@ impl Group {
             derived: None,
             contagion: None,
             losses: self.losses.of(session),
+            loss_records: self.losses.table(session),
         }
     }
 

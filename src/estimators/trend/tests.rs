@@ -112,7 +112,7 @@ fn every_parameter_counts_and_bad_ones_are_refused() {
     let calm = of(TrendParams { target_volatility: 0.1, ..base.clone() });
     assert_ne!(calm.position, reference.position);
     assert_ne!(of(TrendParams { leverage_cap: 0.5, ..base.clone() }).position, reference.position);
-    let doubled = of(TrendParams { kappa_usd: 2e11, ..base.clone() });
+    let doubled = of(TrendParams { kappa_usd: 2e10, ..base.clone() });
     assert!((doubled.position.unwrap() / reference.position.unwrap() - 2.0).abs() < 1e-12);
     assert_ne!(of(TrendParams { horizon: 5, ..base.clone() }).scenarios[0].end_price, reference.scenarios[0].end_price);
     assert_ne!(of(TrendParams { path_sigmas: 3.0, ..base.clone() }).scenarios[0].flow, reference.scenarios[0].flow);
