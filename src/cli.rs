@@ -39,6 +39,14 @@ pub(crate) enum Command {
     History(HistoryCommand),
     /// Print the sessions of a span of days
     Calendar(CalendarArgs),
+    /// Ask a running service whether it is ready: exit code 0 when it is
+    Health {
+        /// What to ask
+        #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9600/readyz")]
+        url: String,
+    },
+    /// Print the metrics of this build: name, type, labels and meaning
+    Metrics,
     /// Print a JSON Schema: alert, state, heartbeat, `dead_letter`, input or config
     Schema {
         /// Which one

@@ -7,7 +7,7 @@ use cli::{Cli, Command, ConfigArgs, HistoryArgs, HistoryCommand};
 use fragility::app::{self, AppError};
 use fragility::config::{self, DEFAULTS, Loaded};
 use fragility::sources::KafkaRange;
-use fragility::telemetry::init_log;
+use fragility::telemetry::{Metrics, init_log, metric_reference};
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -106,6 +106,15 @@ fn run(cli: Cli) -> Result<ExitCode, AppError> {
             Ok(text) => printed(io::stdout().write_all(text.as_bytes())),
             Err(names) => Err(AppError::Usage(format!("no schema {name:?}; there are {}", names.join(", ")))),
         },
+        Command::Health { url } => {
+            let (is_well, answer) = app::health(&url)?;
+            println!("{answer}");
+            Ok(ExitCode::from(u8::from(!is_well)))
+        }
+        Command::Metrics => {
+            let metrics = Metrics::new().map_err(|e| AppError::Failed(e.to_string()))?;
+            printed(io::stdout().write_all(metric_reference(&metrics).as_bytes()))
+        }
         Command::Run(args) => {
             let loaded = load(&args)?;
             init_log(loaded.config.log_format, &loaded.config.log_level);

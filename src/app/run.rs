@@ -1,6 +1,6 @@
 //! `run`: the service.
 
-use super::AppError;
+use super::{AppError, supervisor};
 use crate::clock;
 use crate::config::{Config, ConfigErrors};
 use crate::http;
@@ -38,7 +38,11 @@ pub struct Service {
 /// # Errors
 /// When the address cannot be bound, or the state directory not be written.
 pub async fn start(config: Config) -> Result<Service, AppError> {
-    let metrics = Metrics::new().map_err(|e| AppError::Failed(format!("metrics: {e}")))?;
+    let metrics = Metrics::with_symbols(config.symbol_series.clone(), config.symbol_series_max)
+        .map_err(|e| AppError::Failed(format!("metrics: {e}")))?;
+    let limit = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+    metrics.in_flight_limit.set(limit(config.in_flight_max));
+    metrics.symbols_limit.set(limit(config.params.symbols_max));
     let shared = Arc::new(Shared::new(
         Arc::new(metrics),
         config.kafka.lanes + usize::from(config.kafka.topics.members.is_some()),
@@ -63,7 +67,7 @@ pub async fn start(config: Config) -> Result<Service, AppError> {
     let mut plans: Vec<_> = (0..config.kafka.lanes).map(|_| (Role::Symbols, config.clone())).collect();
     plans.extend(members.map(|config| (Role::Groups, config)));
     let (asks, queues): (Vec<_>, Vec<_>) = plans.iter().map(|_| sync_channel(QUERIES_MAX)).unzip();
-    let router = http::router(shared.clone(), asks.clone());
+    let router = http::router(shared.clone(), asks.clone(), config.params.calendar.clone());
     tokio::spawn(async move {
         if let Err(failure) = axum::serve(listener, router).await {
             error!(%failure, "HTTP server ended");
@@ -107,6 +111,7 @@ impl Service {
     /// Takes the rules of a configuration read again; one that is wrong changes nothing.
     fn reload(&self, read: Result<Config, ConfigErrors>) {
         let ok = &self.shared.metrics.config_ok;
+        let told = |result: &str| self.shared.metrics.config_reloads.with_label_values(&[result]).inc();
         match read {
             Ok(config) => {
                 let params = config.params;
@@ -114,10 +119,12 @@ impl Service {
                 let hand = |ask: &SyncSender<Query>| ask.try_send(Query::Reload(Box::new(params.clone()))).is_ok();
                 let handed = self.queries.iter().filter(|ask| hand(ask)).count() == self.queries.len();
                 ok.set(i64::from(handed));
+                told("ok");
                 info!("configuration read again: rules, bounds and feeds change now, everything else at a restart");
             }
             Err(errors) => {
                 ok.set(0);
+                told("refused");
                 let problems: Vec<String> = errors.problems().map(|p| format!("{}: {}", p.key, p.message)).collect();
                 error!(?problems, "configuration is wrong and was not taken; the rules in force stay");
             }
@@ -132,12 +139,20 @@ impl Service {
 pub async fn run(config: Config, reread: impl Fn() -> Result<Config, ConfigErrors>) -> Result<u8, AppError> {
     let mut signals = Signals::new()?;
     let service = start(config).await?;
+    supervisor::up();
+    let watch = tokio::spawn(supervisor::keep_watch(service.shared.clone()));
     let code = loop {
         match signals.next().await {
             Some(code) => break code,
-            None => service.reload(reread()),
+            None => {
+                supervisor::reloading();
+                service.reload(reread());
+                supervisor::up();
+            }
         }
     };
+    supervisor::stopping();
+    watch.abort();
     if service.stop().await {
         Ok(code)
     } else {

@@ -28,6 +28,8 @@ pub struct GroupView {
     pub coverage: domain::Reading,
     /// Basket return.
     pub basket_return: domain::Reading,
+    /// The index above it, with its multiple now; `None` without one.
+    pub benchmark: Option<(Symbol, domain::Reading)>,
     /// Legs of the verdict.
     pub legs: Vec<Leg>,
     /// Members with their multiples.

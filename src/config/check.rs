@@ -4,6 +4,7 @@ use super::calendar::read_overlay;
 use super::eligibility::read_eligibility;
 use super::groups::check_groups;
 use super::input::check_input;
+use super::metrics::{SymbolPolicy, check_metrics};
 use super::raw::{Raw, RawFeed, RawModes, RawProperty, RawQuarantine};
 use super::ruler::check_ruler;
 use crate::codec::Decoder;
@@ -105,6 +106,10 @@ pub struct Config {
     pub shared_interval: Duration,
     /// Address of the HTTP server.
     pub listen: SocketAddr,
+    /// Which symbols have series of their own.
+    pub symbol_series: SymbolPolicy,
+    /// How many at most.
+    pub symbol_series_max: usize,
     /// Files loaded before the first record.
     pub history_files: Vec<PathBuf>,
     /// Log form.
@@ -206,6 +211,7 @@ impl Config {
             c.refuse("http.listen", format!("is {:?}, must be ADDRESS:PORT", raw.http.listen));
             SocketAddr::from(([127, 0, 0, 1], 0))
         });
+        let (symbol_series, symbol_series_max) = check_metrics(&mut c, &raw.metrics);
         let log_format =
             c.one_of("log.format", &raw.log.format, &[("pretty", LogFormat::Pretty), ("json", LogFormat::Json)]);
         let formats = [("full", AlertFormat::Full), ("compact", AlertFormat::Compact)];
@@ -225,6 +231,8 @@ impl Config {
             snapshot_interval,
             shared_interval,
             listen,
+            symbol_series,
+            symbol_series_max,
             history_files: raw.history.files.iter().map(PathBuf::from).collect(),
             log_format,
             log_level: raw.log.level.clone(),

@@ -11,6 +11,7 @@ pub(super) struct Raw {
     pub(super) delivery: RawDelivery,
     pub(super) state: RawState,
     pub(super) http: RawHttp,
+    pub(super) metrics: RawMetrics,
     pub(super) history: RawHistory,
     pub(super) log: RawLog,
     pub(super) alerts: RawAlerts,
@@ -116,6 +117,15 @@ pub(super) struct RawState {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawHttp {
     pub(super) listen: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawMetrics {
+    pub(super) symbols: String,
+    pub(super) top_k: i64,
+    pub(super) watchlist: Vec<String>,
+    pub(super) max_symbols: i64,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -29,7 +29,8 @@ pub enum AlertKind {
 }
 
 impl AlertKind {
-    const ALL: [Self; 9] = [
+    /// Every kind.
+    pub const ALL: [Self; 9] = [
         Self::Open,
         Self::Escalate,
         Self::Update,

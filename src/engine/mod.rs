@@ -42,7 +42,7 @@ pub use params::{FeedParams, Params, StaleRules, Universe};
 pub(crate) use sentence::Sentence;
 pub use state::SymbolView;
 pub use survival::SurvivalScore;
-pub use views::InputHealth;
+pub use views::{InputHealth, SymbolReading};
 pub use watermark::Watermark;
 
 use crate::cluster::{GroupView, MemberRecord, Stage};

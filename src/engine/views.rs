@@ -2,7 +2,7 @@
 
 use super::Engine;
 use super::state::{SymbolState, SymbolView};
-use crate::domain::{NANOS_PER_SEC, Phase, UnixNanos, Unknown};
+use crate::domain::{NANOS_PER_SEC, Phase, Symbol, UnixNanos, Unknown};
 use crate::market::Located;
 
 /// How much of the input is not to be trusted right now.
@@ -12,6 +12,19 @@ pub struct InputHealth {
     pub stale: u64,
     /// Symbols whose trading stands still.
     pub halted: u64,
+}
+
+/// What the metrics say of a symbol.
+#[derive(Clone, PartialEq, Debug)]
+pub struct SymbolReading {
+    /// Which.
+    pub symbol: Symbol,
+    /// Multiple of the newest price; `None` while not known.
+    pub z: Option<f64>,
+    /// Volatility before the session.
+    pub sigma_daily: Option<f64>,
+    /// Tier held, 0 without an open episode.
+    pub tier: f64,
 }
 
 impl Engine {
@@ -81,8 +94,39 @@ impl Engine {
         (0_u32..).take(self.states.len()).map(|id| self.view(id))
     }
 
+    fn reading(&self, id: u32) -> SymbolReading {
+        let state = &self.states[id as usize];
+        let held = state.cold.episodes.current.as_ref();
+        SymbolReading {
+            symbol: state.cold.symbol.clone(),
+            // The last multiple of one that has gone silent says nothing of the present.
+            z: state.z_now().ok().filter(|_| !self.is_stale(state)),
+            sigma_daily: state.cold.ruler.sigma.number(),
+            tier: held.map_or(0.0, |e| self.params.rules.at(e.tier)),
+        }
+    }
+
+    /// What the metrics say of every symbol, in order of first sight.
+    pub fn readings(&self) -> impl Iterator<Item = SymbolReading> {
+        (0_u32..).take(self.states.len()).map(|id| self.reading(id))
+    }
+
+    /// What they say of one.
+    pub fn reading_of(&self, symbol: &Symbol) -> Option<SymbolReading> {
+        Some(self.reading(self.index.get(symbol.as_str())?))
+    }
+
+    /// What they say of the `n` with the largest absolute multiple, largest first.
+    pub fn most_stressed_readings(&self, n: usize) -> Vec<SymbolReading> {
+        self.stressed(n).into_iter().map(|id| self.reading(id)).collect()
+    }
+
     /// The `n` symbols with the largest absolute multiple, largest first.
     pub fn most_stressed(&self, n: usize) -> Vec<SymbolView> {
+        self.stressed(n).into_iter().map(|id| self.view(id)).collect()
+    }
+
+    fn stressed(&self, n: usize) -> Vec<u32> {
         let mut ranked: Vec<(f64, u32)> = Vec::new();
         for (id, state) in (0_u32..).zip(&self.states) {
             if let Ok(z) = state.z_now()
@@ -97,6 +141,6 @@ impl Engine {
             ranked.truncate(n);
         }
         ranked.sort_by(by_size);
-        ranked.into_iter().map(|(_, id)| self.view(id)).collect()
+        ranked.into_iter().map(|(_, id)| id).collect()
     }
 }

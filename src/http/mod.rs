@@ -1,6 +1,9 @@
 //! Metrics, health, API, stream and board.
 
+use crate::clock;
+use crate::domain::Phase;
 use crate::lane::{Query, Shared};
+use crate::market::{Calendar, Located};
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::{HeaderName, StatusCode, header};
@@ -18,6 +21,8 @@ use tokio_stream::{Stream, StreamExt};
 const BOARD: &str = include_str!("board.html");
 /// The board needs nothing from elsewhere, and nothing else may use its page.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:; frame-ancestors 'none'; base-uri 'none'";
+/// What the metrics are written in.
+const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
 const QUERY_TIMEOUT: Duration = Duration::from_secs(2);
 
 #[derive(Clone)]
@@ -25,13 +30,15 @@ struct Api {
     shared: Arc<Shared>,
     /// One of each lane.
     queries: Vec<SyncSender<Query>>,
+    calendar: Option<Arc<Calendar>>,
 }
 
-/// Every route.
-pub fn router(shared: Arc<Shared>, queries: Vec<SyncSender<Query>>) -> Router {
+/// Every route; `calendar` says whether the exchange is open now.
+pub fn router(shared: Arc<Shared>, queries: Vec<SyncSender<Query>>, calendar: Option<Arc<Calendar>>) -> Router {
     Router::new()
         .route("/", get(board))
         .route("/metrics", get(metrics))
+        .route("/metrics/symbols", get(symbol_metrics))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
         .route("/v1/state", get(state))
@@ -39,7 +46,7 @@ pub fn router(shared: Arc<Shared>, queries: Vec<SyncSender<Query>>) -> Router {
         .route("/v1/clusters/{id}", get(cluster))
         .route("/v1/alerts", get(alerts))
         .route("/v1/stream", get(stream))
-        .with_state(Api { shared, queries })
+        .with_state(Api { shared, queries, calendar })
 }
 
 async fn board() -> impl IntoResponse {
@@ -52,12 +59,26 @@ async fn board() -> impl IntoResponse {
 }
 
 async fn metrics(State(api): State<Api>) -> Response {
+    let metrics = &api.shared.metrics;
     // Also looks for lanes that are stuck.
-    let _ = api.shared.ready();
-    match api.shared.metrics.text() {
-        Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response(),
+    metrics.ready.set(i64::from(api.shared.ready().is_ok()));
+    if let Some(calendar) = &api.calendar {
+        // Beyond what the calendar knows nothing is expected.
+        let is_open = match calendar.locate(clock::now()) {
+            Located::Known(moment) => moment.phase == Phase::Regular,
+            Located::Unknown { .. } => false,
+        };
+        metrics.exchange_open.with_label_values(&[] as &[&str]).set(f64::from(is_open));
+    }
+    match metrics.text() {
+        Ok(text) => ([(header::CONTENT_TYPE, EXPOSITION)], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
     }
+}
+
+/// The series of single symbols: many, and so apart from the others.
+async fn symbol_metrics(State(api): State<Api>) -> Response {
+    ([(header::CONTENT_TYPE, EXPOSITION)], api.shared.symbol_series()).into_response()
 }
 
 async fn readyz(State(api): State<Api>) -> (StatusCode, String) {

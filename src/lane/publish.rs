@@ -6,7 +6,7 @@ mod groups;
 
 use super::view::{LaneView, state_json};
 use crate::domain::Alert;
-use crate::engine::Params;
+use crate::engine::{Params, SymbolReading};
 use crate::sources::ClientHealth;
 use crate::telemetry::Metrics;
 use serde_json::Value;
@@ -48,12 +48,13 @@ pub struct Published {
 struct LaneSlot {
     ready: ReadyState,
     view: LaneView,
+    symbols: Arc<[SymbolReading]>,
     beat: Option<(Instant, Cow<'static, str>)>,
 }
 
 impl Default for LaneSlot {
     fn default() -> Self {
-        Self { ready: Err("starting".into()), view: LaneView::default(), beat: None }
+        Self { ready: Err("starting".into()), view: LaneView::default(), symbols: Arc::from([]), beat: None }
     }
 }
 
@@ -124,6 +125,12 @@ impl Shared {
     /// # Errors
     /// Why it cannot.
     pub fn ready(&self) -> ReadyState {
+        let stuck = self.stuck();
+        if stuck.is_empty() { self.ready.borrow().clone() } else { Err(stuck.join("; ")) }
+    }
+
+    /// Lanes that have not come round for long, and what they have been doing.
+    pub fn stuck(&self) -> Vec<String> {
         let now = crate::clock::monotonic();
         let lanes = self.lanes();
         let late =
@@ -137,7 +144,7 @@ impl Shared {
             .collect();
         drop(lanes);
         self.metrics.lanes_stuck.set(i64::try_from(stuck.len()).unwrap_or(i64::MAX));
-        if stuck.is_empty() { self.ready.borrow().clone() } else { Err(stuck.join("; ")) }
+        stuck
     }
 
     /// A lane lives, and does this next: one that does not come back is named stuck with it.
@@ -189,6 +196,19 @@ impl Shared {
         let rate = self.rate.lock().unwrap_or_else(PoisonError::into_inner).at(self.metrics.taken(), now);
         let text = state_json(&all, &self.metrics, &ready, rate).to_string();
         self.view.send_replace(Published { view: text.into() });
+    }
+
+    /// Takes what a lane says of its symbols for the metrics.
+    pub(super) fn show_symbols(&self, lane: usize, readings: Vec<SymbolReading>) {
+        if let Some(slot) = self.lanes().get_mut(lane) {
+            slot.symbols = readings.into();
+        }
+    }
+
+    /// The series of single symbols as text.
+    pub fn symbol_series(&self) -> String {
+        let readings: Vec<Arc<[SymbolReading]>> = self.lanes().iter().map(|slot| slot.symbols.clone()).collect();
+        self.metrics.symbol_series.text(&readings)
     }
 
     /// Views as they come.
@@ -283,19 +303,5 @@ fn gauges(m: &Metrics, all: &LaneView) {
     for (feed, at) in &all.feeds {
         m.feed_time.with_label_values(&[feed]).set(at.0 as f64 / 1e9);
     }
-    m.symbol_z.reset();
-    m.symbol_sigma.reset();
-    m.symbol_tier.reset();
-    for s in &all.stressed {
-        let label = [s.symbol.as_str()];
-        m.symbol_z.with_label_values(&label).set(s.z.unwrap_or(f64::NAN));
-        m.symbol_sigma.with_label_values(&label).set(s.sigma_daily.unwrap_or(f64::NAN));
-        m.symbol_tier.with_label_values(&label).set(s.tier);
-    }
-    groups::set(m, &all.clusters);
-    if let Some((_, breadth)) = all.breadth {
-        let valid = f64::from(breadth.valid.max(1));
-        m.breadth.with_label_values(&["all", "up"]).set(f64::from(breadth.up) / valid);
-        m.breadth.with_label_values(&["all", "down"]).set(f64::from(breadth.down) / valid);
-    }
+    groups::set(m, &all.clusters, all.breadth.as_ref().map(|(_, breadth)| breadth));
 }

@@ -5,6 +5,7 @@ use super::publish::{Query, ReadyState, fixed_gauges};
 use super::view::{LISTED, LaneView, symbol_json};
 use super::{Lane, LaneError, Role};
 use crate::codec::encode_heartbeat;
+use crate::config::SymbolPolicy;
 use serde_json::{Value, json};
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
@@ -12,6 +13,8 @@ use tracing::{error, info, warn};
 
 /// Spacing of views.
 const VIEW_INTERVAL: Duration = Duration::from_millis(400);
+/// Spacing of what the metrics say of symbols: a walk over all of them, on the thread of their ticks.
+const SYMBOLS_INTERVAL: Duration = Duration::from_secs(5);
 /// A partition without records for so long, while others move, is said to hold the groups back.
 const SILENCE: Duration = Duration::from_mins(1);
 /// Questions answered between two batches.
@@ -94,6 +97,24 @@ impl Lane {
             view.clusters.clear();
         }
         self.shared.show(self.number, self.readiness(), view, now);
+        self.show_symbols(now);
+    }
+
+    /// Every so often leaves what the metrics say of symbols.
+    fn show_symbols(&mut self, now: std::time::Instant) {
+        let is_due = self.last_symbols.is_none_or(|at| now.saturating_duration_since(at) >= SYMBOLS_INTERVAL);
+        if self.role != Role::Symbols || !is_due {
+            return;
+        }
+        self.last_symbols = Some(now);
+        let series = &self.shared.metrics.symbol_series;
+        let readings = match series.wanted() {
+            SymbolPolicy::Off => return,
+            SymbolPolicy::All => self.engine.readings().take(series.wanted_max()).collect(),
+            SymbolPolicy::Watchlist(list) => list.iter().filter_map(|s| self.engine.reading_of(s)).collect(),
+            SymbolPolicy::TopK(_) => self.engine.most_stressed_readings(series.wanted_max()),
+        };
+        self.shared.show_symbols(self.number, readings);
     }
 
     /// Lag and progress of each partition.

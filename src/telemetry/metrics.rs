@@ -1,10 +1,11 @@
 //! The metrics of the service. Names and meanings are part of the outside contract.
 
-use super::HdrSummary;
-use crate::domain::{Accounts, Outcome};
+use super::register::{MetricInfo, Register};
+use super::{Family, HdrSummary, SymbolSeries};
+use crate::config::SymbolPolicy;
+use crate::domain::{Accounts, AlertKind, Outcome};
 use prometheus::{
-    Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder,
+    Encoder, Gauge, GaugeVec, Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder,
 };
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,6 +14,7 @@ use std::time::Duration;
 /// Every metric, registered once.
 pub struct Metrics {
     registry: Registry,
+    made: Vec<MetricInfo>,
     /// Market records taken.
     pub records_in: IntCounter,
     /// Where they ended.
@@ -31,40 +33,44 @@ pub struct Metrics {
     pub reference_records: IntCounterVec,
     /// Alerts by entity type, kind and severity.
     pub alerts: IntCounterVec,
-    /// Multiples of the symbols shown.
-    pub symbol_z: GaugeVec,
-    /// Their daily volatilities.
-    pub symbol_sigma: GaugeVec,
-    /// Their tiers.
-    pub symbol_tier: GaugeVec,
+    /// Series of single symbols.
+    pub symbol_series: SymbolSeries,
     /// Levels of the groups.
-    pub cluster_level: GaugeVec,
+    pub cluster_level: Family,
+    /// Share of their value with a known return.
+    pub cluster_coverage: Family,
+    /// Returns of their baskets.
+    pub cluster_return: Family,
+    /// Multiples of their members, of groups that are judged.
+    pub cluster_member_z: Family,
+    /// Multiples of the indices above them.
+    pub cluster_benchmark_z: Family,
     /// Where their legs stand in their own past.
-    pub cluster_leg_percentile: GaugeVec,
+    pub cluster_leg_percentile: Family,
     /// Fragility index of the year to date.
-    pub index: GaugeVec,
+    pub index: Family,
     /// Volatility of an index and of the stocks beneath it.
-    pub surface_sigma: GaugeVec,
+    pub surface_sigma: Family,
     /// Whether a quiet index covers loud stocks.
-    pub calm_surface: GaugeVec,
+    pub calm_surface: Family,
     /// How much a group moves as one, by measure.
-    pub correlation: GaugeVec,
+    pub correlation: Family,
     /// How much likelier a broad session is when a member breaks.
-    pub contagion_lift: GaugeVec,
+    pub contagion_lift: Family,
     /// How much likelier breaches are than without those before.
-    pub excitation: GaugeVec,
+    pub excitation: Family,
     /// Breaches that one breach makes, by where the parameters come from.
-    pub branching: GaugeVec,
+    pub branching: Family,
     /// Parts of an index's move.
-    pub contribution: GaugeVec,
+    pub contribution: Family,
     /// Multiples of what of a move is a member's own.
-    pub idiosyncratic: GaugeVec,
+    pub idiosyncratic: Family,
     /// Calm members less restless ones.
-    pub leg_spread: GaugeVec,
+    pub leg_spread: Family,
     /// How much more the trend model trades on a fall than on a rise.
-    pub trend_asymmetry: GaugeVec,
+    pub trend_asymmetry: Family,
     /// Breadth by universe and direction.
-    pub breadth: GaugeVec,
+    pub breadth: Family,
     /// Tiers in force.
     pub threshold: GaugeVec,
     /// From the log's timestamp to the acknowledged alert.
@@ -93,14 +99,24 @@ pub struct Metrics {
     pub dead_letters: IntCounterVec,
     /// Deliveries by sink and result.
     pub deliveries: IntCounterVec,
+    /// Whether the exchange is open by the wall clock; says nothing without a calendar.
+    pub exchange_open: GaugeVec,
+    /// Whether the service is ready.
+    pub ready: IntGauge,
     /// Whether the last configuration load succeeded.
     pub config_ok: IntGauge,
+    /// Configurations read again, by result.
+    pub config_reloads: IntCounterVec,
     /// Alerts sent and not acknowledged.
     pub in_flight: IntGauge,
+    /// How many may be.
+    pub in_flight_limit: IntGauge,
     /// Times the input was paused because too many alerts were in flight.
     pub pauses: IntCounter,
     /// Symbols known.
     pub symbols: IntGauge,
+    /// How many may be.
+    pub symbols_limit: IntGauge,
     /// Snapshots by result.
     pub snapshots: IntCounterVec,
     /// Records of the log that groups follow, by outcome.
@@ -127,28 +143,27 @@ pub struct Metrics {
     accounts: Mutex<Vec<Accounts>>,
 }
 
-/// Bounds of the latency histograms in seconds.
-const BUCKETS: [f64; 16] =
-    [1e-6, 1e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
-
 impl Metrics {
-    /// Registers everything.
+    /// Registers everything; twenty symbols have series of their own.
+    ///
+    /// # Errors
+    /// As [`Metrics::with_symbols`].
+    pub fn new() -> prometheus::Result<Self> {
+        Self::with_symbols(SymbolPolicy::TopK(20), 10_000)
+    }
+
+    /// Registers everything, with series of these symbols and at most so many.
     ///
     /// # Errors
     /// When two metrics share a name: a mistake in this file.
     #[expect(clippy::too_many_lines, reason = "a list: every metric once, with its help")]
-    pub fn new() -> prometheus::Result<Self> {
+    pub fn with_symbols(symbols: SymbolPolicy, symbols_max: usize) -> prometheus::Result<Self> {
         let registry = Registry::new();
-        let r = Register(&registry);
+        let r = Register::new(&registry);
         let outcomes = r.counters("fragility_records_total", "Market records by their one outcome.", &["outcome"])?;
         let threshold = r.gauges("fragility_threshold_sigmas", "Multiples at which tiers begin.", &["rule", "tier"])?;
         let build = r.gauges("fragility_build_info", "Build facts as labels; always 1.", &["version"])?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1.0);
-        let hdr = |name: &str, help: &str| -> prometheus::Result<HdrSummary> {
-            let summary = HdrSummary::new(name, help)?;
-            registry.register(Box::new(summary.clone()))?;
-            Ok(summary)
-        };
         #[cfg(target_os = "linux")]
         registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
         let metrics = Self {
@@ -157,10 +172,10 @@ impl Metrics {
             quarantined: r.gauge("fragility_records_quarantined", "Records awaiting confirmation.")?,
             set_aside: r.counters(
                 "fragility_prints_set_aside_total",
-                "Prints applied without setting a price, by reason.",
+                "Prints applied without setting a price, by reason; cancelled: by a cancel that came before.",
                 &["reason"],
             )?,
-            stale: r.gauge("fragility_symbols_stale", "Symbols silent for longer than their rhythm explains.")?,
+            stale: r.gauge("fragility_symbols_stale", "Symbols silent for longer than their own rhythm explains, in the regular session.")?,
             halted: r.gauge("fragility_symbols_halted", "Symbols whose trading stands still.")?,
             feed_time: r.gauges(
                 "fragility_feed_event_time_seconds",
@@ -177,87 +192,93 @@ impl Metrics {
                 "Alerts by entity type, kind and severity.",
                 &["entity_type", "kind", "severity"],
             )?,
-            symbol_z: r.gauges(
-                "fragility_symbol_z_sigmas",
-                "Move of the session in daily sigmas, most stressed symbols.",
-                &["symbol"],
-            )?,
-            symbol_sigma: r.gauges(
-                "fragility_symbol_sigma_daily_ratio",
-                "Daily volatility before the session, most stressed symbols.",
-                &["symbol"],
-            )?,
-            symbol_tier: r.gauges(
-                "fragility_symbol_tier",
-                "Tier held, 0 for none, most stressed symbols.",
-                &["symbol"],
-            )?,
-            cluster_level: r.gauges(
+            symbol_series: SymbolSeries::new(&r, symbols, symbols_max)?,
+            cluster_level: r.family(
                 "fragility_cluster_level",
                 "0 calm, 1 watch, 2 alert, 3 critical, -1 unknown.",
                 &["cluster"],
             )?,
-            cluster_leg_percentile: r.gauges(
+            cluster_coverage: r.family(
+                "fragility_cluster_coverage_ratio",
+                "Share of a group's market value with a known return now, 0 to 1; NaN where not known.",
+                &["cluster"],
+            )?,
+            cluster_return: r.family(
+                "fragility_cluster_basket_return_ratio",
+                "Simple return of a group's basket in the session so far; NaN where not known.",
+                &["cluster"],
+            )?,
+            cluster_member_z: r.family(
+                "fragility_cluster_member_z_sigmas",
+                "Move of each member of a judged group in daily sigmas; NaN where not known.",
+                &["cluster", "symbol"],
+            )?,
+            cluster_benchmark_z: r.family(
+                "fragility_cluster_benchmark_z_sigmas",
+                "Move of the index above a group in daily sigmas; NaN where not known.",
+                &["cluster", "symbol"],
+            )?,
+            cluster_leg_percentile: r.family(
                 "fragility_cluster_leg_percentile",
                 "Mid-rank percentile of a leg within its own past, 0 to 1; NaN where not known.",
                 &["cluster", "leg"],
             )?,
-            index: r.gauges(
+            index: r.family(
                 "fragility_index",
                 "Sum of absolute multiples from 3 sigma on per hundred securities and sessions, year to date at the last close.",
                 &["universe"],
             )?,
-            surface_sigma: r.gauges(
+            surface_sigma: r.family(
                 "fragility_surface_sigma_ratio",
                 "Daily volatility over a window of sessions, of the index and of the stocks beneath it, at the last close; NaN where not known.",
                 &["cluster", "of", "sessions"],
             )?,
-            calm_surface: r.gauges(
+            calm_surface: r.family(
                 "fragility_calm_surface",
                 "1 where a quiet index covers loud stocks, 0 where not, -1 where not known, at the last close.",
                 &["cluster", "sessions"],
             )?,
-            correlation: r.gauges(
+            correlation: r.family(
                 "fragility_correlation_ratio",
                 "How much a group moves as one at the last close: mean_pairwise, implied_21, implied_63, absorption; NaN where not known.",
                 &["cluster", "measure"],
             )?,
-            contagion_lift: r.gauges(
+            contagion_lift: r.family(
                 "fragility_contagion_lift_ratio",
                 "Probability of a broad session with a member in breach over that without, of the universe (all) or of those in it that are no members (others), at the last close; NaN where not known.",
                 &["cluster", "of"],
             )?,
-            excitation: r.gauges(
+            excitation: r.family(
                 "fragility_excitation_ratio",
                 "Intensity of breaches of members or others at the last close over that without any before, 1 where all is quiet; NaN where not known.",
                 &["cluster", "kind"],
             )?,
-            branching: r.gauges(
+            branching: r.family(
                 "fragility_branching_ratio",
                 "Breaches that one breach makes, by parameters: FITTED, or UNFITTED where they are assumed.",
                 &["cluster", "parameters"],
             )?,
-            contribution: r.gauges(
+            contribution: r.family(
                 "fragility_index_contribution_ratio",
                 "A member's weight in its group times its simple return, at the last close; NaN where not known.",
                 &["cluster", "symbol"],
             )?,
-            idiosyncratic: r.gauges(
+            idiosyncratic: r.family(
                 "fragility_idiosyncratic_z_ratio",
                 "Multiple of what of a member's move the index does not explain, at the last close; NaN where not known.",
                 &["cluster", "symbol"],
             )?,
-            leg_spread: r.gauges(
+            leg_spread: r.family(
                 "fragility_volatility_leg_spread_ratio",
                 "Return of a group's calm fifth less that of its restless fifth, year to date at the last close; NaN where not known.",
                 &["cluster"],
             )?,
-            trend_asymmetry: r.gauges(
+            trend_asymmetry: r.family(
                 "fragility_trend_asymmetry_ratio",
                 "What the disclosed trend model trades on a fall of two sigmas over what it does on such a rise, at the last close; NaN where not known.",
                 &["cluster"],
             )?,
-            breadth: r.gauges(
+            breadth: r.family(
                 "fragility_breadth_ratio",
                 "Share of securities in breach: of all at the last close, of a group now.",
                 &["universe", "direction"],
@@ -267,7 +288,7 @@ impl Metrics {
                 "fragility_event_to_alert_seconds",
                 "From the record's Kafka timestamp to the acknowledged alert.",
             )?,
-            event_to_alert_hdr: hdr(
+            event_to_alert_hdr: r.summary(
                 "fragility_event_to_alert_hdr_seconds",
                 "From the record's Kafka timestamp to the acknowledged alert.",
             )?,
@@ -275,7 +296,7 @@ impl Metrics {
                 "fragility_processing_seconds",
                 "From decoding a record to its decision, one in 64 records.",
             )?,
-            processing_hdr: hdr(
+            processing_hdr: r.summary(
                 "fragility_processing_hdr_seconds",
                 "From decoding a record to its decision, one in 64 records.",
             )?,
@@ -300,23 +321,42 @@ impl Metrics {
                 "Symbols of restored partitions that are still to be decoded; views leave them out.",
                 &["lane"],
             )?,
-            event_time: r.real("fragility_event_time_seconds", "Newest event time, seconds since 1970.")?,
+            event_time: r.real("fragility_event_time_seconds", "Newest event time of any partition, seconds since 1970.")?,
             session_open: r
                 .gauge("fragility_market_session_open", "1 while the newest event time lies in a regular session.")?,
             dead_letters: r.counters("fragility_dead_letters_total", "Refused records by reason.", &["reason"])?,
             deliveries: r.counters(
                 "fragility_alert_deliveries_total",
-                "Deliveries by sink and result.",
+                "Alerts delivered and failed, by sink; said_before: left out, as readers have them from a transaction of which a broker that crashed forgot the offsets.",
                 &["sink", "result"],
             )?,
             config_ok: r
-                .gauge("fragility_config_last_reload_successful", "Whether the last configuration load succeeded.")?,
+                .gauge("fragility_config_last_reload_successful", "1 when the last reading of the configuration, at the start or on SIGHUP, was taken; 0 when it was wrong, and the one in force stays.")?,
+            exchange_open: r.gauges(
+                "fragility_exchange_open",
+                "1 while the exchange's regular session runs by the wall clock, 0 outside; absent without a calendar.",
+                &[],
+            )?,
+            ready: r.gauge("fragility_ready", "1 while /readyz says that results can be relied on.")?,
+            config_reloads: r.counters(
+                "fragility_config_reloads_total",
+                "Configurations read again on SIGHUP, by result: ok, or refused.",
+                &["result"],
+            )?,
             in_flight: r.gauge("fragility_alerts_in_flight", "Records sent and not acknowledged yet.")?,
+            in_flight_limit: r.gauge(
+                "fragility_alerts_in_flight_limit",
+                "Records in flight of one lane at which its input is paused.",
+            )?,
             pauses: r.counter(
                 "fragility_input_pauses_total",
                 "Times the input was paused because too many alerts were in flight.",
             )?,
             symbols: r.gauge("fragility_symbols", "Symbols known.")?,
+            symbols_limit: r.gauge(
+                "fragility_symbols_limit",
+                "Symbols admitted at most; records of further ones are refused.",
+            )?,
             snapshots: r.counters("fragility_snapshots_total", "Snapshots by result.", &["result"])?,
             member_records: r.counters(
                 "fragility_member_records_total",
@@ -354,19 +394,43 @@ impl Metrics {
             lane_restarts: r.counter("fragility_lane_restarts_total", "Restarts of the lane after an error.")?,
             taken: AtomicU64::new(0),
             accounts: Mutex::default(),
+            made: r.made.take(),
             registry,
         };
-        for outcome in Outcome::ALL {
-            metrics.reference_records.with_label_values(&[outcome.name()]);
-        }
-        for reason in ["cancelled", "halted", "ineligible", "unknown_condition"] {
-            metrics.set_aside.with_label_values(&[reason]);
-        }
-        for result in ["delivered", "failed"] {
-            metrics.deliveries.with_label_values(&["kafka", result]);
-        }
         metrics.config_ok.set(1);
+        metrics.start_at_zero();
         Ok(metrics)
+    }
+
+    /// A series that begins with its first event hides that event from rates: those that can be foreseen begin at 0.
+    fn start_at_zero(&self) {
+        for (entity, severities) in [
+            ("symbol", &["NOTICE", "ELEVATED", "HIGH", "SEVERE", "EXTREME"][..]),
+            ("cluster", &["WATCH", "ALERT", "CRITICAL"][..]),
+        ] {
+            for (kind, severity) in AlertKind::ALL.iter().flat_map(|k| severities.iter().map(move |s| (k, s))) {
+                self.alerts.with_label_values(&[entity, kind.name(), severity]);
+            }
+        }
+        for outcome in Outcome::ALL {
+            self.reference_records.with_label_values(&[outcome.name()]);
+            self.member_records.with_label_values(&[outcome.name()]);
+        }
+        let begin = |counters: &IntCounterVec, values: &[&str]| {
+            values.iter().for_each(|value| drop(counters.with_label_values(&[value])));
+        };
+        begin(&self.set_aside, &["cancelled", "halted", "ineligible", "unknown_condition"]);
+        begin(&self.snapshots, &["written", "failed", "skipped"]);
+        begin(&self.restores, &["snapshot", "snapshot_with_gap", "nothing"]);
+        begin(&self.config_reloads, &["ok", "refused"]);
+        for result in ["delivered", "failed", "said_before"] {
+            self.deliveries.with_label_values(&["kafka", result]);
+        }
+    }
+
+    /// Every metric, for the reference.
+    pub fn made(&self) -> &[MetricInfo] {
+        &self.made
     }
 
     /// Counts a batch of a lane: records taken, outcomes that became known, and how many wait now.
@@ -458,43 +522,5 @@ impl Metrics {
         let mut out = Vec::with_capacity(16 * 1024);
         TextEncoder::new().encode(&gathered, &mut out)?;
         Ok(out)
-    }
-}
-
-/// Registers what it makes.
-struct Register<'a>(&'a Registry);
-
-impl Register<'_> {
-    fn add<C: prometheus::core::Collector + Clone + 'static>(&self, collector: C) -> prometheus::Result<C> {
-        self.0.register(Box::new(collector.clone()))?;
-        Ok(collector)
-    }
-
-    fn counter(&self, name: &str, help: &str) -> prometheus::Result<IntCounter> {
-        self.add(IntCounter::new(name, help)?)
-    }
-
-    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntCounterVec> {
-        self.add(IntCounterVec::new(Opts::new(name, help), labels)?)
-    }
-
-    fn gauge(&self, name: &str, help: &str) -> prometheus::Result<IntGauge> {
-        self.add(IntGauge::new(name, help)?)
-    }
-
-    fn real(&self, name: &str, help: &str) -> prometheus::Result<Gauge> {
-        self.add(Gauge::new(name, help)?)
-    }
-
-    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<GaugeVec> {
-        self.add(GaugeVec::new(Opts::new(name, help), labels)?)
-    }
-
-    fn int_gauges(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntGaugeVec> {
-        self.add(IntGaugeVec::new(Opts::new(name, help), labels)?)
-    }
-
-    fn histogram(&self, name: &str, help: &str) -> prometheus::Result<Histogram> {
-        self.add(Histogram::with_opts(HistogramOpts::new(name, help).buckets(BUCKETS.to_vec()))?)
     }
 }

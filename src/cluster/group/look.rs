@@ -119,6 +119,11 @@ impl Group {
             level_number: level.map_or(-1, |l| i8::try_from(l.number()).unwrap_or(0)),
             coverage: reading.coverage,
             basket_return: reading.basket_return,
+            benchmark: self
+                .params
+                .benchmark
+                .as_ref()
+                .map(|b| (b.clone(), self.now.get(b).map_or(Err(Unknown::NotYet), |r| r.z))),
             legs: reading.legs(&self.params, level.unwrap_or(Level::Watch)),
             members: look.members.iter().map(|m| (m.symbol.clone(), m.z)).collect(),
             in_breach: reading::in_breach(&look.members, &self.params),

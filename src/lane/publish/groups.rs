@@ -1,87 +1,108 @@
 //! Groups as metrics.
 
-use crate::cluster::derived::DerivedView;
-use crate::cluster::{ContagionView, GroupView, SurfaceView};
+use crate::cluster::GroupView;
 use crate::domain::Reading;
+use crate::engine::Breadth;
 use crate::telemetry::Metrics;
 
 fn number(reading: Reading) -> f64 {
     reading.unwrap_or(f64::NAN)
 }
 
-/// Sets the gauges of all groups.
-pub(super) fn set(m: &Metrics, clusters: &[GroupView]) {
-    // Members come and go, and parameters become fitted.
-    m.branching.reset();
-    m.contribution.reset();
-    m.idiosyncratic.reset();
+/// Sets the gauges of all groups: those of a group, a member or a leg that is not told any more go.
+pub(super) fn set(m: &Metrics, clusters: &[GroupView], breadth: Option<&Breadth>) {
+    let mut level = m.cluster_level.round();
+    let mut coverage = m.cluster_coverage.round();
+    let mut basket = m.cluster_return.round();
+    let mut member_z = m.cluster_member_z.round();
+    let mut benchmark_z = m.cluster_benchmark_z.round();
+    let mut percentile = m.cluster_leg_percentile.round();
+    let mut index = m.index.round();
+    let mut breadths = m.breadth.round();
     for group in clusters {
         if group.is_judged {
-            m.cluster_level.with_label_values(&[&group.name]).set(f64::from(group.level_number));
+            level.set(&[&group.name], f64::from(group.level_number));
+            for (symbol, z) in &group.members {
+                member_z.set(&[&group.name, symbol.as_str()], number(*z));
+            }
+        }
+        coverage.set(&[&group.name], number(group.coverage));
+        basket.set(&[&group.name], number(group.basket_return.map(f64::exp_m1)));
+        if let Some((symbol, z)) = &group.benchmark {
+            benchmark_z.set(&[&group.name, symbol.as_str()], number(*z));
         }
         for leg in group.legs.iter().filter(|l| l.rank.is_some()) {
-            let percentile = leg.rank.and_then(Result::ok).map_or(f64::NAN, |r| r.percentile());
-            m.cluster_leg_percentile.with_label_values(&[&*group.name, leg.name]).set(percentile);
+            let rank = leg.rank.and_then(Result::ok).map_or(f64::NAN, |r| r.percentile());
+            percentile.set(&[&*group.name, leg.name], rank);
         }
-        if let Some(index) = &group.index {
-            m.index.with_label_values(&[&*index.universe]).set(index.index);
-        }
-        if let Some(surface) = &group.surface {
-            set_surface(m, &group.name, surface);
-        }
-        if let Some(contagion) = &group.contagion {
-            set_contagion(m, &group.name, contagion);
-        }
-        if let Some(derived) = &group.derived {
-            set_derived(m, &group.name, derived);
+        if let Some(year) = &group.index {
+            index.set(&[&*year.universe], year.index);
         }
         let share = |part: u32| {
             if group.breadth.valid > 0 { f64::from(part) / f64::from(group.breadth.valid) } else { f64::NAN }
         };
-        m.breadth.with_label_values(&[&*group.name, "up"]).set(share(group.breadth.up));
-        m.breadth.with_label_values(&[&*group.name, "down"]).set(share(group.breadth.down));
+        breadths.set(&[&*group.name, "up"], share(group.breadth.up));
+        breadths.set(&[&*group.name, "down"], share(group.breadth.down));
     }
+    if let Some(all) = breadth {
+        let valid = f64::from(all.valid.max(1));
+        breadths.set(&["all", "up"], f64::from(all.up) / valid);
+        breadths.set(&["all", "down"], f64::from(all.down) / valid);
+    }
+    set_surfaces(m, clusters);
+    set_contagion(m, clusters);
+    set_derived(m, clusters);
 }
 
-fn set_surface(m: &Metrics, group: &str, surface: &SurfaceView) {
-    for window in &surface.windows {
-        let sessions = window.sessions.to_string();
-        for (of, sigma) in [("index", window.index_sigma), ("stocks", window.stock_sigma)] {
-            m.surface_sigma.with_label_values(&[group, of, &sessions]).set(number(sigma));
+fn set_surfaces(m: &Metrics, clusters: &[GroupView]) {
+    let (mut sigmas, mut calm) = (m.surface_sigma.round(), m.calm_surface.round());
+    let mut correlation = m.correlation.round();
+    for (group, surface) in clusters.iter().filter_map(|g| Some((&*g.name, g.surface.as_ref()?))) {
+        for window in &surface.windows {
+            let sessions = window.sessions.to_string();
+            for (of, sigma) in [("index", window.index_sigma), ("stocks", window.stock_sigma)] {
+                sigmas.set(&[group, of, &sessions], number(sigma));
+            }
+            calm.set(&[group, &sessions], window.is_calm.map_or(-1.0, f64::from));
+            correlation.set(&[group, &format!("implied_{sessions}")], number(window.implied_correlation));
         }
-        m.calm_surface.with_label_values(&[group, &sessions]).set(window.is_calm.map_or(-1.0, f64::from));
-        let measure = format!("implied_{sessions}");
-        m.correlation.with_label_values(&[group, &measure]).set(number(window.implied_correlation));
-    }
-    m.correlation.with_label_values(&[group, "mean_pairwise"]).set(number(surface.mean_correlation));
-    m.correlation.with_label_values(&[group, "absorption"]).set(number(surface.absorption_ratio));
-}
-
-fn set_contagion(m: &Metrics, group: &str, contagion: &ContagionView) {
-    for (of, lift) in [("all", contagion.lift), ("others", contagion.others_lift)] {
-        m.contagion_lift.with_label_values(&[group, of]).set(number(lift.and_then(|l| l.lift)));
-    }
-    let excitation = contagion.excitation.as_ref().ok();
-    for (kind, reading) in [("members", excitation.map(|e| e.members)), ("others", excitation.map(|e| e.others))] {
-        m.excitation.with_label_values(&[group, kind]).set(reading.map_or(f64::NAN, |r| r.ratio));
-    }
-    if let Some(excitation) = excitation {
-        m.branching.with_label_values(&[group, excitation.label]).set(excitation.branching_ratio);
+        correlation.set(&[group, "mean_pairwise"], number(surface.mean_correlation));
+        correlation.set(&[group, "absorption"], number(surface.absorption_ratio));
     }
 }
 
-fn set_derived(m: &Metrics, group: &str, derived: &DerivedView) {
-    for line in &derived.contributions.lines {
-        m.contribution.with_label_values(&[group, line.symbol.as_str()]).set(number(line.contribution));
+fn set_contagion(m: &Metrics, clusters: &[GroupView]) {
+    let (mut lifts, mut excitations) = (m.contagion_lift.round(), m.excitation.round());
+    let mut branching = m.branching.round();
+    for (group, contagion) in clusters.iter().filter_map(|g| Some((&*g.name, g.contagion.as_ref()?))) {
+        for (of, lift) in [("all", contagion.lift), ("others", contagion.others_lift)] {
+            lifts.set(&[group, of], number(lift.and_then(|l| l.lift)));
+        }
+        let excitation = contagion.excitation.as_ref().ok();
+        for (kind, reading) in [("members", excitation.map(|e| e.members)), ("others", excitation.map(|e| e.others))] {
+            excitations.set(&[group, kind], reading.map_or(f64::NAN, |r| r.ratio));
+        }
+        if let Some(excitation) = excitation {
+            branching.set(&[group, excitation.label], excitation.branching_ratio);
+        }
     }
-    for (symbol, own) in &derived.idiosyncratic {
-        let z = own.as_ref().map_or(f64::NAN, |own| own.z);
-        m.idiosyncratic.with_label_values(&[group, symbol.as_str()]).set(z);
-    }
-    if let Some(legs) = &derived.volatility_legs {
-        m.leg_spread.with_label_values(&[group]).set(number(legs.spread));
-    }
-    if let Some(trend) = &derived.trend {
-        m.trend_asymmetry.with_label_values(&[group]).set(trend.asymmetry.unwrap_or(f64::NAN));
+}
+
+fn set_derived(m: &Metrics, clusters: &[GroupView]) {
+    let (mut parts, mut own) = (m.contribution.round(), m.idiosyncratic.round());
+    let (mut spread, mut asymmetry) = (m.leg_spread.round(), m.trend_asymmetry.round());
+    for (group, derived) in clusters.iter().filter_map(|g| Some((&*g.name, g.derived.as_ref()?))) {
+        for line in &derived.contributions.lines {
+            parts.set(&[group, line.symbol.as_str()], number(line.contribution));
+        }
+        for (symbol, reading) in &derived.idiosyncratic {
+            own.set(&[group, symbol.as_str()], reading.as_ref().map_or(f64::NAN, |own| own.z));
+        }
+        if let Some(legs) = &derived.volatility_legs {
+            spread.set(&[group], number(legs.spread));
+        }
+        if let Some(trend) = &derived.trend {
+            asymmetry.set(&[group], trend.asymmetry.unwrap_or(f64::NAN));
+        }
     }
 }
