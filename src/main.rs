@@ -3,7 +3,7 @@
 mod cli;
 
 use clap::Parser;
-use cli::{Cli, Command, ConfigArgs, HistoryArgs, HistoryCommand};
+use cli::{CalendarArgs, Cli, Command, ConfigArgs, HistoryArgs, HistoryCommand};
 use fragility::app::{self, AppError};
 use fragility::config::{self, DEFAULTS, Loaded};
 use fragility::sources::KafkaRange;
@@ -89,26 +89,14 @@ fn run(cli: Cli) -> Result<ExitCode, AppError> {
             Ok(ExitCode::SUCCESS)
         }
         Command::History(HistoryCommand::Build(args)) => build_history(args),
-        Command::Calendar(args) => {
-            let loaded = match &args.config {
-                Some(file) => config::load(file, &environment(), &[])?,
-                None => config::load_text("defaults", DEFAULTS, &[], &[])?,
-            };
-            if args.to < args.from {
-                return Err(AppError::Usage(format!("--to {} lies before --from {}", args.to, args.from)));
-            }
-            let Some(calendar) = loaded.config.params.calendar else {
-                return Err(AppError::Usage("the configuration has no calendar (market.calendar = \"none\")".into()));
-            };
-            printed(app::calendar(&calendar, args.from, args.to, &mut io::stdout().lock()))
-        }
+        Command::Calendar(args) => calendar(&args),
         Command::Schema { name } => match app::schema(&name) {
             Ok(text) => printed(io::stdout().write_all(text.as_bytes())),
             Err(names) => Err(AppError::Usage(format!("no schema {name:?}; there are {}", names.join(", ")))),
         },
         Command::Health { url } => {
             let (is_well, answer) = app::health(&url)?;
-            println!("{answer}");
+            printed(writeln!(io::stdout(), "{answer}"))?;
             Ok(ExitCode::from(u8::from(!is_well)))
         }
         Command::Metrics => {
@@ -128,6 +116,20 @@ fn run(cli: Cli) -> Result<ExitCode, AppError> {
             Ok(ExitCode::from(runtime()?.block_on(app::demo(&options))?))
         }
     }
+}
+
+fn calendar(args: &CalendarArgs) -> Result<ExitCode, AppError> {
+    let loaded = match &args.config {
+        Some(file) => config::load(file, &environment(), &[])?,
+        None => config::load_text("defaults", DEFAULTS, &[], &[])?,
+    };
+    if args.to < args.from {
+        return Err(AppError::Usage(format!("--to {} lies before --from {}", args.to, args.from)));
+    }
+    let Some(calendar) = loaded.config.params.calendar else {
+        return Err(AppError::Usage("the configuration has no calendar (market.calendar = \"none\")".into()));
+    };
+    printed(app::calendar(&calendar, args.from, args.to, &mut io::stdout().lock()))
 }
 
 fn build_history(args: HistoryArgs) -> Result<ExitCode, AppError> {

@@ -1,4 +1,5 @@
 //! The metric reference against the metrics, and the metrics against the conventions of Prometheus.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use fragility::telemetry::{Metrics, metric_reference};
 use std::collections::BTreeMap;
@@ -45,6 +46,9 @@ fn names_and_labels_are_as_prometheus_has_them() {
             "{what}"
         );
         assert!(info.help.ends_with('.') && info.help.len() > 10, "{what}: {}", info.help);
-        assert!(!["_ms", "_millis", "_percent", "_kb"].iter().any(|unit| what.trim_end_matches("_total").ends_with(unit)), "{what}: base units");
+        assert!(
+            !["_ms", "_millis", "_percent", "_kb"].iter().any(|unit| what.trim_end_matches("_total").ends_with(unit)),
+            "{what}: base units"
+        );
     }
 }

@@ -142,14 +142,12 @@ pub async fn run(config: Config, reread: impl Fn() -> Result<Config, ConfigError
     supervisor::up();
     let watch = tokio::spawn(supervisor::keep_watch(service.shared.clone()));
     let code = loop {
-        match signals.next().await {
-            Some(code) => break code,
-            None => {
-                supervisor::reloading();
-                service.reload(reread());
-                supervisor::up();
-            }
+        if let Some(code) = signals.next().await {
+            break code;
         }
+        supervisor::reloading();
+        service.reload(reread());
+        supervisor::up();
     };
     supervisor::stopping();
     watch.abort();

@@ -61,7 +61,9 @@ mod tests {
         let family = Family::new(GaugeVec::new(Opts::new("level", "Level."), &["cluster"]).unwrap());
         let say = |names: &[&str]| {
             let mut round = family.round();
-            names.iter().for_each(|name| round.set(&[name], 1.0));
+            for name in names {
+                round.set(&[name], 1.0);
+            }
         };
         let shown = || {
             let metrics = family.gauges.collect().remove(0).take_metric();

@@ -417,11 +417,13 @@ impl Metrics {
             self.member_records.with_label_values(&[outcome.name()]);
         }
         let begin = |counters: &IntCounterVec, values: &[&str]| {
-            values.iter().for_each(|value| drop(counters.with_label_values(&[value])));
+            for value in values {
+                counters.with_label_values(&[value]);
+            }
         };
         begin(&self.set_aside, &["cancelled", "halted", "ineligible", "unknown_condition"]);
         begin(&self.snapshots, &["written", "failed", "skipped"]);
-        begin(&self.restores, &["snapshot", "snapshot_with_gap", "nothing"]);
+        begin(&self.restores, &["snapshot", "snapshot_with_gap", "log", "log_with_gap", "nothing"]);
         begin(&self.config_reloads, &["ok", "refused"]);
         for result in ["delivered", "failed", "said_before"] {
             self.deliveries.with_label_values(&["kafka", result]);

@@ -15,15 +15,17 @@ const PARTITIONS: i64 = 4;
 const REFERENCE_PARTITIONS: usize = 3;
 
 /// Every metric of the outside contract that this build has.
-const METRICS: [&str; 24] = [
+const METRICS: [&str; 26] = [
     "fragility_records_total{outcome=\"applied\"}",
     "fragility_records_in_total",
     "fragility_records_quarantined",
     "fragility_reference_records_total{outcome=\"applied\"}",
     "fragility_alerts_total{entity_type=\"symbol\",kind=\"confirm\",severity=",
-    "fragility_symbol_z_sigmas{symbol=\"NVDA\"}",
-    "fragility_symbol_sigma_daily_ratio{symbol=\"NVDA\"}",
-    "fragility_symbol_tier{symbol=\"NVDA\"}",
+    "fragility_ready",
+    "fragility_exchange_open",
+    "fragility_cluster_member_z_sigmas{cluster=\"mag7\",symbol=\"NVDA\"}",
+    "fragility_cluster_coverage_ratio{cluster=\"mag7\"}",
+    "fragility_alerts_in_flight_limit",
     "fragility_cluster_level{cluster=\"mag7\"}",
     "fragility_breadth_ratio{direction=\"down\",universe=",
     "fragility_threshold_sigmas{rule=",
@@ -185,6 +187,18 @@ fn check_http(service: &Service, references: usize) {
         assert!(metrics.keys().any(|k| k.starts_with(name)), "no metric {name}");
     }
     assert!(metrics.keys().any(|k| k.starts_with("process_")));
+    assert_eq!(metrics["fragility_ready"], 1.0);
+    // Those of single symbols have a path of their own.
+    assert!(!metrics.keys().any(|k| k.starts_with("fragility_symbol_z")));
+    let symbols = until("the series of NVDA", LONG, || {
+        let text = service.get("/metrics/symbols").body;
+        text.contains("fragility_symbol_z_sigmas{symbol=\"NVDA\"} -6.28").then_some(text)
+    });
+    for name in ["sigma_daily_ratio", "tier"] {
+        assert!(symbols.contains(&format!("fragility_symbol_{name}{{symbol=\"NVDA\"}} ")), "{symbols}");
+    }
+    let asked = fragility::app::health(&service.url("/readyz")).unwrap();
+    assert_eq!(asked, (true, "ready".to_owned()));
     let of_reference = metrics.iter().filter(|(n, _)| n.starts_with("fragility_reference_records_total"));
     assert_eq!(of_reference.map(|(_, v)| v).sum::<f64>(), references as f64);
     assert_eq!(metrics["fragility_market_session_open"], 0.0);

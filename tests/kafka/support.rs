@@ -361,6 +361,10 @@ impl Service {
         stream
     }
 
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
     pub(crate) fn get(&self, path: &str) -> Response {
         let mut text = String::new();
         self.open(path).read_to_string(&mut text).unwrap_or_else(|e| panic!("{path}: {e}"));
