@@ -438,12 +438,67 @@ fn derived_views_of_the_closes_are_those_of_the_oracle() {
     for (session, views) in closes {
         let view = group(views, "mag7");
         let Some(derived) = &view.derived else { continue };
-        // The members' parts of the group's move add up to it.
-        let sum = derived.contributions.sum.ok();
+        // The members' parts of the group's move add up to it, times what the group is of the index.
+        assert_eq!(derived.benchmark_share, Some(0.33));
+        let sum = derived.contributions.sum.ok().map(|sum| sum / 0.33);
         let whole = view.basket_return.ok().map(|r| format!("{:e}", r.exp_m1())).unwrap_or_default();
         check(&format!("{session} contributions"), sum, &whole);
     }
     assert!(own > 350 && standing > 500, "{own} {standing}");
+}
+
+/// Nobody waits for the close of the index, and it makes no difference when it comes before the next session's end.
+#[test]
+fn the_close_of_the_index_may_come_late() {
+    const FROM: &str = "2025-01-23";
+    let [stocks, index] = ["data/us_top50_daily_2024q4_2025q1.csv", "data/spy_daily_2024q4_2025q1.csv"].map(text);
+    let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    let part = |name: &str, of: &str, is_in: &dyn Fn(&str) -> bool| {
+        let path = dir.join(format!("groups-late-{name}.csv"));
+        let rows: Vec<&str> = of.lines().enumerate().filter(|(n, row)| *n == 0 || is_in(row)).map(|(_, r)| r).collect();
+        std::fs::write(&path, rows.join("\n")).unwrap();
+        path
+    };
+    let before = |row: &str| row < FROM;
+    let start =
+        [repo("data/us_top50_reference.ndjson"), part("stocks", &stocks, &before), part("index", &index, &before)];
+    let days = ["2025-01-23", "2025-01-24", "2025-01-27", "2025-01-28"];
+    let replay = |is_late: bool| {
+        let (mut engine, mut effects) = engine_of(&start);
+        let feed = |engine: &mut Engine, effects: &mut Effects, partition: i32, file: &PathBuf| {
+            let mut source = FileSource::open(file).unwrap();
+            while let Some(line) = source.next_line().unwrap() {
+                let origin = Origin { partition, offset: 1_000_000 + line.number, timestamp: None };
+                engine.step(UnixNanos(0), &origin, line.decoded.as_ref().unwrap(), false, effects).unwrap();
+            }
+        };
+        for day in days {
+            let of_day = |row: &str| row.starts_with(day);
+            let [members, spy] = [part("day-stocks", &stocks, &of_day), part("day-index", &index, &of_day)];
+            let beats = format!(r#"{{"type":"heartbeat","ts":"{day}T21:00:30Z"}}"#);
+            let heartbeat = fragility::codec::decode(beats.as_bytes()).unwrap();
+            if !is_late {
+                feed(&mut engine, &mut effects, 2, &spy);
+            }
+            feed(&mut engine, &mut effects, 1, &members);
+            for partition in 0..3 {
+                let origin = Origin { partition, offset: 2_000_000, timestamp: None };
+                engine.step(UnixNanos(0), &origin, &heartbeat, false, &mut effects).unwrap();
+            }
+            engine.advance(Watermark::Partitions, &[0, 1, 2], &mut effects);
+            assert!(engine.group_closes().contains_key(&date(day)), "{day} waits for the index");
+            if is_late {
+                feed(&mut engine, &mut effects, 2, &spy);
+            }
+        }
+        let closes = engine.group_closes();
+        days.map(|day| closes[&date(day)].clone())
+    };
+    let (early, late) = (replay(false), replay(true));
+    let surface = group(&early[2], "top50").surface.clone().unwrap();
+    assert!(surface.has_index && surface.windows[0].ratio.is_ok());
+    assert!(group(&early[2], "mag7").benchmark.as_ref().unwrap().1.is_ok());
+    assert_eq!(early, late);
 }
 
 /// A day of which prices are seen tells who broke first, who followed after how long, and how they excite each other.

@@ -226,6 +226,25 @@ fn a_built_history_ranks_as_the_sessions_themselves_do() {
     assert_eq!(fs::read(&legs).unwrap(), before);
 }
 
+/// The closes of an index alone, in a history file, end no session: the members come with the input.
+#[test]
+fn an_index_in_a_history_file_silences_no_group() {
+    let [reference, daily] = shipped();
+    let (config, spy) = (config(), harness::repo("data/spy_daily_2024q4_2025q1.csv"));
+    let spy = spy.to_str().unwrap();
+    let alerts = |args: &[&str]| {
+        let said = ok(&[&["replay", "--config", &config], args].concat(), b"");
+        let lines = String::from_utf8(said).unwrap();
+        let clusters = lines.lines().map(|l| serde_json::from_str::<Value>(l).unwrap());
+        let clusters = clusters.filter(|a| a["entity"]["type"] == "cluster");
+        clusters.map(|a| format!("{} {} {}", a["session"], a["cluster"]["level"], a["z"])).collect::<Vec<_>>()
+    };
+    let set = format!("history.files=[{spy:?}]");
+    let with_history = alerts(&["--set", &set, "--input", &reference, &daily]);
+    assert_eq!(with_history.len(), 9);
+    assert_eq!(with_history, alerts(&["--input", &reference, &daily, spy]));
+}
+
 #[test]
 fn what_cannot_be_built_says_why() {
     let dir = Dir::new();

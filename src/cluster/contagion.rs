@@ -136,6 +136,7 @@ impl Contagion {
         let ContagionParams { broad_at, shock_at, overnight_minutes } = self.params;
         let finite = |b: f64| if b.is_finite() { Ok(b) } else { Err(Unknown::NotYet) };
         let breadth = day.breadth.and_then(finite);
+        let is_next = self.session.is_none() || self.session == day.previous;
         self.session = Some(day.session);
         if let (Ok(breached), Ok(breadth)) = (day.member_breached, breadth) {
             self.lift.keep(breached, breadth >= broad_at);
@@ -159,7 +160,7 @@ impl Contagion {
             breaches,
             lines: day.lines,
         });
-        self.excitation.close(observed.as_ref(), overnight_minutes);
+        self.excitation.close(observed.as_ref(), is_next, overnight_minutes);
         true
     }
 

@@ -108,6 +108,7 @@ impl Stage {
         for (name, image, fed) in images {
             let Some(group) = self.groups.iter_mut().find(|g| *g.params.name == *name) else { continue };
             self.followed.extend(image.members());
+            self.members.extend(image.members());
             group.restore(image);
             let input = |(p, offset, index, reached): &(i32, i64, u32, i64)| {
                 (*p, Input { taken: (*offset, *index), reached: UnixNanos(*reached) })

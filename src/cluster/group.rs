@@ -162,12 +162,14 @@ impl Group {
 
     /// Takes other bounds and timing; members, universe and histories stay as they are.
     pub(super) fn reload(&mut self, fresh: &GroupParams, config_hash: &Arc<str>) {
-        let GroupParams { members, largest, verdict, index, losses, benchmark, .. } = self.params.clone();
+        let GroupParams { members, largest, verdict, index, losses, benchmark, benchmark_share, .. } =
+            self.params.clone();
         let verdict = match (&verdict, &fresh.verdict) {
             (Verdict::Bounds(_), Verdict::Bounds(_)) => fresh.verdict.clone(),
             _ => verdict,
         };
-        self.params = GroupParams { members, largest, verdict, index, losses, benchmark, ..fresh.clone() };
+        self.params =
+            GroupParams { members, largest, verdict, index, losses, benchmark, benchmark_share, ..fresh.clone() };
         self.config_hash = config_hash.clone();
     }
 
@@ -249,14 +251,12 @@ impl Group {
 
     /// Everyone that matters in `session`, by symbol.
     fn followed(&self, session: SessionDate) -> BTreeSet<Symbol> {
-        let inside = self.roster.inside(session).chain(self.around.inside(session));
-        inside.chain(&self.params.benchmark).cloned().collect()
+        self.inside(session).chain(&self.params.benchmark).cloned().collect()
     }
 
-    /// Whether a session has to wait for the close of `symbol`: for that of a benchmark only where there was one before.
-    fn is_awaited(&self, symbol: &Symbol, session: SessionDate) -> bool {
-        let has_index = || self.surface.as_ref().is_some_and(|s| s.has_index);
-        self.is_followed_inside(symbol.as_str(), session) || has_index()
+    /// Those whose closes a session waits for: the index decides nothing.
+    fn inside(&self, session: SessionDate) -> impl Iterator<Item = &Symbol> {
+        self.roster.inside(session).chain(self.around.inside(session))
     }
 
     pub(super) fn schedule(&mut self, at: UnixNanos, update: MemberUpdate) {
@@ -275,7 +275,7 @@ impl Group {
     pub(super) fn take_close(&mut self, close: &MemberClose) {
         // A session that is over stays as it was judged.
         if self.settled_until.is_some_and(|s| close.session <= s) {
-            return;
+            return self.take_late_benchmark(close);
         }
         let closes = self.pending.entry(close.session).or_default();
         // History, read again after a restart, knows less than the market records did.
@@ -323,8 +323,8 @@ impl Group {
             return None;
         }
         let closes = self.pending.get(&session);
-        let is_complete = closes
-            .is_some_and(|c| self.followed(session).iter().all(|m| c.contains_key(m) || !self.is_awaited(m, session)));
+        let is_anyone = self.inside(session).next().is_some();
+        let is_complete = is_anyone && closes.is_some_and(|c| self.inside(session).all(|m| c.contains_key(m)));
         // At the end of the input, what there is of later sessions says how far time has come.
         let reached = if moment.is_end { self.newest_waiting(calendar) } else { moment.watermark };
         let is_past = calendar.next_after(session).is_some_and(|next| reached >= next.pre);
@@ -360,12 +360,15 @@ impl Group {
     fn judge(&mut self, at: UnixNanos, moment: &Moment<'_>, alerts: &mut Vec<Alert>) {
         let Some(updates) = self.scheduled.remove(&at) else { return };
         self.scheduled_len -= updates.len();
+        let is_inside = updates.iter().any(|u| self.is_followed_inside(u.symbol.as_str(), u.session));
         for update in updates {
             self.place(update);
         }
         let Some(session) = self.session.filter(|s| self.settled_until.is_none_or(|u| u < *s)) else { return };
         self.judged_at = at;
-        self.see_within(session, at, moment.calendar);
+        if is_inside {
+            self.see_within(session, at, moment.calendar);
+        }
         let lines: Vec<MemberReading> = self.now.values().map(|m| m.as_of(at)).collect();
         let look = self.look(session, &lines, &[]);
         self.last = Some(look.clone());

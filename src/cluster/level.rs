@@ -145,6 +145,8 @@ pub struct GroupParams {
     pub losses: Arc<[PastLoss]>,
     /// The index that stands for the market above it.
     pub benchmark: Option<Symbol>,
+    /// Share of its market value that the group makes up; `None`: not known, and what members add is told of the group.
+    pub benchmark_share: Option<f64>,
     /// The level eases after this long below it, in nanoseconds of event time.
     pub ease_after: i64,
     /// Least share of the group's weight with a known return, and of the universe's securities and weight; below it what

@@ -14,6 +14,8 @@ use std::sync::Arc;
 pub struct Stage {
     pub(super) groups: Vec<Group>,
     pub(super) followed: HashSet<Symbol>,
+    /// Those of them that are, or were, members: for an index alone nothing waits.
+    pub(super) members: HashSet<Symbol>,
     pub(super) watermark: UnixNanos,
     /// Groups that a log of their own feeds, by what they know of it.
     pub(super) fed: BTreeMap<Arc<str>, Fed>,
@@ -27,10 +29,11 @@ impl Stage {
         let around = groups.iter().filter_map(GroupParams::composite).flat_map(|c| &c.universe_members);
         let members = groups.iter().flat_map(|g| &g.members).chain(around);
         let benchmarks = groups.iter().filter_map(|g| g.benchmark.clone());
-        let followed = members.filter_map(|m| Symbol::new(m).ok()).chain(benchmarks).collect();
+        let members: HashSet<Symbol> = members.filter_map(|m| Symbol::new(m).ok()).collect();
+        let followed = members.iter().cloned().chain(benchmarks).collect();
         let groups = groups.iter().map(|g| Group::new(g.clone(), config_hash.clone())).collect();
         let (fed, pristine) = (BTreeMap::new(), Vec::new());
-        Self { groups, followed, watermark: UnixNanos::MIN, fed, pristine }
+        Self { groups, followed, members, watermark: UnixNanos::MIN, fed, pristine }
     }
 
     /// Whether there is nothing to do.
@@ -43,9 +46,14 @@ impl Stage {
         self.followed.contains(symbol)
     }
 
-    /// Symbols that some group follows, or ever did.
-    pub fn followed_len(&self) -> usize {
-        self.followed.len()
+    /// Symbols that some group follows as members, or ever did.
+    pub fn members_len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Whether a symbol is one of them.
+    pub fn is_member(&self, symbol: &Symbol) -> bool {
+        self.members.contains(symbol)
     }
 
     /// Names of the groups that hold `symbol` in `session`, sorted.
@@ -88,6 +96,7 @@ impl Stage {
         for reader in self.groups.iter_mut().filter(|g| g.reads(group)) {
             if inside {
                 self.followed.insert(symbol.clone());
+                self.members.insert(symbol.clone());
             }
             any |= reader.set_membership(group, symbol, membership.clone());
         }
@@ -104,6 +113,8 @@ impl Stage {
             // One security, followed once.
             self.followed.remove(old);
             self.followed.insert(to.clone());
+            self.members.remove(old);
+            self.members.insert(to.clone());
         }
         any
     }
@@ -169,6 +180,11 @@ impl Stage {
         self.pristine = self.groups.iter().map(|g| (g.params.name.clone(), g.image())).collect();
     }
 
+    /// Every group that a log of its own feeds here, as it stands: of the others someone else knows.
+    pub fn fed_views(&self) -> Vec<GroupView> {
+        self.groups.iter().filter(|g| self.fed.contains_key(&g.params.name)).map(Group::view).collect()
+    }
+
     /// Every group as it stands.
     pub fn views(&self) -> Vec<GroupView> {
         self.groups.iter().map(Group::view).collect()
@@ -196,6 +212,7 @@ impl Stage {
         for (name, image) in images {
             if let Some(group) = self.groups.iter_mut().find(|g| g.params.name == name) {
                 self.followed.extend(image.members());
+                self.members.extend(image.members());
                 group.restore(image);
             }
         }

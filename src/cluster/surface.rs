@@ -234,7 +234,7 @@ mod tests {
             let own = [("A", sign * stocks * size), ("B", -sign * stocks * size), ("SPY", sign * index * size)];
             let returns = own.into_iter().map(|(k, r)| (Arc::from(k), r)).collect();
             let values = BTreeMap::from([(Arc::from("A"), 3.0), (Arc::from("B"), 1.0)]);
-            panel.keep(session, returns, values);
+            panel.keep_values(session, returns, values);
             let surface = read_surface(panel, past, &spy, 0.8).unwrap();
             past.keep(surface.row());
             last = Some(surface);
@@ -277,7 +277,7 @@ mod tests {
             let session = SessionDate::from_days(20_000 + n).unwrap();
             let r = f64::from(n % 5) * 0.01;
             let returns = BTreeMap::from([(Arc::from("A"), r), (Arc::from("B"), 0.01 - r * r)]);
-            panel.keep(session, returns, BTreeMap::from([(Arc::from("A"), 1.0), (Arc::from("B"), 1.0)]));
+            panel.keep_values(session, returns, BTreeMap::from([(Arc::from("A"), 1.0), (Arc::from("B"), 1.0)]));
         }
         let surface = read_surface(&panel, &mut SurfacePast::nothing(), &Symbol::new("SPY").unwrap(), 0.8).unwrap();
         assert!(!surface.has_index && surface.mean_correlation.is_ok() && surface.windows[1].stock_sigma.is_ok());

@@ -1,7 +1,7 @@
 //! The derived views of a group as reports and the API show them: what is not known is null.
 
 use crate::cluster::derived::{
-    CoExceedance, DerivedView, IndexContributions, LegSide, StandingLine, StandingsView, VolatilityLegsView,
+    Anchor, CoExceedance, DerivedView, IndexContributions, LegSide, StandingLine, StandingsView, VolatilityLegsView,
 };
 use crate::domain::{Reading, Unknown};
 use crate::estimators::{TrendScenario, TrendSignalView, TrendTrigger, TrendView};
@@ -16,7 +16,7 @@ pub(crate) fn derived_json(view: &DerivedView) -> Value {
         (symbol.to_string(), z.as_ref().map_or_else(|reason| json!({"unknown": reason.name()}), known))
     });
     json!({
-        "contributions": contributions_json(&view.contributions),
+        "contributions": contributions_json(&view.contributions, view.benchmark_share),
         "standings": view.standings.iter().map(standings_json).collect::<Vec<_>>(),
         "idiosyncratic": own.collect::<Map<String, Value>>(),
         "co_exceedance": co_exceedance_json(view.co_exceedance),
@@ -30,7 +30,9 @@ fn reason(reading: Reading) -> Option<&'static str> {
     reading.err().map(Unknown::name)
 }
 
-fn contributions_json(c: &IndexContributions) -> Value {
+/// Of the index where the group's share of it is known, else of the group: then there is nothing to compare the sum with.
+fn contributions_json(c: &IndexContributions, benchmark_share: Option<f64>) -> Value {
+    let of_index = |reading: Reading| benchmark_share.and(reading.ok());
     let line = |l: &crate::cluster::derived::ContributionLine| {
         (
             l.symbol.to_string(),
@@ -41,10 +43,13 @@ fn contributions_json(c: &IndexContributions) -> Value {
         "members": c.lines.iter().map(line).collect::<Map<String, Value>>(),
         "coverage": c.coverage.ok(),
         "sum": c.sum.ok(),
-        "benchmark": c.benchmark.ok(),
-        "residual": c.residual.ok(),
+        "of": if benchmark_share.is_some() { "index" } else { "group" },
+        "benchmark_share": benchmark_share,
+        "benchmark": of_index(c.benchmark),
+        "residual": of_index(c.residual),
+        "benchmark_without": of_index(c.of(|_| true).index_without),
         "concentration": c.concentration.ok(),
-        "unknown": reason(c.sum).or(reason(c.benchmark)),
+        "unknown": reason(c.sum).or_else(|| benchmark_share.and(reason(c.benchmark))),
     })
 }
 
@@ -54,7 +59,13 @@ fn standings_json(s: &StandingsView) -> Value {
         let excess = l.excess.ok();
         (l.symbol.to_string(), json!({"return": l.simple_return.ok(), "excess": excess, "class": class.ok()}))
     };
+    let anchor = match s.params.anchor {
+        Anchor::Year => "year".to_owned(),
+        Anchor::Trailing(sessions) => format!("trailing_{sessions}"),
+        Anchor::Since(date) => format!("since_{date}"),
+    };
     json!({
+        "anchor": anchor,
         "from": s.from.map(|d| d.to_string()),
         "as_of": s.as_of.to_string(),
         "sessions": s.sessions,

@@ -12,6 +12,7 @@ use crate::engine::{Breadth, Origin, SurvivalScore};
 use crate::estimators::{DailyModes, Mode, WindowEcho};
 use crate::market::{GroupCurve, Measure, Sigma};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 
 #[derive(serde::Serialize)]
 struct MeasureJson<'a> {
@@ -238,7 +239,8 @@ pub(crate) fn surface_json(surface: &SurfaceView) -> Value {
 fn losses_json(groups: &[GroupView]) -> Vec<Value> {
     let mut losses: Vec<&Loss> = groups.iter().flat_map(|g| &g.losses).collect();
     losses.sort_by(|a, b| b.usd.total_cmp(&a.usd).then(a.symbol.cmp(&b.symbol)).then(b.rank.cmp(&a.rank)));
-    losses.dedup_by(|a, b| a.symbol == b.symbol);
+    let mut seen = BTreeSet::new();
+    losses.retain(|loss| seen.insert(&loss.symbol));
     losses.into_iter().map(loss_json).collect()
 }
 

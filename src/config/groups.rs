@@ -82,6 +82,7 @@ fn check_group(
         index,
         losses: losses.clone(),
         benchmark,
+        benchmark_share: group.benchmark_share.map(|share| c.real(&key("benchmark_share"), share, 0.001, 1.0)),
         ease_after: c.whole(&key("ease_after_secs"), group.ease_after_secs, 0, 86_400) * NANOS_PER_SEC,
         coverage_min: c.real(&key("coverage_min"), group.coverage_min, 0.0, 1.0),
         breach_at,

@@ -262,6 +262,8 @@ pub(super) struct RawGroup {
     #[serde(default)]
     pub(super) benchmark: Option<String>,
     #[serde(default)]
+    pub(super) benchmark_share: Option<f64>,
+    #[serde(default)]
     pub(super) universe: Option<String>,
     #[serde(default)]
     pub(super) largest: Option<i64>,

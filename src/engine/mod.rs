@@ -575,6 +575,11 @@ impl Engine {
         self.stage.views()
     }
 
+    /// Those of them that a log of their own feeds here.
+    pub fn fed_groups(&self) -> Vec<GroupView> {
+        self.stage.fed_views()
+    }
+
     /// Sessions settled by every group, with the group's reading at each close.
     pub fn group_closes(&self) -> BTreeMap<SessionDate, Vec<GroupView>> {
         self.stage.closes()

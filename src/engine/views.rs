@@ -30,7 +30,7 @@ pub struct SymbolReading {
 impl Engine {
     /// Whether groups are judged here, by members of all partitions at hand.
     pub fn spans_partitions(&self) -> bool {
-        self.judges_groups() && self.stage.followed_len() > 0
+        self.judges_groups() && self.stage.members_len() > 0
     }
 
     /// How often a symbol came from another partition than before, and the last one that did.

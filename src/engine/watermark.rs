@@ -32,10 +32,13 @@ impl Engine {
             Watermark::End => UnixNanos::MAX,
             Watermark::Partitions => self.partition_watermark(assigned),
             // A member that has not been seen yet may still stand anywhere in the input.
-            Watermark::Members if self.tracked.len() < self.stage.followed_len() => UnixNanos::MIN,
             Watermark::Members => {
-                let slowest = self.tracked.iter().map(|id| self.states[*id as usize].last_ts).min();
-                slowest.unwrap_or(UnixNanos::MIN).plus(-self.params.lateness)
+                let states = self.tracked.iter().map(|id| &self.states[*id as usize]);
+                let seen: Vec<UnixNanos> =
+                    states.filter(|s| self.stage.is_member(&s.cold.symbol)).map(|s| s.last_ts).collect();
+                let is_whole = seen.len() >= self.stage.members_len();
+                let slowest = seen.into_iter().min().filter(|_| is_whole);
+                slowest.map_or(UnixNanos::MIN, |at| at.plus(-self.params.lateness))
             }
         };
         for at in 0..self.tracked.len() {

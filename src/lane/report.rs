@@ -90,9 +90,11 @@ impl Lane {
         let in_flight = self.deliverer.sink.in_flight();
         let mut view = match self.role {
             Role::Symbols => LaneView::of(&self.engine, LISTED, in_flight, partitions),
-            Role::Groups => LaneView { in_flight, clusters: self.engine.groups(), partitions, ..LaneView::default() },
+            Role::Groups => {
+                LaneView { in_flight, clusters: self.engine.fed_groups(), partitions, ..LaneView::default() }
+            }
         };
-        if self.tells_members() || (self.role == Role::Groups && self.partitions.is_empty()) {
+        if self.tells_members() {
             // Someone else knows.
             view.clusters.clear();
         }

@@ -260,7 +260,7 @@ impl Metrics {
             )?,
             contribution: r.family(
                 "fragility_index_contribution_ratio",
-                "A member's weight in its group times its simple return, at the last close; NaN where not known.",
+                "What a member adds to the simple return of the index, at the last close, of groups whose benchmark_share is configured; NaN where not known.",
                 &["cluster", "symbol"],
             )?,
             idiosyncratic: r.family(

@@ -82,6 +82,7 @@ fn params(name: &str, group: &ClusterRecord, found: &mut Findings) -> GroupParam
         index: None,
         losses: Arc::from([]),
         benchmark: None,
+        benchmark_share: None,
         ease_after: 0,
         coverage_min: group.coverage_min,
         breach_at: group.breach_at,

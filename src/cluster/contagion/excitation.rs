@@ -106,13 +106,15 @@ impl Default for Excitation {
 }
 
 impl Excitation {
-    /// Takes a session. One whose breaches have no known times ends what was seen: it begins anew, with the same parameters.
-    pub(super) fn close(&mut self, session: Option<&Observed<'_>>, overnight_minutes: f64) {
-        let Some(session) = session.filter(|s| s.close > s.open) else {
+    /// Takes a session. One whose breaches have no known times, and one behind sessions that were not told, ends what was
+    /// seen: it begins anew, with the same parameters.
+    pub(super) fn close(&mut self, session: Option<&Observed<'_>>, is_next: bool, overnight_minutes: f64) {
+        let session = session.filter(|s| s.close > s.open);
+        if session.is_none() || !is_next {
             let (fitted, refused) = (self.fitted.take(), self.refused);
             *self = Self { fitted, refused, ..Self::default() };
-            return;
-        };
+        }
+        let Some(session) = session else { return };
         let minutes = |nanos: i64| nanos as f64 / (60 * NANOS_PER_SEC) as f64;
         let start = self.clock.map_or(0.0, |clock| clock + overnight_minutes);
         self.length = minutes(session.close.since(session.open));
@@ -148,14 +150,10 @@ impl Excitation {
     fn fit(&mut self, clock: f64) {
         match fit_hawkes(2, &self.kept(), clock - self.since) {
             Ok(fit) => (self.fitted, self.refused, self.fresh) = (Some(fit.params), None, 0),
+            // Until there are enough, every session may bring them; what was fitted before a gap holds as long.
+            Err(FitRefusal::TooFewEvents) => self.refused = Some(FitRefusal::TooFewEvents),
             // What was fitted to other days does not hold for these.
-            Err(refused) => {
-                (self.fitted, self.refused) = (None, Some(refused));
-                // Until there are enough, every session may bring them.
-                if refused != FitRefusal::TooFewEvents {
-                    self.fresh = 0;
-                }
-            }
+            Err(refused) => (self.fitted, self.refused, self.fresh) = (None, Some(refused), 0),
         }
     }
 
@@ -224,7 +222,7 @@ mod tests {
     fn without_a_fit_the_base_rates_stand_and_say_so() {
         let mut quiet = Excitation::default();
         assert_eq!(quiet.read(60.0), Err(Unknown::NotYet));
-        quiet.close(Some(&session(&[])), 60.0);
+        quiet.close(Some(&session(&[])), true, 60.0);
         let read = quiet.read(60.0).unwrap();
         assert_eq!((read.label, read.refused, read.events), ("UNFITTED", Some(FitRefusal::TooFewEvents), 0));
         assert!((read.branching_ratio - 0.4).abs() < 1e-12 && (read.time_constant_minutes - 60.0).abs() < 1e-9);
@@ -232,7 +230,7 @@ mod tests {
         // As many as are seen: mu over what is left of one for its own makings, on 450 minutes.
         let seen = (read.members.mu + read.others.mu) / (1.0 - 0.4) * 450.0;
         assert!((seen - 50.0 * 0.0222 * 1.84).abs() < 1e-12, "{seen}");
-        quiet.close(Some(&Observed { lines: [7, 0], ..session(&[]) }), 60.0);
+        quiet.close(Some(&Observed { lines: [7, 0], ..session(&[]) }), true, 60.0);
         assert_eq!(quiet.read(60.0), Err(Unknown::NoMember));
     }
 
@@ -240,8 +238,8 @@ mod tests {
     fn a_night_has_its_length_and_the_auction_is_one_instant() {
         let mut state = Excitation::default();
         let opening = [breach(-30, true), breach(0, false), breach(500, false), breach(15, true)];
-        state.close(Some(&session(&opening)), 60.0);
-        state.close(Some(&session(&[breach(0, true)])), 60.0);
+        state.close(Some(&session(&opening)), true, 60.0);
+        state.close(Some(&session(&[breach(0, true)])), true, 60.0);
         let events: Vec<_> = state.events.iter().copied().collect();
         assert_eq!(events, [(0.0, false), (0.0, true), (15.0, false), (390.0, true), (450.0, false)]);
         assert_eq!(state.clock, Some(840.0));
@@ -252,8 +250,13 @@ mod tests {
         assert!((read.members.intensity - read.members.mu - excited).abs() < 1e-15);
         let share = excited / read.members.intensity;
         assert!((read.members.endogenous_share - share).abs() < 1e-12);
+        // Behind sessions that nobody told, only what is new is known.
+        let mut behind = state.clone();
+        behind.close(Some(&session(&[breach(7, true)])), false, 60.0);
+        assert_eq!(behind.events.iter().copied().collect::<Vec<_>>(), [(7.0, false)]);
+        assert_eq!(behind.clock, Some(390.0));
         // Where the times are not known nothing is, and what came before is gone.
-        state.close(None, 60.0);
+        state.close(None, true, 60.0);
         assert_eq!((state.read(60.0), state.events.len()), (Err(Unknown::NotYet), 0));
     }
 
@@ -268,7 +271,7 @@ mod tests {
             if day % 3 == 0 {
                 day_breaches.push(breach(lone, false));
             }
-            state.close(Some(&session(&day_breaches)), 60.0);
+            state.close(Some(&session(&day_breaches)), true, 60.0);
             labels.push(state.read(60.0).unwrap().label);
         }
         assert_eq!((labels[5], labels[59]), ("UNFITTED", "FITTED"));
@@ -276,9 +279,15 @@ mod tests {
         assert!(read.branching_ratio < 1.0 && read.time_constant_minutes < 60.0, "{read:?}");
         let [[_, to_members], [from_members, _]] = read.offspring;
         assert!(from_members > 1.0 && to_members < 0.5 * from_members, "others follow members: {read:?}");
+        // A session without times leaves the fit, and ten breaches behind it are too few for another.
+        let mut behind = state.clone();
+        behind.close(None, true, 60.0);
+        let few: Vec<Breach> = (0..10).map(|n| breach(30 * n, n % 2 == 0)).collect();
+        behind.close(Some(&session(&few)), true, 60.0);
+        assert_eq!(behind.read(60.0).map(|r| (r.label, r.refused)), Ok(("FITTED", Some(FitRefusal::TooFewEvents))));
         let many: Vec<Breach> = (0..900).map(|n| breach(n % 380, n % 4 == 0)).collect();
-        state.close(Some(&session(&many)), 60.0);
-        state.close(Some(&session(&many)), 60.0);
+        state.close(Some(&session(&many)), true, 60.0);
+        state.close(Some(&session(&many)), true, 60.0);
         assert_eq!(state.events.len(), EVENTS_MAX);
         assert!(state.since > 27_000.0 && state.events[0].0 >= state.since);
     }

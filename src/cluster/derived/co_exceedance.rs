@@ -33,7 +33,7 @@ pub struct CoExceedance {
 pub(in crate::cluster) fn co_exceedance(panel: &Panel) -> Option<CoExceedance> {
     let (as_of, newest) = panel.sessions().last_key_value()?;
     let mut found = CoExceedance { as_of: *as_of, lower: 0, upper: 0, valid: 0 };
-    for key in panel.values().keys() {
+    for key in panel.members().keys() {
         let Some(r) = newest.get(key) else { continue };
         let Some([lower, upper]) = tails(panel.sessions(), *as_of, key) else { continue };
         found.valid += 1;
@@ -74,7 +74,7 @@ mod tests {
             let day = SessionDate::from_days(20_000 + n).unwrap();
             let r = if n == sessions { last } else { f64::from(n % 21) / 100.0 };
             let of = |value: f64| BTreeMap::from([(Arc::from("A"), value), (Arc::from("B"), 1.0)]);
-            panel.keep(day, of(r), of(1.0));
+            panel.keep_values(day, of(r), of(1.0));
         }
         panel
     }

@@ -1,9 +1,6 @@
 //! Engine or drag: which members have led the index since a date, and which have held it back.
 
-mod image;
 mod window;
-
-pub use image::StandingsImage;
 
 use super::{Feeding, without};
 use crate::domain::{self, SessionDate, Symbol, Unknown};

@@ -21,8 +21,10 @@ const LAST_CLOSE: f64 = 1.0;
 /// What follows from the returns of a group and of the index above it, as of a close.
 #[derive(Clone, PartialEq, Debug)]
 pub struct DerivedView {
-    /// Who moved the index in the session; weights are those of the members known.
+    /// What members added to the index in the session, or to the group where its share of the index is not known.
     pub contributions: IndexContributions,
+    /// That share.
+    pub benchmark_share: Option<f64>,
     /// Engines and drags since the year began, and over 63 sessions.
     pub standings: Vec<StandingsView>,
     /// What of each member's move is its own.
@@ -36,17 +38,22 @@ pub struct DerivedView {
 }
 
 /// Reads the views as of the newest session that a panel keeps; `None` without any.
-pub(in crate::cluster) fn read_derived(panel: &Panel, benchmark: &Symbol, coverage_min: f64) -> Option<DerivedView> {
+pub(in crate::cluster) fn read_derived(
+    panel: &Panel,
+    benchmark: &Symbol,
+    (benchmark_share, coverage_min): (Option<f64>, f64),
+) -> Option<DerivedView> {
     let (session, newest) = panel.sessions().last_key_value()?;
     let (session, index) = (*session, benchmark.as_str());
     let of = |key: &str| newest.get(key).copied().ok_or(Unknown::NoClose);
-    // A company's name may be longer than a symbol is.
-    let members: Vec<(Symbol, &Key, f64)> =
-        panel.values().iter().filter_map(|(key, value)| Some((Symbol::new(key).ok()?, key, *value))).collect();
+    let members: Vec<(Symbol, &Key)> = panel.members().iter().map(|(key, m)| (m.symbol.clone(), key)).collect();
+    let values = || panel.members().values().map(|m| m.value);
+    let index_value = benchmark_share.and_then(|share| Some(values().sum::<Option<f64>>()? / share));
     let lines: Vec<MemberReading> = members
         .iter()
-        .map(|(symbol, key, value)| {
-            let line = MemberReading::not_yet(symbol.clone(), Some(*value));
+        .zip(values())
+        .map(|((symbol, key), value)| {
+            let line = MemberReading::not_yet(symbol.clone(), value);
             MemberReading { log_return: of(key), ..line }
         })
         .collect();
@@ -57,16 +64,23 @@ pub(in crate::cluster) fn read_derived(panel: &Panel, benchmark: &Symbol, covera
     let own = |key: &Key| of(key).and(of(index)).and_then(|_| idiosyncratic_z(&pairs(key)));
     let standings = [Anchor::Year, Anchor::Trailing(QUARTER)].map(|anchor| standings(panel, index, &members, anchor));
     Some(DerivedView {
-        contributions: IndexContributions::read(session, &lines, of(index), None, coverage_min),
+        contributions: IndexContributions::read(
+            session,
+            &lines,
+            of(index),
+            index_value,
+            coverage_min * benchmark_share.unwrap_or(1.0),
+        ),
+        benchmark_share,
         standings: standings.into_iter().flatten().collect(),
-        idiosyncratic: members.iter().map(|(symbol, key, _)| (symbol.clone(), own(key))).collect(),
+        idiosyncratic: members.iter().map(|(symbol, key)| (symbol.clone(), own(key))).collect(),
         co_exceedance: co_exceedance(panel)?,
-        volatility_legs: (members.len() >= LEGS_MEMBERS_MIN).then(|| legs(panel, &members, year)).flatten(),
+        volatility_legs: (members.len() >= LEGS_MEMBERS_MIN).then(|| legs(panel, year)).flatten(),
         trend: trend(session, &panel.unbroken(index)),
     })
 }
 
-fn standings(panel: &Panel, index: &str, members: &[(Symbol, &Key, f64)], anchor: Anchor) -> Option<StandingsView> {
+fn standings(panel: &Panel, index: &str, members: &[(Symbol, &Key)], anchor: Anchor) -> Option<StandingsView> {
     let mut standings = Standings::new(StandingParams::since(anchor))?;
     let reading = |day: &BTreeMap<Key, f64>, key: &str| -> domain::Reading {
         day.get(key).copied().ok_or(Unknown::MissingSession)
@@ -77,7 +91,7 @@ fn standings(panel: &Panel, index: &str, members: &[(Symbol, &Key, f64)], anchor
     for (session, day) in sessions {
         let moves: Vec<SessionMove> = members
             .iter()
-            .map(|(symbol, key, _)| SessionMove { symbol: symbol.clone(), log_return: reading(day, key), weight: None })
+            .map(|(symbol, key)| SessionMove { symbol: symbol.clone(), log_return: reading(day, key), weight: None })
             .collect();
         standings.feed(*session, previous, reading(day, index), &moves);
         previous = *session;
@@ -85,12 +99,15 @@ fn standings(panel: &Panel, index: &str, members: &[(Symbol, &Key, f64)], anchor
     standings.view()
 }
 
-fn legs(panel: &Panel, members: &[(Symbol, &Key, f64)], year: i32) -> Option<VolatilityLegsView> {
+/// The legs of those who were members in each session: today's would leave out who fell out of the group.
+fn legs(panel: &Panel, year: i32) -> Option<VolatilityLegsView> {
     let anchor = panel.sessions().keys().find(|s| s.year_month_day().0 == year)?;
     let mut legs = VolatilityLegs::new(*anchor);
+    let name = |key: &Key| panel.members().get(key).map_or_else(|| Symbol::new(key).ok(), |m| Some(m.symbol.clone()));
     for (session, day) in panel.sessions() {
-        let known = members.iter().filter_map(|(symbol, key, _)| Some((symbol.clone(), *day.get(*key)?)));
-        legs.feed(*session, &known.collect());
+        let known: BTreeMap<Symbol, f64> = day.iter().filter_map(|(key, r)| Some((name(key)?, *r))).collect();
+        let members = day.keys().filter(|key| panel.was_member(key, *session)).filter_map(name).collect();
+        legs.feed(*session, &known, &members);
     }
     legs.view()
 }

@@ -1,13 +1,9 @@
 //! Calm against restless stocks: two legs sorted by volatility, and what they have made since a date.
 
-mod image;
-
-pub use image::VolatilityLegsImage;
-
 use super::Feeding;
 use crate::domain::{self, SessionDate, Symbol, Unknown};
 use crate::estimators::sample_sigma;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Returns of the short and of the long volatility.
 const SHORT: usize = 126;
@@ -43,8 +39,8 @@ struct Leg {
 /// where they are fewer); ties by symbol. The legs are the lower and the upper fifth, `n / 5` rounded down, each of equal
 /// weight, and drift until the next month's end. A security without a return in a session leaves its leg with its
 /// last one, and what it was worth is spread over the others in proportion; so delisting returns count where they are
-/// told. Which securities are told decides the universe: tell each session the members of that session, with returns
-/// that include dividends, or survivors make the restless leg.
+/// told. Ranked are those who were members in the session at whose close the legs are sorted: with today's members
+/// survivors would make the restless leg. Others may be told, too: they have a past when they become members.
 ///
 /// A leg that loses all it holds once levels count breaks the chain: unknown (`NO_MEMBER`) from then on.
 ///
@@ -64,6 +60,8 @@ pub struct VolatilityLegs {
     /// A leg lost all it held since the anchor: there is no chain any more.
     is_broken: bool,
     past: BTreeMap<Symbol, Past>,
+    /// Members of the last session.
+    members: BTreeSet<Symbol>,
 }
 
 /// One leg as of a session.
@@ -101,12 +99,26 @@ pub struct VolatilityLegsView {
 impl VolatilityLegs {
     /// Nothing known yet; returns count from `anchor` on.
     pub fn new(anchor: SessionDate) -> Self {
-        Self { anchor, from: None, last: None, sorted: None, legs: None, is_broken: false, past: BTreeMap::new() }
+        Self {
+            anchor,
+            from: None,
+            last: None,
+            sorted: None,
+            legs: None,
+            is_broken: false,
+            past: BTreeMap::new(),
+            members: BTreeSet::new(),
+        }
     }
 
-    /// Takes the log returns of a session at its close, in the order of sessions. The first session of a month sorts the
-    /// legs by what was known before it.
-    pub fn feed(&mut self, session: SessionDate, returns: &BTreeMap<Symbol, f64>) -> Feeding {
+    /// Takes the log returns of a session at its close and its members, in the order of sessions. The first session of a
+    /// month sorts the legs by what was known before it.
+    pub fn feed(
+        &mut self,
+        session: SessionDate,
+        returns: &BTreeMap<Symbol, f64>,
+        members: &BTreeSet<Symbol>,
+    ) -> Feeding {
         if self.last.is_some_and(|last| session <= last) || !returns.values().any(|r| r.is_finite()) {
             return Feeding::Refused;
         }
@@ -119,12 +131,18 @@ impl VolatilityLegs {
         }
         self.last = Some(session);
         self.drift(session, returns);
+        self.members.clone_from(members);
         self.keep(returns)
     }
 
     /// Sorts the legs at the close of `session`.
     fn sort(&mut self, session: SessionDate) {
-        let mut ranked: Vec<(f64, &Symbol)> = self.past.iter().filter_map(|(s, p)| Some((volatility(p)?, s))).collect();
+        let mut ranked: Vec<(f64, &Symbol)> = self
+            .past
+            .iter()
+            .filter(|(s, _)| self.members.contains(*s))
+            .filter_map(|(s, p)| Some((volatility(p)?, s)))
+            .collect();
         ranked.sort_by(|a, b| a.0.total_cmp(&b.0).then_with(|| a.1.cmp(b.1)));
         let size = ranked.len() / QUANTILES;
         self.sorted = Some((session, ranked.len()));

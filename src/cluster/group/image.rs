@@ -316,5 +316,10 @@ impl Group {
         self.told = image.told.into_iter().take(TOLD_MAX).map(ToldImage::restore).collect();
         self.amends.clear();
         image.amends.into_iter().filter_map(AmendImage::restore).for_each(|amend| self.schedule_amend(amend));
+        // What readers see until the next price.
+        if let Some(session) = self.session {
+            let lines: Vec<MemberReading> = self.now.values().map(|m| m.as_of(self.judged_at)).collect();
+            self.last = Some(self.look(session, &lines, &[]));
+        }
     }
 }

@@ -6,7 +6,7 @@ use crate::cluster::contagion::{Contagion, ContagionImage, ContagionParams};
 use crate::cluster::index::{DayCount, Index, Leader};
 use crate::cluster::legs::{DayRow, LegValues, Past};
 use crate::cluster::losses::{LOSSES_KEPT, Loss};
-use crate::cluster::panel::{Panel, SESSIONS_KEPT};
+use crate::cluster::panel::{Panel, PanelMember, SESSIONS_KEPT};
 use crate::cluster::surface::SurfaceImage;
 use crate::domain::{CloseBasis, Symbol};
 use serde::{Deserialize, Serialize};
@@ -20,8 +20,10 @@ pub(super) struct KeptImage {
     names: Vec<String>,
     /// Session, and the log return of each member by its place among the names.
     panel: Vec<(i32, Vec<(u32, f64)>)>,
-    /// Market value before the newest session, by place among the names.
-    values: Vec<(u32, f64)>,
+    /// Members of each of those sessions, by place among the names.
+    memberships: Vec<(i32, Vec<u32>)>,
+    /// Members of the newest: place, symbol, market value before it.
+    members: Vec<(u32, String, Option<f64>)>,
     legs: Vec<(i32, LegValues)>,
     surfaces: SurfaceImage,
     breadths: RowsImage<1>,
@@ -63,7 +65,8 @@ fn restore_rows<const N: usize>(past: &mut Past<N>, image: RowsImage<N>) {
 impl Group {
     pub(super) fn kept_image(&self) -> KeptImage {
         let mut names: Vec<&Arc<str>> = self.panel.sessions().values().flat_map(BTreeMap::keys).collect();
-        names.extend(self.panel.values().keys());
+        names.extend(self.panel.memberships().values().flatten());
+        names.extend(self.panel.members().keys());
         names.sort();
         names.dedup();
         let place = |key: &Arc<str>| u32::try_from(names.binary_search(&key).unwrap_or(0)).unwrap_or(0);
@@ -82,7 +85,13 @@ impl Group {
         };
         KeptImage {
             panel: self.panel.sessions().iter().map(|(s, returns)| (s.days(), row(returns))).collect(),
-            values: row(self.panel.values()),
+            memberships: self
+                .panel
+                .memberships()
+                .iter()
+                .map(|(s, keys)| (s.days(), keys.iter().map(place).collect()))
+                .collect(),
+            members: self.panel.members().iter().map(|(key, m)| (place(key), m.symbol.to_string(), m.value)).collect(),
             surfaces: rows_image(&self.surfaces),
             breadths: rows_image(&self.breadths),
             contagion: self.contagion.image(),
@@ -103,10 +112,19 @@ impl Group {
             known.filter_map(|(place, number)| Some((name(place)?, number))).collect()
         };
         self.panel = Panel::default();
-        let values = by_key(image.values);
+        let member = |(place, symbol, value): (u32, String, Option<f64>)| {
+            let value = value.filter(|v| v.is_finite());
+            Some((name(place)?, PanelMember { symbol: Symbol::new(&symbol).ok()?, value }))
+        };
+        let members: BTreeMap<Arc<str>, PanelMember> = image.members.into_iter().filter_map(member).collect();
         let newest = image.panel.len().saturating_sub(SESSIONS_KEPT);
         for (session, row) in image.panel.into_iter().skip(newest) {
-            self.panel.keep(date(session), by_key(row), values.clone());
+            self.panel.keep(date(session), by_key(row), members.clone());
+        }
+        for (session, places) in image.memberships {
+            if self.panel.sessions().contains_key(&date(session)) {
+                self.panel.set_memberships(date(session), places.into_iter().filter_map(name).collect());
+            }
         }
         restore_rows(&mut self.legs, image.legs);
         restore_rows(&mut self.surfaces, image.surfaces);

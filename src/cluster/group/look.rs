@@ -25,6 +25,8 @@ pub(super) struct Look {
     pub(super) own: UniverseReading,
     /// Where that breadth stands in its own past.
     pub(super) breadth_rank: Rank,
+    /// Multiple of the index above.
+    pub(super) benchmark_z: domain::Reading,
     /// Mean and covariance of the members with a known return.
     pub(super) usual: Result<Arc<ShrunkCovariance>, Unknown>,
 }
@@ -77,7 +79,9 @@ impl Group {
             self.legs.look_from(session);
             reading.rank_by(&self.params, |leg, value| self.legs.rank(leg, value).ok_or(Unknown::ShortHistory));
         }
-        Look { members, companies, reading, own, breadth_rank, usual }
+        let benchmark = lines.iter().find(|l| self.params.benchmark.as_ref() == Some(&l.symbol));
+        let benchmark_z = benchmark.map_or(Err(Unknown::NotYet), |l| l.z);
+        Look { members, companies, reading, own, breadth_rank, benchmark_z, usual }
     }
 
     /// Mean and covariance of the members left that have a known return, as estimated of all of them together.
@@ -119,11 +123,7 @@ impl Group {
             level_number: level.map_or(-1, |l| i8::try_from(l.number()).unwrap_or(0)),
             coverage: reading.coverage,
             basket_return: reading.basket_return,
-            benchmark: self
-                .params
-                .benchmark
-                .as_ref()
-                .map(|b| (b.clone(), self.now.get(b).map_or(Err(Unknown::NotYet), |r| r.z))),
+            benchmark: self.params.benchmark.clone().map(|benchmark| (benchmark, look.benchmark_z)),
             legs: reading.legs(&self.params, level.unwrap_or(Level::Watch)),
             members: look.members.iter().map(|m| (m.symbol.clone(), m.z)).collect(),
             in_breach: reading::in_breach(&look.members, &self.params),
@@ -152,7 +152,8 @@ impl Group {
         let own = read_universe(Vec::new(), |_| None, self.params.breach_at, self.params.coverage_min);
         let (members, companies, usual) = (Vec::new(), BTreeMap::new(), Err(Unknown::Warming));
         let breadth_rank = Err(Unknown::Warming);
-        let nothing = Look { members, companies, reading, own, breadth_rank, usual };
+        let benchmark_z = Err(Unknown::NotYet);
+        let nothing = Look { members, companies, reading, own, breadth_rank, benchmark_z, usual };
         GroupView { session: None, ..self.as_of_close(self.view_of(SessionDate::MIN, &nothing)) }
     }
 

@@ -5,13 +5,15 @@ use super::look::{Look, losses_of};
 use super::{Group, Moment, RETURNS_KEPT, Stay};
 use crate::cluster::derived::read_derived;
 use crate::cluster::legs::{DayRow, LegRow};
-use crate::cluster::level::Level;
-use crate::cluster::panel::Key;
+use crate::cluster::level::{GroupParams, Level};
+use crate::cluster::member::MemberClose;
+use crate::cluster::panel::{Key, PanelMember};
 use crate::cluster::reading::{MemberReading, direction_of, magnitude};
 use crate::cluster::surface::read_surface;
 use crate::cluster::view::GroupView;
 use crate::domain::{Alert, AlertKind, AlertState, Phase, SessionDate, Symbol, UnixNanos, Unknown};
 use crate::market::Calendar;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Settled sessions kept for the summary.
@@ -107,7 +109,12 @@ impl Group {
     pub(in crate::cluster) fn settle_history(&mut self, calendar: Option<&Calendar>) {
         let topic = Arc::from("");
         let moment = Moment { watermark: UnixNanos::MAX, is_end: true, calendar, topic: &topic };
-        while let Some(session) = self.pending.first_key_value().map(|(s, _)| *s) {
+        // The index alone ends no session: the members' closes may still come.
+        let is_told = |(session, closes): &(&SessionDate, &BTreeMap<Symbol, MemberClose>)| {
+            closes.keys().any(|symbol| self.is_followed_inside(symbol.as_str(), **session))
+        };
+        let Some(last) = self.pending.iter().filter(is_told).map(|(session, _)| *session).next_back() else { return };
+        while let Some(session) = self.pending.first_key_value().map(|(s, _)| *s).filter(|s| *s <= last) {
             let all_history = self.pending[&session].values().all(|c| c.is_history);
             let close = calendar.and_then(|c| c.session(session)).map(|s| s.close);
             let (true, Some(close)) = (all_history, close) else { return };
@@ -145,11 +152,37 @@ impl Group {
         let others = lines.iter().filter(is_kept).map(|l| (Key::from(l.symbol.as_str()), l.log_return));
         let members = look.members.iter().map(|m| (look.key(&m.symbol), m.log_return));
         let returns = others.chain(members).filter_map(|(key, r)| Some((key, r.ok()?))).collect();
-        let values = look.members.iter().filter_map(|m| Some((look.key(&m.symbol), m.market_value?))).collect();
-        self.panel.keep(session, returns, values);
+        let member = |m: &MemberReading| PanelMember { symbol: m.symbol.clone(), value: m.market_value };
+        let members = look.members.iter().map(|m| (look.key(&m.symbol), member(m))).collect();
+        self.panel.keep(session, returns, members);
+        self.keep_surface();
+    }
+
+    fn keep_surface(&mut self) {
         self.read_surface();
         if let Some(surface) = &self.surface {
             self.surfaces.keep(surface.row());
+        }
+    }
+
+    /// Takes the close of the index after its session was settled: nobody waits for it, since it decides nothing. One of an
+    /// earlier session than the last is too late: event time has passed the close of the next.
+    pub(super) fn take_late_benchmark(&mut self, close: &MemberClose) {
+        let Some(benchmark) = self.params.benchmark.clone().filter(|b| *b == close.symbol) else { return };
+        let is_last = self.panel.newest() == Some(close.session);
+        let (true, Ok(log_return)) =
+            (is_last && !self.is_followed_inside(benchmark.as_str(), close.session), close.log_return)
+        else {
+            return;
+        };
+        if !self.panel.add(close.session, &Key::from(benchmark.as_str()), log_return) {
+            return;
+        }
+        self.keep_surface();
+        if let Some(view) = self.closes.get_mut(&close.session) {
+            view.surface.clone_from(&self.surface);
+            view.derived.clone_from(&self.derived);
+            view.benchmark = Some((benchmark, close.z));
         }
     }
 
@@ -158,6 +191,7 @@ impl Group {
         let Some(benchmark) = &self.params.benchmark else { return };
         let read = read_surface(&self.panel, &mut self.surfaces, benchmark, self.params.coverage_min);
         self.surface = read.map(Arc::new);
-        self.derived = read_derived(&self.panel, benchmark, self.params.coverage_min).map(Arc::new);
+        let GroupParams { benchmark_share, coverage_min, .. } = self.params;
+        self.derived = read_derived(&self.panel, benchmark, (benchmark_share, coverage_min)).map(Arc::new);
     }
 }

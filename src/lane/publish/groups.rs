@@ -92,7 +92,8 @@ fn set_derived(m: &Metrics, clusters: &[GroupView]) {
     let (mut parts, mut own) = (m.contribution.round(), m.idiosyncratic.round());
     let (mut spread, mut asymmetry) = (m.leg_spread.round(), m.trend_asymmetry.round());
     for (group, derived) in clusters.iter().filter_map(|g| Some((&*g.name, g.derived.as_ref()?))) {
-        for line in &derived.contributions.lines {
+        let of_index = derived.benchmark_share.map(|_| &derived.contributions.lines);
+        for line in of_index.into_iter().flatten() {
             parts.set(&[group, line.symbol.as_str()], number(line.contribution));
         }
         for (symbol, reading) in &derived.idiosyncratic {

@@ -117,23 +117,6 @@ fn gaps_and_missing_returns_are_unknown() {
 }
 
 #[test]
-fn an_image_goes_on_as_if_nothing_had_happened() {
-    for anchor in [Anchor::Since(day(3)), Anchor::Trailing(4), Anchor::Year] {
-        let mut whole = since(anchor);
-        for n in 1..400 {
-            let simple = 0.01 * (f64::from(n) * 1.3).sin();
-            feed(&mut whole, n, simple);
-            let bytes = postcard::to_stdvec(&whole.image()).unwrap();
-            let image = postcard::from_bytes(&bytes).unwrap();
-            let restored = Standings::restore(StandingParams::since(anchor), image).unwrap();
-            assert_eq!(restored, whole);
-        }
-        let other = StandingParams::since(Anchor::Trailing(5));
-        assert_eq!(Standings::restore(other, whole.image()), None);
-    }
-}
-
-#[test]
 fn parameters_and_numbers_are_bounded() {
     let of = |anchor, threshold, hysteresis| Standings::new(StandingParams { anchor, threshold, hysteresis });
     for bad in [

@@ -17,11 +17,31 @@ fn names(side: &LegSide) -> Vec<&str> {
     side.holdings.iter().map(|(s, _)| s.as_str()).collect()
 }
 
+/// Everyone told is a member.
+fn feed(legs: &mut VolatilityLegs, day: SessionDate, returns: &BTreeMap<Symbol, f64>) -> Feeding {
+    legs.feed(day, returns, &returns.keys().cloned().collect())
+}
+
+/// Who is no member at a sort is not ranked, but has a past when it becomes one.
+#[test]
+fn members_alone_are_ranked() {
+    let mut legs = VolatilityLegs::new(day(0));
+    let outside = returns(0, 10).into_keys().next_back().unwrap();
+    let mut ranked = Vec::new();
+    for n in 0..220 {
+        let told = returns(n, 10);
+        let members = told.keys().filter(|s| n >= 180 || **s != outside).cloned().collect();
+        legs.feed(day(n), &told, &members);
+        ranked.push(legs.view().unwrap().ranked);
+    }
+    assert_eq!((ranked[170], ranked[219]), (9, 10));
+}
+
 #[test]
 fn the_calm_and_the_restless_fifth_are_held_from_the_first_month_with_enough_returns() {
     let mut legs = VolatilityLegs::new(day(0));
     for n in 0..182 {
-        assert_eq!(legs.feed(day(n), &returns(n, 10)), Feeding::Applied { dropped: 0 });
+        assert_eq!(feed(&mut legs, day(n), &returns(n, 10)), Feeding::Applied { dropped: 0 });
         let view = legs.view().unwrap();
         // 121 returns at the end of April, 152 at the end of May.
         let formed = n >= 152;
@@ -39,21 +59,21 @@ fn the_calm_and_the_restless_fifth_are_held_from_the_first_month_with_enough_ret
 #[test]
 fn who_vanishes_leaves_with_its_last_return_and_comes_back_at_the_next_sort() {
     let mut legs = VolatilityLegs::new(day(0));
-    (0..153).for_each(|n| assert_ne!(legs.feed(day(n), &returns(n, 10)), Feeding::Refused));
+    (0..153).for_each(|n| assert_ne!(feed(&mut legs, day(n), &returns(n, 10)), Feeding::Refused));
     let level = 1.0 + legs.view().unwrap().high.simple_return.unwrap();
     let mut without = returns(153, 10);
     without.remove(&*"S9".to_owned()).unwrap();
-    legs.feed(day(153), &without);
+    feed(&mut legs, day(153), &without);
     let view = legs.view().unwrap();
     assert_eq!(names(&view.high), ["S8"]);
     let s8 = (-0.256_f64).exp();
     assert!(((1.0 + view.high.simple_return.unwrap()) / level - s8).abs() < 1e-12);
     for n in 154..183 {
-        legs.feed(day(n), &returns(n, 10));
+        feed(&mut legs, day(n), &returns(n, 10));
     }
     assert_eq!(names(&legs.view().unwrap().high), ["S8", "S9"]);
     // All of a leg gone: the chain is broken for good.
-    legs.feed(day(183), &returns(183, 8));
+    feed(&mut legs, day(183), &returns(183, 8));
     let view = legs.view().unwrap();
     assert_eq!((view.spread, view.low.simple_return), (Err(Unknown::NoMember), Err(Unknown::NoMember)));
 }
@@ -67,8 +87,8 @@ fn before_the_anchor_nothing_counts() {
         if n == 171 {
             at_anchor = 1.0 + early.view().unwrap().high.simple_return.unwrap();
         }
-        early.feed(day(n), &returns(n, 10));
-        late.feed(day(n), &returns(n, 10));
+        feed(&mut early, day(n), &returns(n, 10));
+        feed(&mut late, day(n), &returns(n, 10));
     }
     let (early, late) = (early.view().unwrap(), late.view().unwrap());
     assert_eq!(late.from, Some(day(171)));
@@ -79,30 +99,17 @@ fn before_the_anchor_nothing_counts() {
 #[test]
 fn sessions_out_of_order_and_empty_ones_are_refused_and_too_many_symbols_counted() {
     let mut legs = VolatilityLegs::new(day(0));
-    assert_eq!(legs.feed(day(1), &BTreeMap::new()), Feeding::Refused);
-    legs.feed(day(1), &returns(1, 3));
-    assert_eq!(legs.feed(day(1), &returns(1, 3)), Feeding::Refused);
+    assert_eq!(feed(&mut legs, day(1), &BTreeMap::new()), Feeding::Refused);
+    feed(&mut legs, day(1), &returns(1, 3));
+    assert_eq!(feed(&mut legs, day(1), &returns(1, 3)), Feeding::Refused);
     let mut bad = returns(2, 3);
     bad.insert(Symbol::new("S0").unwrap(), f64::NAN);
-    assert_eq!(legs.feed(day(2), &bad), Feeding::Applied { dropped: 1 });
+    assert_eq!(feed(&mut legs, day(2), &bad), Feeding::Applied { dropped: 1 });
     let many: BTreeMap<_, _> = (0..2_050).map(|n| (Symbol::new(&format!("T{n:04}")).unwrap(), 0.0)).collect();
-    assert_eq!(legs.feed(day(3), &many), Feeding::Applied { dropped: 5 });
+    assert_eq!(feed(&mut legs, day(3), &many), Feeding::Applied { dropped: 5 });
     // What is silent for long is forgotten, and there is room.
     for n in 4..40 {
-        legs.feed(day(n), &returns(n, 3));
+        feed(&mut legs, day(n), &returns(n, 3));
     }
     assert_eq!(legs.past.len(), 3);
-}
-
-#[test]
-fn an_image_goes_on_as_if_nothing_had_happened() {
-    let mut whole = VolatilityLegs::new(day(160));
-    for n in 0..190 {
-        whole.feed(day(n), &returns(n, if n % 40 == 7 { 9 } else { 10 }));
-        let bytes = postcard::to_stdvec(&whole.image()).unwrap();
-        let image: VolatilityLegsImage = postcard::from_bytes(&bytes).unwrap();
-        assert_eq!(VolatilityLegs::restore(day(160), image.clone()).as_ref(), Some(&whole));
-        assert_eq!(VolatilityLegs::restore(day(161), image), None);
-    }
-    assert!(whole.view().unwrap().spread.is_ok());
 }
