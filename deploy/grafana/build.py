@@ -12,7 +12,7 @@ import sys
 import warnings
 from pathlib import Path
 
-# The classic model is meant here: dashboards that every Grafana from version 11 on imports and provisions.
+# The classic model is meant here: it is what Grafana imports and provisions in every version in use.
 warnings.filterwarnings("ignore", category=DeprecationWarning, module="grafana_foundation_sdk")
 
 from boards import cluster, kafka, market, overview, symbol  # noqa: E402

@@ -7,7 +7,7 @@ from grafana_foundation_sdk.models import dashboard as model
 from .panels import DATASOURCE
 from .queries import SCOPE, increase, pick, total
 
-SCHEMA_VERSION = 41
+SCHEMA_VERSION = 39
 TAG = "fragility"
 
 
@@ -105,7 +105,7 @@ def level_annotations(of_cluster: str) -> list[dash.AnnotationQuery]:
     moved = f"delta({level}[$__rate_interval])"
     return [
         annotation("Level rises", "red", f"({moved} > 0) and {level} > 0", "{{cluster}} rises", "cluster"),
-        annotation("Level eases", "green", f"{moved} < 0", "{{cluster}} eases", "cluster"),
+        annotation("Level eases", "green", f"({moved} < 0) and {level} >= 0", "{{cluster}} eases", "cluster"),
     ]
 
 
@@ -164,4 +164,7 @@ def finish(
     built.schema_version = SCHEMA_VERSION
     for number, panel in enumerate(built.panels or [], start=1):
         panel.id_val = number
+    # Links and switches of annotations stand in plain sight, not in a menu.
+    for one in [*(built.links or []), *(built.annotations.list_val or [])]:
+        one.placement = None
     return built

@@ -8,7 +8,7 @@ UNKNOWN, NEUTRAL, QUIET = "purple", "blue", "#808080"
 
 
 def words(named: dict[int, tuple[str, str]], missing: str | None = None) -> list[model.ValueMapping]:
-    """Numbers as words in colours; `missing` is what stands for null and NaN."""
+    """Numbers as words in colours; `missing` is what stands for NaN."""
     options = {
         str(number): model.ValueMappingResult(text=text, color=color, index=index)
         for index, (number, (text, color)) in enumerate(named.items())
@@ -18,9 +18,9 @@ def words(named: dict[int, tuple[str, str]], missing: str | None = None) -> list
 
 
 def not_known(text: str = "not known") -> list[model.ValueMapping]:
-    """What stands for null and NaN."""
+    """What stands for NaN, which is how the service tells that it does not know."""
     result = model.ValueMappingResult(text=text, color=UNKNOWN, index=9)
-    options = model.DashboardSpecialValueMapOptions(match=model.SpecialValueMatch.NULL_AND_NAN, result=result)
+    options = model.DashboardSpecialValueMapOptions(match=model.SpecialValueMatch.NA_N, result=result)
     return [model.SpecialValueMap(options=options)]
 
 

@@ -373,7 +373,7 @@ def _who() -> list:
             ),
             "symbol",
             [
-                Column("|z|", f"abs({z})", (model.DynamicConfigValue("decimals", 2), colored, sigmas)),
+                Column("|z|", or_none(f"abs({z})", "symbol"), (model.DynamicConfigValue("decimals", 2), colored, sigmas)),
                 Column("z", z, (model.DynamicConfigValue("decimals", 2),)),
                 Column("Move", f"exp({z} * {sigma}) - 1", percent),
                 Column("Tier", tier, (model.DynamicConfigValue("mappings", looks.TIERS), colored)),

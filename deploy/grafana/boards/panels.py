@@ -69,7 +69,8 @@ def _target(query: Query, ref: int, *, instant: bool = False, as_table: bool = F
 
 
 def _last() -> common.ReduceDataOptions:
-    return common.ReduceDataOptions().calcs(["lastNotNull"]).values(False)
+    # An instant query has one value, and NaN is one: it has words of its own.
+    return common.ReduceDataOptions().calcs(["last"]).values(False)
 
 
 def number(
@@ -325,5 +326,6 @@ def index_move(place: Place, next_look: str, links: list[dash.DashboardLink] | N
         mappings=not_known(),
         thresholds=SIGMAS,
         decimals=1,
+        missing="not known",
         links=links,
     )

@@ -66,11 +66,11 @@ def index_now() -> str:
 
 def hidden_stress() -> str:
     """What a cluster in ALERT or CRITICAL looks like from its index: 1 while the index is below its first tier, 2 from
-    it on, 0 below ALERT, -1 where the level is unknown."""
+    it on, 0 below ALERT, -1 where the level or the index is unknown."""
     level = highest(pick("fragility_cluster_level", 'cluster="$cluster"'))
     first_tier = lowest(pick("fragility_threshold_sigmas", 'rule="symbol_shock"'))
     is_calm = f"(({index_now()}) < bool {first_tier})"
-    return f"({level} >= bool 2) * (2 - {is_calm}) - ({level} < bool 0)"
+    return f"(({level} >= bool 2) * (2 - {is_calm}) - ({level} < bool 0)) or ({level} * 0 - 1)"
 
 
 def _by(labels: tuple[str, ...]) -> str:

@@ -193,6 +193,7 @@ def _others() -> list:
             thresholds=looks.steps(
                 looks.CRITICAL, (-6, looks.ALERT), (-3, looks.CALM), (3, looks.ALERT), (6, looks.CRITICAL)
             ),
+            missing="none",
             links=link,
         ),
         graph(

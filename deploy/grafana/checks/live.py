@@ -109,7 +109,7 @@ def problems(
             yield from ask(where, target["expr"], legend, instant=bool(target.get("instant")))
     for one in board["annotations"]["list"]:
         # What marks an event says nothing while nothing happens: what it compares must be there.
-        expr = re.sub(r"\s*[<>]\s*0\b", "", one["expr"])
+        expr = re.sub(r"\s*[<>]=?\s*0\b", "", one["expr"])
         yield from ask(f"annotation {one['name']!r}", expr, one["titleFormat"], instant=False)
 
 
@@ -132,8 +132,11 @@ def _value(variable: Json, prometheus: Prometheus, known: dict[str, str], given:
         return given[name]
     if variable.get("includeAll"):
         return variable["allValue"]
+    # What is exported now; a symbol that has left the most stressed is among the values and has nothing to say.
+    now = prometheus.now(f"group by ({query[2]}) ({_filled(query[1], known, prometheus.rate_interval)})")
+    exported = sorted(one["metric"][query[2]] for one in now) or found
     first = variable.get("current", {}).get("value")
-    return first if first in found else found[0]
+    return first if first in exported else exported[0]
 
 
 def _filled(expr: str, values: dict[str, str], rate_interval: str) -> str:

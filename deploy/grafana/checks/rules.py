@@ -20,11 +20,12 @@ PARTS = ("**Worry when** ", "**Next** ")
 COLUMNS = 24
 
 NAME = re.compile(r"\b(?:fragility|process)_[a-z0-9_]+\b|\bup\b(?=\{)")
+BARE = re.compile(r"\b((?:fragility|process)_[a-z0-9_]+)\b(?!\{)")
 COUNTER = re.compile(r"\b[a-z][a-z0-9_]*_(?:total|count|sum|bucket)\b(?=\{)")
 COUNTED = re.compile(
     r"\b(?:rate|increase|changes|resets)\(\s*([a-z][a-z0-9_]*_(?:total|count|sum|bucket))\{[^}]*\}\[\$__rate_interval\]\)"
 )
-WINDOW = re.compile(r"\[([^\]]+)\](?!\S*=)")
+WINDOW = re.compile(r"\[([^\]]+)\]")
 VARIABLE = re.compile(r"\$\{?(\w+)")
 
 
@@ -177,6 +178,8 @@ def _expression(expr: str, real: set[str]) -> Iterator[str]:
     for name in sorted(set(NAME.findall(expr))):
         if name.startswith("fragility_") and name not in real:
             yield f"{name} is no metric of the service"
+    for name in sorted(set(BARE.findall(expr))):
+        yield f"{name} does not keep to the chosen job and instances"
     for selector in re.findall(r"\b[a-z][a-z0-9_]*\{([^}]*)\}", expr):
         if 'job=~"$job"' not in selector or 'instance=~"$instance"' not in selector:
             yield f"{{{selector}}} does not keep to the chosen job and instances"
