@@ -143,6 +143,12 @@ empty_root() {
   echo "the demo tells of 27 January and stops cleanly, beside $(find "$root" -type f -name '*.so*' | wc -l) libraries and nothing else"
 }
 
+# The health check of image and stack, and what the unit's Type=notify and WatchdogSec wait for.
+service_tests() { # health | notify
+  command -v python3 >/dev/null || missing python3
+  python3 "$HERE/checks/service.py" "$1" "$BINARY" "$SCRATCH"
+}
+
 compose_schema() {
   python_tools
   command -v go >/dev/null || missing go
@@ -370,6 +376,7 @@ export HERE ROOT BINARY SCRATCH PYTHON NOT_RUN with_cargo_deb HADOLINT KUBERNETE
 step container_lint 300 container_lint
 step container_context 60 container_context
 step empty_root 180 empty_root
+step container_health 90 service_tests health
 step compose_schema 600 compose_schema
 step scripts_lint 120 scripts_lint
 step chart_copies 30 chart_copies
@@ -384,6 +391,7 @@ step strimzi_rights 400 kafka_tests rights
 step compose_feed 300 kafka_tests feed
 step unit_verify 60 unit_verify
 step unit_security 30 unit_security
+step unit_notify 90 service_tests notify
 step unit_syscalls 120 unit_syscalls
 step unit_environment 30 unit_environment
 step package 1500 package

@@ -32,8 +32,8 @@ CLOSES, SPY, REFERENCE = (data / n for n in ("us_top50_daily_2024q4_2025q1.csv",
 wrong = []
 
 
-def ask(holds, what):
-    print(("ok      " if holds else "WRONG   ") + what, flush=True)
+def ask(holds, what, why=""):
+    print(f"ok      {what}" if holds else f"WRONG   {what}: {why}", flush=True)
     if not holds:
         wrong.append(what)
 
@@ -267,7 +267,7 @@ super.users=User:admin;User:ANONYMOUS
         time.sleep(12)  # two rounds of snapshots to their topic
         # A machine is lost: what its successor knows of, it knows from the topics.
         running.end(signal.SIGKILL)
-        ask(not running.refusals(), f"nothing is refused to the service: {running.refusals()[:3]}")
+        ask(not running.refusals(), "nothing is refused to the service", running.refusals()[:3])
         shutil.rmtree(scratch / "rights-state")
         running = Service(arguments, settings, "rights-2.log")
         ask(running.wait_ready(90), "another machine of the same name gets ready, after kill -9")
@@ -278,16 +278,16 @@ super.users=User:admin;User:ANONYMOUS
         found = alerts_read({**reader, "group.id": "fragility-reader-check"}, "alerts", len(wanted), 60)
         compare(found, wanted, "the reader reads them")
         ask(running.end() == 143, "the service stops cleanly")
-        ask(not running.refusals(), f"nothing is refused to its successor: {running.refusals()[:3]}")
+        ask(not running.refusals(), "nothing is refused to its successor", running.refusals()[:3])
         running = Service(arguments, settings | {"FRAGILITY__DELIVERY__MODE": "at_least_once"}, "rights-3.log")
         ask(running.wait_ready(90), "the service gets ready, at_least_once")
         ask(running.end() == 143 and not running.refusals(), "it stops cleanly, and nothing is refused")
         environment = dict(os.environ, **settings)
         alert, revision = sorted(found)[0]
         told = subprocess.run([binary, "explain", f"{alert}:{revision}", *arguments], env=environment, capture_output=True, text=True, timeout=60)
-        ask(told.returncode == 0, f"`explain` finds an alert and its records: {told.stderr.strip()[:300]}")
+        ask(told.returncode == 0, "`explain` finds an alert and its records", told.stderr.strip())
         again = subprocess.run([binary, "replay", *arguments, "--from", "beginning"], env=environment, capture_output=True, text=True, timeout=60)
-        ask(again.returncode == 0 and len(again.stdout.splitlines()) == len(wanted), f"`replay --from beginning` reads the market topic: {again.stderr.strip()[:300]}")
+        ask(again.returncode == 0 and len(again.stdout.splitlines()) == len(wanted), "`replay --from beginning` reads the market topic", again.stderr.strip())
 
         for who, what, attempt in [
             (feeder, "the feeder cannot read the market", read("market", "fragility-feeder")),
@@ -344,14 +344,14 @@ def check_feed():
         home = root / "deploy/compose"
         for _ in range(2):
             made = subprocess.run([home / "topics.sh"], env=environment, capture_output=True, text=True, timeout=120)
-        ask(made.returncode == 0, f"topics are made, and a second time does no harm: {made.stderr.strip()[:300] if made.returncode else ''}")
+        ask(made.returncode == 0, "topics are made, and a second time does no harm", made.stderr.strip())
         state = scratch / "feed-state"
         shutil.rmtree(state, ignore_errors=True)
         running = Service(["--config", str(home / "fragility.toml"), f"--set=kafka.brokers='127.0.0.1:{port}'", f"--set=state.dir={state}", f'--set=history.files=["{REFERENCE}"]'], {}, "feed.log")
         ask(running.wait_ready(60), "the service gets ready with the configuration of the stack")
         wanted, _ = replayed()
         fed = subprocess.run([home / "feed.sh", data], env=environment, capture_output=True, text=True, timeout=180)
-        ask(fed.returncode == 0 and fed.stderr.count("\n") >= 121, f"every session is fed: {len(fed.stderr.splitlines())}")
+        ask(fed.returncode == 0 and fed.stderr.count("\n") >= 121, "every session is fed", fed.stderr.strip())
         found = alerts_read({"bootstrap.servers": f"127.0.0.1:{port}", "group.id": "check"}, "alerts", len(wanted), 60)
         compare(found, wanted, "the stack's alerts")
         text = running.get("/metrics")
