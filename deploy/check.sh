@@ -46,7 +46,7 @@ step() { # NAME SECONDS FUNCTION...
   # In a shell of its own, so that a step may fail at any line and be ended when its time is over.
   timeout --kill-after=10 "$limit" bash -euo pipefail -c "$(declare -f missing once python_tools node_tools helm_tools copied_jars render "$1"); $*" >"$log" 2>&1 </dev/null || status=$?
   case $status in
-    0) passed=$((passed + 1)); echo "ok       $name, $((SECONDS - from)) s: $(tail -n 1 "$log")" ;;
+    0) passed=$((passed + 1)); echo "ok       $name, $((SECONDS - from)) s: $(tail -n 1 "$log" | sed 's/\x1b\[[0-9;]*m//g')" ;;
     "$NOT_RUN") skipped=$((skipped + 1)); echo "NOT RUN  $name: $(grep '^missing: ' "$log" | tail -n 1 | cut -c 10-)" ;;
     *)
       failed=$((failed + 1))

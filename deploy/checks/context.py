@@ -42,6 +42,11 @@ for line in (root / "deploy/container/Containerfile").read_text().splitlines():
 missing = [p.relative_to(root).as_posix() for p in sorted(wanted) if not p.exists() or not is_in(p)]
 for name in missing:
     print(f"{name} is read by the build and not in its context")
+# The linter does not look behind variables.
+for image in re.findall(r"^ARG (?:BUILDER|RUNTIME)=(\S+)$", (root / "deploy/container/Containerfile").read_text(), re.M):
+    if ":" not in image.split("/")[-1] or image.endswith(":latest"):
+        print(f"{image} is not pinned")
+        missing.append(image)
 size = sum(f.stat().st_size for f in root.rglob("*") if f.is_file() and ".git" not in f.parts and is_in(f))
 print(f"{len(wanted)} files wanted, {len(missing)} missing; the context has {size / 1e6:.1f} MB")
 sys.exit(bool(missing) or size > 50e6)
