@@ -83,9 +83,12 @@ effective = dict(re.findall(r"^(\S+) = (.*?)\s+# \S.*$", checked.stdout, re.M))
 ask(effective.get("kafka.instance_id") == f'"{values["metadata.name"]}"', "the instance is not named after the pod")
 ask(effective.get("state.dir") == '"/var/lib/fragility"', "state lies outside the volume")
 ask(effective.get("http.listen") == '"0.0.0.0:9600"', "probes do not reach HTTP")
-for name, given in environment.items():
-    if given == f"'''{secret}'''":
+# What is made of a secret is text, whatever it looks like; a password is masked, so its quotes are looked at.
+for variable in container["env"]:
+    name, given = variable["name"], variable.get("value", "")
+    if "$(KAFKA_SASL_" in given:
         key = "kafka.properties." + name.split("__")[-1].lower().replace("_", ".")
+        ask(given.startswith("'''") and given.endswith("'''"), f"{name} has no quotes")
         ask(effective.get(key, "").startswith('"'), f"{key} is read as {effective.get(key)}")
 
 print(*wrong, sep="\n", end="\n" if wrong else "")
