@@ -267,6 +267,25 @@ fn secrets_are_masked_whatever_layer_they_come_from() {
     assert_eq!(effective(&loaded, "kafka.properties.sasl.username").unwrap().0, "\"desk\"");
 }
 
+#[test]
+fn a_secret_may_be_the_content_of_a_file_and_look_like_a_number() {
+    let path = std::env::temp_dir().join(format!("fragility-secret-{}", std::process::id()));
+    std::fs::write(&path, "correct horse\n").unwrap();
+    let file = format!("kafka.properties.ssl.key.password=file:{}", path.display());
+    let variable = [("FRAGILITY__KAFKA__PROPERTIES__SASL_PASSWORD", "1e5")];
+    let read = loaded("", &variable, &[&file, "kafka.properties.ssl.ca.location=file:x"]).unwrap();
+    let of = |key: &str| read.config.kafka.properties[key].as_str();
+    assert_eq!((of("ssl.key.password"), of("sasl.password")), ("correct horse", "1e5"));
+    assert_eq!(of("ssl.ca.location"), "file:x", "no secret");
+    assert!(read.effective.iter().all(|(_, value, _)| !value.contains("horse") && !value.contains("1e5")));
+    std::fs::write(&path, "\n").unwrap();
+    let why =
+        |set: &str| loaded("", &[], &[set]).unwrap_err().problems().map(|p| p.message.clone()).collect::<String>();
+    assert!(why(&file).contains("which is empty"));
+    std::fs::remove_file(&path).unwrap();
+    assert!(why(&file).contains("cannot be read"));
+}
+
 /// Names with a dot, in quotes, are one name.
 #[test]
 fn feeds_may_have_any_name() {

@@ -4,6 +4,7 @@ use super::calendar::read_overlay;
 use super::eligibility::read_eligibility;
 use super::groups::check_groups;
 use super::input::check_input;
+use super::layers::is_secret;
 use super::metrics::{SymbolPolicy, check_metrics};
 use super::raw::{Raw, RawFeed, RawModes, RawProperty, RawQuarantine};
 use super::ruler::check_ruler;
@@ -302,6 +303,23 @@ fn check_kafka(c: &mut Checker, raw: &Raw) -> Kafka {
             RawProperty::Flag(flag) => flag.to_string(),
             RawProperty::Whole(number) => number.to_string(),
             RawProperty::Real(number) => number.to_string(),
+        };
+        let path = format!("kafka.properties.{key}");
+        let text = match text.strip_prefix("file:").filter(|_| is_secret(&path)) {
+            None => text,
+            Some(file) => {
+                match std::fs::read_to_string(file).map(|secret| secret.trim_end_matches(['\r', '\n']).to_owned()) {
+                    Ok(secret) if !secret.is_empty() => secret,
+                    Ok(_) => {
+                        c.refuse(path, format!("is the content of {file}, which is empty"));
+                        continue;
+                    }
+                    Err(error) => {
+                        c.refuse(path, format!("is the content of {file}, which cannot be read: {error}"));
+                        continue;
+                    }
+                }
+            }
         };
         if OURS.contains(&key.as_str()) {
             c.refuse(format!("kafka.properties.{key}"), "is set by the service itself: delivery rests on it");

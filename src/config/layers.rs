@@ -136,12 +136,13 @@ fn load_layers(
     variables.sort();
     for (variable, value) in variables {
         let key = variable_key(variable);
-        merged.set(&key, read_value(value), &Origin::Environment(variable.clone()));
+        merged.set(&key, read_value(&key, value), &Origin::Environment(variable.clone()));
     }
     for set in sets {
         match set.split_once('=') {
             Some((key, value)) if !key.trim().is_empty() => {
-                merged.set(&unquoted(key.trim()), read_value(value), &Origin::Flag);
+                let key = unquoted(key.trim());
+                merged.set(&key, read_value(&key, value), &Origin::Flag);
             }
             _ => problems.push(Problem {
                 key: set.clone(),
@@ -190,11 +191,16 @@ fn unquoted(key: &str) -> String {
     quoted.map_or_else(|| key.to_owned(), |name| format!("{PROPERTIES}.{name}"))
 }
 
-/// A value as TOML reads it, else as text.
-fn read_value(text: &str) -> Value {
+/// A value as TOML reads it, else as text. Under `kafka.properties` what TOML would write otherwise is text, too: a password
+/// may look like a number.
+fn read_value(key: &str, text: &str) -> Value {
     let document = format!("value = {text}");
     let read = toml::from_str::<Table>(&document).ok().filter(|t| t.len() == 1);
-    read.and_then(|mut t| t.remove("value")).unwrap_or_else(|| Value::String(text.to_owned()))
+    let read = read.and_then(|mut t| t.remove("value")).filter(|value| match value {
+        Value::String(_) => true,
+        value => !key.starts_with(PROPERTIES) || value.to_string() == text,
+    });
+    read.unwrap_or_else(|| Value::String(text.to_owned()))
 }
 
 /// Segments of a key; what follows `kafka.properties.` is one, and so is what stands in quotes.
@@ -343,7 +349,7 @@ impl Merged {
 }
 
 /// Whether a key holds what nobody should read in a log.
-fn is_secret(key: &str) -> bool {
+pub(super) fn is_secret(key: &str) -> bool {
     let marks = ["password", "secret", "token", ".pem", "oauthbearer.config", "jaas"];
     key.starts_with(PROPERTIES) && marks.iter().any(|m| key.contains(m))
 }
