@@ -44,7 +44,7 @@ step() { # NAME SECONDS FUNCTION...
   [ -z "$only" ] || [[ ,$only, == *,$name,* ]] || return 0
   log=$SCRATCH/out/$name.log
   # In a shell of its own, so that a step may fail at any line and be ended when its time is over.
-  timeout --kill-after=10 "$limit" bash -euo pipefail -c "$(declare -f missing once python_tools node_tools helm_tools copied_jars render "$1"); $*" >"$log" 2>&1 </dev/null || status=$?
+  timeout --kill-after=10 "$limit" bash -euo pipefail -c "$(declare -f missing once python_tools node_tools helm_tools copied_jars render watch_tools exposed grafana_tools "$1"); $*" >"$log" 2>&1 </dev/null || status=$?
   case $status in
     0) passed=$((passed + 1)); echo "ok       $name, $((SECONDS - from)) s: $(tail -n 1 "$log" | sed 's/\x1b\[[0-9;]*m//g')" ;;
     "$NOT_RUN") skipped=$((skipped + 1)); echo "NOT RUN  $name: $(grep '^missing: ' "$log" | tail -n 1 | cut -c 10-)" ;;
@@ -292,7 +292,8 @@ unit_verify() {
   ln -s usr/bin "$root/bin"
   ln -s usr/lib "$root/lib"
   cp -r /usr/lib/systemd/system/. "$root/usr/lib/systemd/system/" 2>/dev/null || cp -r /lib/systemd/system/. "$root/usr/lib/systemd/system/"
-  cp "$BINARY" /bin/kill "$root/usr/bin/"
+  cp /bin/kill "$root/usr/bin/"
+  cp "$BINARY" "$root/usr/bin/fragility"
   cp "$HERE/systemd/fragility.service" "$root/usr/lib/systemd/system/"
   systemd-analyze verify --man=no --recursive-errors=one "--root=$root" fragility.service
   cp "$HERE/systemd/network.conf.example" "$root/$drop/network.conf"
@@ -341,6 +342,56 @@ unit_environment() {
   echo "$(wc -l <<<"$set") variables of the example are taken"
 }
 
+# Prometheus and Alertmanager: those of the PATH, or Debian's, unpacked and not installed.
+watch_tools() {
+  local tool debs=$SCRATCH/watch-debs
+  PATH=$SCRATCH/watch/usr/bin:$PATH
+  for tool in prometheus promtool amtool; do
+    command -v "$tool" >/dev/null && continue
+    command -v apt-get >/dev/null || missing "$tool"
+    mkdir -p "$debs" "$SCRATCH/watch"
+    once watch-debs sh -c "cd '$debs' && { apt-get download prometheus prometheus-alertmanager || { apt-get update -qq && apt-get download prometheus prometheus-alertmanager; }; }"
+    for deb in "$debs"/*.deb; do dpkg -x "$deb" "$SCRATCH/watch"; done
+  done
+}
+# What a service says of itself: that of the demo, once the group has a level.
+exposed() { # OUT
+  local port second
+  port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+  "$BINARY" demo --speed max --listen "127.0.0.1:$port" >"$SCRATCH/out/exposed.log" 2>&1 &
+  local demo=$! found=''
+  for ((second = 0; second < 60; second++)); do
+    sleep 1
+    python3 -c 'import sys, urllib.request as u; sys.stdout.write("".join(u.urlopen(f"http://127.0.0.1:{sys.argv[1]}/metrics" + p, timeout=5).read().decode() for p in ("", "/symbols")))' "$port" >"$1" 2>/dev/null || continue
+    if grep -q '^fragility_cluster_leg_percentile.* [01.]' "$1" && grep -q '^fragility_symbol_z_sigmas{' "$1"; then found=1; break; fi
+  done
+  kill "$demo" && wait "$demo" || true
+  [ -n "$found" ] || { echo 'the demo shows no level within a minute'; return 1; }
+}
+rules_hold() {
+  watch_tools
+  command -v python3 >/dev/null || missing python3
+  exposed "$SCRATCH/out/metrics"
+  promtool check metrics <"$SCRATCH/out/metrics"
+  python3 "$HERE/check_rules.py" "$SCRATCH/out/metrics"
+}
+grafana_tools() {
+  command -v python3 >/dev/null || missing python3
+  [ -x "$SCRATCH/grafana/bin/python" ] || python3 -m venv "$SCRATCH/grafana" || missing 'venv of python3'
+  once "grafana-$(sha256sum <"$HERE/grafana/requirements.txt" | cut -c 1-12)" "$SCRATCH/grafana/bin/python" -m pip install -q -r "$HERE/grafana/requirements.txt"
+}
+dashboards_hold() {
+  grafana_tools
+  (cd "$HERE/grafana" && "$SCRATCH/grafana/bin/python" -m unittest -q test_rules)
+  "$SCRATCH/grafana/bin/python" "$HERE/grafana/check.py"
+}
+# Every query of every panel against a real Prometheus that scrapes the demo.
+dashboards_live() {
+  grafana_tools
+  watch_tools
+  PYTHON=$SCRATCH/grafana/bin/python "$HERE/grafana/live.sh" --binary "$BINARY"
+}
+
 package() {
   command -v dpkg-deb >/dev/null || missing dpkg-deb
   local path=$PATH clone=$SCRATCH/package deb=$SCRATCH/out/fragility.deb
@@ -379,6 +430,9 @@ step empty_root 180 empty_root
 step container_health 90 service_tests health
 step compose_schema 600 compose_schema
 step scripts_lint 120 scripts_lint
+step rules_hold 300 rules_hold
+step dashboards_hold 300 dashboards_hold
+step dashboards_live 300 dashboards_live
 step chart_copies 30 chart_copies
 step chart_lint 300 chart_lint
 step chart_refusals 120 chart_refusals

@@ -168,19 +168,18 @@ def _legs() -> list:
 
 
 def _members() -> list:
-    z = highest(pick("fragility_symbol_z_sigmas"), "symbol")
+    members = highest(pick("fragility_cluster_member_z_sigmas", OF_CLUSTER), "symbol")
     contribution = highest(pick("fragility_index_contribution_ratio", OF_CLUSTER), "symbol")
-    members = f"{z} and on (symbol) {contribution}"
     link = [data_link("This symbol", to("fragility-symbol", "var-symbol=${__field.labels.symbol}"))]
     return [
         graph(
             Text(
                 "Members now",
-                "Moves since the last close in daily sigmas, of members that are among the 20 most stressed symbols.",
+                "Move of each member since the last close in its own daily sigmas.",
                 "several leave together, or one passes 6 alone.",
                 "the symbol; first by event time is the initiator in the alert.",
             ),
-            [Query(or_none(members, "symbol", "none among the most stressed"), "{{symbol}}")],
+            [Query(members, "{{symbol}}")],
             "none",
             Place(8, 9),
             decimals=2,
@@ -188,7 +187,7 @@ def _members() -> list:
         bars(
             Text(
                 "Weight times move",
-                "What each member added to the group's return at the last close.",
+                "What each member added to the return of the index at the last close, by `benchmark_share`.",
                 "one member makes most of it.",
                 "the level without it, in the alert's counterfactual.",
             ),

@@ -315,8 +315,7 @@ def index_move(place: Place, next_look: str, links: list[dash.DashboardLink] | N
     return number(
         Text(
             "Index ($benchmark), sigmas",
-            "Size of the benchmark's move since the last close in its own daily sigmas. Where it is not among the 20 most"
-            " stressed symbols, which alone are exported, the calmest of those stands in as a bound: it moved no more.",
+            "Size of the benchmark's move since the last close in its own daily sigmas.",
             "it is 3 or more. Below 2 the index is calm, whatever the cluster says.",
             next_look,
         ),

@@ -53,15 +53,9 @@ def quantile(q: str, histogram: str) -> str:
 
 
 def index_now() -> str:
-    """Size of the benchmark's move in its own sigmas.
-
-    Only the most stressed symbols are exported. A benchmark that is not among them has moved by no more than the
-    calmest that is, so that one's size stands in as a bound. Of several instances each exports its own list.
-    """
-    listed = pick("fragility_symbol_z_sigmas")
-    own = pick("fragility_symbol_z_sigmas", 'symbol="$benchmark"')
-    calmest = f"max(min by (job, instance) (abs({listed})))"
-    return f"max(abs({own})) or {calmest}"
+    """Size of the benchmark's move in its own sigmas, as the instance that judges the cluster has it."""
+    own = pick("fragility_cluster_benchmark_z_sigmas", 'cluster="$cluster",symbol="$benchmark"')
+    return f"max(abs({own}))"
 
 
 def hidden_stress() -> str:

@@ -11,7 +11,7 @@ OF_SYMBOL = 'symbol="$symbol"'
 Z = highest(pick("fragility_symbol_z_sigmas", OF_SYMBOL))
 SIGMA = highest(pick("fragility_symbol_sigma_daily_ratio", OF_SYMBOL))
 TIERS = highest(pick("fragility_threshold_sigmas", 'rule="symbol_shock"'), "tier")
-NOT_LISTED = "not among the 20"
+NOT_LISTED = "no series of it"
 
 
 def build() -> model.Dashboard:
@@ -19,7 +19,7 @@ def build() -> model.Dashboard:
     started = frame.board(
         "Fragility / Symbol",
         UID,
-        "One symbol among the most stressed. Only the 20 largest moves are exported, by each instance; a symbol that"
+        "One symbol. Which symbols have series is set by `metrics.symbols`: as shipped those with the largest moves; one that"
         " has left them has no line.",
         "6h",
     )

@@ -63,8 +63,8 @@ def expressions(board: Json) -> Iterator[tuple[str, str]]:
 
 
 def metric_names(source: Path) -> set[str]:
-    """Names that the service registers, with what Prometheus makes of histograms and summaries."""
-    names = set(re.findall(r'"(fragility_[a-z0-9_]+)"', source.read_text()))
+    """Names of the reference, with what Prometheus makes of histograms and summaries."""
+    names = set(re.findall(r'^\| `(fragility_[a-z0-9_]+)` \|', source.read_text(), re.MULTILINE))
     return names | {f"{name}{end}" for name in names for end in ("_bucket", "_sum", "_count")}
 
 
