@@ -38,7 +38,9 @@ UNTIL_IT_HAPPENS = {
 }
 SOURCE = ROOT / "src/telemetry/metrics.rs"
 # Made by Prometheus itself.
-SCRAPED = {"up": set()}
+SCRAPED = {"up": {"metrics_path"}}
+# Both paths of an instance have an `up`: the one of the service has no such label.
+OF_SERVICE = 'metrics_path=""'
 TARGET_LABELS = {"job", "instance"}
 
 # An alert without a case in which it is silent.
@@ -272,6 +274,9 @@ def check_metrics(rules, metrics):
         known.setdefault(name, labels)
     for rule in rules:
         names, grouped = asked(rule.expr)
+        for selector in re.findall(r"(?<![\w:])up\b(\{[^}]*\})?", re.sub(r'"[^"]+"', '"x"', rule.expr)):
+            if OF_SERVICE not in selector:
+                problem(f"{rule}: asks for up without {OF_SERVICE}")
         if not names and rule.name not in ALWAYS:
             problem(f"{rule}: asks for no metric")
         allowed = set(TARGET_LABELS)

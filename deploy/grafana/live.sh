@@ -73,6 +73,13 @@ scrape_configs:
   - job_name: fragility
     static_configs:
       - targets: ["$target"]
+  - job_name: fragility-symbols
+    metrics_path: /metrics/symbols
+    static_configs:
+      - targets: ["$target"]
+    relabel_configs:
+      - {target_label: job, replacement: fragility}
+      - {target_label: metrics_path, replacement: /metrics/symbols}
 YAML
 prometheus_at=127.0.0.1:$(free_port)
 answers() { fetch "http://$target/metrics" >"$scratch/metrics" 2>/dev/null; }
