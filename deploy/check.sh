@@ -292,8 +292,8 @@ unit_verify() {
   ln -s usr/bin "$root/bin"
   ln -s usr/lib "$root/lib"
   cp -r /usr/lib/systemd/system/. "$root/usr/lib/systemd/system/" 2>/dev/null || cp -r /lib/systemd/system/. "$root/usr/lib/systemd/system/"
-  cp /bin/kill "$root/usr/bin/"
   cp "$BINARY" "$root/usr/bin/fragility"
+  cp /bin/kill "$root/usr/bin/"
   cp "$HERE/systemd/fragility.service" "$root/usr/lib/systemd/system/"
   systemd-analyze verify --man=no --recursive-errors=one "--root=$root" fragility.service
   cp "$HERE/systemd/network.conf.example" "$root/$drop/network.conf"

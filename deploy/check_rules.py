@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Checks rules, their tests, the Prometheus and Alertmanager configurations and the runbooks against one another.
 
-    deploy/check_rules.py METRICS...
+    deploy/check_rules.py METRICS SYMBOLS...
 
-METRICS are files with what /metrics of a running instance said, several for what is not shown at all times. Needs
-promtool and amtool on PATH and nothing but the standard library. Says each problem in a line; exit code 0: none,
-1: some, 2: it could not be asked.
+METRICS and SYMBOLS are files with what /metrics and /metrics/symbols of a running instance said; more of either for what
+is not shown at all times. Needs promtool and amtool on PATH and nothing but the standard library. Says each problem in
+a line; exit code 0: none, 1: some, 2: it could not be asked.
 
 The files are read line by line, as they are written here, not as YAML in general. That nothing is overlooked is held
 against the number of rules that promtool finds.
@@ -23,9 +23,7 @@ PROMETHEUS = ROOT / "deploy/prometheus"
 ALERTMANAGER = ROOT / "deploy/alertmanager/alertmanager.yml"
 RUNBOOKS = ROOT / "docs/runbooks"
 
-# Metrics that the rules ask for and the binary does not have yet. To be empty; one that has come is a problem too.
-PENDING: dict[str, set[str]] = {}
-# Metrics with labels that have no series until something happens, with their labels. Their names stand in the reference.
+# Metrics with labels that have no series until something happens, with their labels. Their names stand in the source.
 UNTIL_IT_HAPPENS = {
     "fragility_dead_letters_total": {"reason"},
     "fragility_dead_letter_flood": {"lane"},
@@ -34,6 +32,8 @@ UNTIL_IT_HAPPENS = {
 SOURCE = ROOT / "docs/metrics.md"
 # Made by Prometheus itself.
 SCRAPED = {"up": {"metrics_path"}}
+# Both paths of an instance have an `up`: the one of the service has no such label.
+OF_SERVICE = 'metrics_path=""'
 TARGET_LABELS = {"job", "instance"}
 
 # An alert without a case in which it is silent.
@@ -147,10 +147,13 @@ def read_tests(paths):
 
 
 def read_metrics(paths):
-    """Names with the labels seen."""
+    """Names with the labels seen. While no symbol has moved, the path of symbols has their types alone."""
     metrics = {}
     for path in paths:
         for line in Path(path).read_text().splitlines():
+            typed = re.match(r"# TYPE (\S+) ", line)
+            if typed:
+                metrics.setdefault(typed[1], set())
             found = re.match(r"([a-zA-Z_:][\w:]*)(\{.*\})? ", line)
             if found and not line.startswith("#"):
                 metrics.setdefault(found[1], set()).update(re.findall(r'(\w+)="', found[2] or ""))
@@ -257,16 +260,16 @@ def check_tests(rules, tests_paths):
 def check_metrics(rules, metrics):
     recorded = {r.name for r in rules if r.kind == "record"}
     source = SOURCE.read_text()
-    known = {**SCRAPED, **metrics, **{n: l for n, l in PENDING.items() if n not in metrics}}
-    for name in PENDING:
-        if name in metrics:
-            problem(f"PENDING: {name} is there; take it off the list")
+    known = {**SCRAPED, **metrics}
     for name, labels in UNTIL_IT_HAPPENS.items():
         if f"| `{name}` |" not in source:
             problem(f"UNTIL_IT_HAPPENS: {name} is not in {SOURCE.name}")
         known.setdefault(name, labels)
     for rule in rules:
         names, grouped = asked(rule.expr)
+        for selector in re.findall(r"(?<![\w:])up\b(\{[^}]*\})?", re.sub(r'"[^"]+"', '"x"', rule.expr)):
+            if OF_SERVICE not in selector:
+                problem(f"{rule}: asks for up without {OF_SERVICE}")
         if not names and rule.name not in ALWAYS:
             problem(f"{rule}: asks for no metric")
         allowed = set(TARGET_LABELS)
@@ -357,9 +360,10 @@ def main(paths):
             print(f"{tool} is not on PATH", file=sys.stderr)
             return 2
     metrics = read_metrics(paths)
-    if "fragility_build_info" not in metrics:
-        print("METRICS is no exposition of fragility: it lacks fragility_build_info", file=sys.stderr)
-        return 2
+    for name, path in (("fragility_build_info", "/metrics"), ("fragility_symbol_tier", "/metrics/symbols")):
+        if name not in metrics:
+            print(f"no file has what {path} of fragility says: {name} is missing", file=sys.stderr)
+            return 2
     rules_paths = sorted(PROMETHEUS.glob("rules*.yml"))
     tests_paths = sorted(PROMETHEUS.glob("*test*.yml"))
     rules, anchors = read_rules(rules_paths)
@@ -381,9 +385,6 @@ def main(paths):
         print(f"{len(problems)} problems")
         return 1
     print(f"{len({a.name for a in alerts})} alerts in {len(alerts)} rules, {len(rules) - len(alerts)} recording rules: all hold")
-    pending = sorted(PENDING)
-    if pending:
-        print(f"still to come in the binary: {', '.join(pending)}")
     return 0
 
 

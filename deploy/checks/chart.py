@@ -56,6 +56,9 @@ ask(workload["spec"]["serviceName"] in [d["metadata"]["name"] for d in kinds("Se
 for monitor in kinds("ServiceMonitor"):
     found = [d for d in kinds("Service") if monitor["spec"]["selector"]["matchLabels"].items() <= d["metadata"]["labels"].items()]
     ask(len(found) == 1, f"the ServiceMonitor finds {len(found)} services")
+    labels = {e["path"]: {r["targetLabel"]: r["replacement"] for r in e["relabelings"]} for e in monitor["spec"]["endpoints"]}
+    wanted = {"/metrics": {"job": "fragility"}, "/metrics/symbols": {"job": "fragility", "metrics_path": "/metrics/symbols"}}
+    ask(labels == wanted, f"the ServiceMonitor asks for {labels}, not for {wanted}")
 
 mounted = {m["name"] for m in container["volumeMounts"]}
 offered = {v["name"] for v in pod.get("volumes", [])} | {c["metadata"]["name"] for c in workload["spec"]["volumeClaimTemplates"]}

@@ -59,6 +59,17 @@ scraped = yaml.safe_load((home / "prometheus.yml").read_text())
 for section in (*scraped["scrape_configs"], *scraped["alerting"]["alertmanagers"]):
     for target in section["static_configs"][0]["targets"]:
         ask_stack(target, "prometheus.yml")
+# Both paths of each target are one job, and the second has a label that the rules leave out.
+for file in (home / "prometheus.yml", root / "deploy/prometheus/prometheus.yml"):
+    asked = {}
+    for section in yaml.safe_load(file.read_text())["scrape_configs"]:
+        path = section.get("metrics_path", "/metrics")
+        labels = {"job": section["job_name"], **{r["target_label"]: r["replacement"] for r in section.get("relabel_configs", [])}}
+        asked.setdefault(path, []).append((section["static_configs"], labels))
+    targets = next((targets for targets, _ in asked.get("/metrics", [])), None)
+    symbols = {"job": "fragility", "metrics_path": "/metrics/symbols"}
+    if asked != {"/metrics": [(targets, {"job": "fragility"})], "/metrics/symbols": [(targets, symbols)]}:
+        wrong.append(f"{file.relative_to(root)}: /metrics and /metrics/symbols are not asked for as one job of the same targets")
 for source in yaml.safe_load((home / "datasource.yml").read_text())["datasources"]:
     ask_stack(source["url"], "datasource.yml")
 boards = [v.split(":")[1] for v in stack["services"]["grafana"]["volumes"] if v.startswith("../grafana/dashboards:")]

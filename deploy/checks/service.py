@@ -107,6 +107,7 @@ def check_notify():
         ask(hears("WATCHDOG=1", 2) and hears("WATCHDOG=1", 2), "it feeds the watchdog in time")
         process.send_signal(signal.SIGHUP)
         ask(hears("RELOADING=1", 5), "it says that it reads its configuration again")
+        ask(bool(heard) and "\nMONOTONIC_USEC=" in heard[-1], "and since when")
         ask(bool(heard) and "READY=1" in heard[-1].split("\n") or hears("READY=1", 5), "and that it has")
         process.send_signal(signal.SIGTERM)
         ask(hears("STOPPING=1", 5), "it says that it stops")

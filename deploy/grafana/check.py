@@ -19,7 +19,7 @@ warnings.filterwarnings("ignore", category=DeprecationWarning, module="grafana_f
 import build  # noqa: E402
 from checks import live, rules  # noqa: E402
 
-METRICS = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
+METRICS = Path(__file__).resolve().parents[2] / "src" / "telemetry"
 
 
 def main() -> int:

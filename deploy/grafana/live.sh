@@ -75,11 +75,11 @@ scrape_configs:
       - targets: ["$target"]
   - job_name: fragility-symbols
     metrics_path: /metrics/symbols
+    static_configs:
+      - targets: ["$target"]
     relabel_configs:
       - {target_label: job, replacement: fragility}
       - {target_label: metrics_path, replacement: /metrics/symbols}
-    static_configs:
-      - targets: ["$target"]
 YAML
 prometheus_at=127.0.0.1:$(free_port)
 answers() { fetch "http://$target/metrics" >"$scratch/metrics" 2>/dev/null; }

@@ -77,6 +77,7 @@ class Rules(unittest.TestCase):
             ("fragility_symbols", "does not keep to"),
             ('fragility_symbols{job="one"}', "does not keep to"),
             (f"max(fragility_symbols{{{SCOPE}}}", "parentheses"),
+            (f"sum(up{{{SCOPE}}})", "both paths"),
         ):
             self.broken(lambda b, expr=expr: b["panels"][0]["targets"][0].update(expr=expr), words)
 

@@ -2,9 +2,9 @@
 
 from . import looks
 from .panels import Place, Query, Text, graph, number, timeline
-from .queries import highest, pick
+from .queries import OF_CLUSTER, highest, pick
 
-OF_UNIVERSE, OF_CLUSTER = 'cluster="$universe"', 'cluster="$cluster"'
+OF_UNIVERSE = 'cluster="$universe"'
 
 
 def surface_sigma(of: str, sessions: str = "21") -> str:

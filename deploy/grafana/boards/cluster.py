@@ -3,12 +3,15 @@
 from grafana_foundation_sdk.models import dashboard as model
 
 from . import frame, looks
-from .panels import Place, Query, Text, against_index, bars, data_link, graph, index_move, number, timeline, to
-from .queries import highest, increase, or_none, or_zero, pick, total
+from .panels import Column, Place, Query, Text, against_index, bars, dashed, data_link, graph, index_move, listing
+from .panels import number, timeline, to
+from .queries import OF_CLUSTER, first_tier, happened, hidden_stress, highest, increase, index_size, lowest, or_zero
+from .queries import pick, total
 
 UID = "fragility-cluster"
-OF_CLUSTER = 'cluster="$cluster"'
 LEGS = highest(pick("fragility_cluster_leg_percentile", OF_CLUSTER), "leg")
+MEMBERS = highest(pick("fragility_cluster_member_z_sigmas", OF_CLUSTER), "symbol")
+BASKET = highest(pick("fragility_cluster_basket_return_ratio", OF_CLUSTER))
 
 
 def build() -> model.Dashboard:
@@ -19,23 +22,24 @@ def build() -> model.Dashboard:
         "Why a group has its level: seven legs compared with its own past, and who moved it.",
         "6h",
     )
-    variables = [frame.cluster(), frame.benchmark()]
+    variables = [frame.cluster()]
     annotations = [
         *frame.level_annotations(OF_CLUSTER),
-        frame.alert_annotation('entity_type="cluster"'),
+        *frame.cluster_annotations(),
         *frame.service_annotations(),
     ]
     rows = [
         (None, _now()),
-        ("Legs", _legs()),
         ("Members", _members()),
+        ("Against the index", _against()),
+        ("Legs", _legs()),
         ("Around it, at the last close", _around()),
     ]
     return frame.finish(started, variables, annotations, rows)
 
 
 def _now() -> list:
-    tall = 6
+    tall, short = 6, 4
     return [
         number(
             Text(
@@ -95,6 +99,116 @@ def _now() -> list:
             thresholds=looks.steps(looks.CRITICAL, (3, looks.WATCH), (7, looks.CALM)),
             decimals=0,
         ),
+        number(
+            Text(
+                "Basket",
+                "Simple return of the group's basket in the session so far, members weighed by their market value.",
+                "it falls by per cents.",
+                "its course below, beside that of the index.",
+            ),
+            Query(BASKET),
+            "percentunit",
+            Place(6, short),
+            mappings=looks.not_known(),
+            thresholds=looks.steps(looks.CRITICAL, (-0.02, looks.WATCH), (-0.01, looks.CALM)),
+            decimals=2,
+            loud=False,
+        ),
+        number(
+            Text(
+                "Largest move of a member",
+                "The member that has moved most of its own daily sigmas since the last close.",
+                "it is beyond 3 while the others are not: one member, not the group.",
+                "the members below.",
+            ),
+            Query(f"topk(1, abs({MEMBERS}))", "{{symbol}}"),
+            "none",
+            Place(6, short),
+            mappings=looks.not_known(),
+            thresholds=looks.SIGMAS,
+            decimals=2,
+            named=True,
+            loud=False,
+        ),
+        number(
+            Text(
+                "Members beyond the first tier",
+                "Members whose move is as large as the first tier in force, up or down.",
+                "two or more of seven: it is not one company alone.",
+                "the members below.",
+            ),
+            Query(or_zero(f"count(abs({MEMBERS}) >= scalar({first_tier()}))")),
+            "none",
+            Place(6, short),
+            thresholds=looks.steps(looks.CALM, (1, looks.WATCH), (2, looks.ALERT), (4, looks.CRITICAL)),
+            decimals=0,
+            loud=False,
+        ),
+        number(
+            Text(
+                "Known by value",
+                "Share of the group's market value with a known return now. Below `coverage_min`, as shipped 0.8, legs are"
+                " unknown.",
+                "it is below 100 % after the first minutes of a session.",
+                "members without z below, and their reasons in /v1/clusters.",
+            ),
+            Query(lowest(pick("fragility_cluster_coverage_ratio", OF_CLUSTER))),
+            "percentunit",
+            Place(6, short),
+            mappings=looks.not_known(),
+            thresholds=looks.steps(looks.CRITICAL, (0.8, looks.WATCH), (1, looks.CALM)),
+            decimals=0,
+            loud=False,
+        ),
+    ]
+
+
+def _against() -> list:
+    size = pick("fragility_cluster_member_z_sigmas", OF_CLUSTER)
+    return [
+        graph(
+            Text(
+                "Members and index, sigmas",
+                "Size of the largest move of a member, of the mean one, and of that of the index above the group. Dashed:"
+                " the first tier in force.",
+                "members are above the line and the index below it: who watches the index sees nothing.",
+                "whether it was hidden, beside; which members, above.",
+            ),
+            [
+                Query(f"max(abs({size}))", "largest member"),
+                Query(f"avg(abs({size}) >= 0)", "mean member"),
+                Query(index_size(), "index"),
+                Query(first_tier(), "first tier"),
+            ],
+            "none",
+            Place(10, 8),
+            low=0,
+            decimals=2,
+        ).override_by_regexp("^first tier$", dashed(looks.ALERT)),
+        timeline(
+            Text(
+                "$cluster against the index, over time",
+                "Whether the index showed what the cluster went through.",
+                "HIDDEN stands for minutes.",
+                "the alert of the cluster at that time.",
+            ),
+            Query(hidden_stress(), "$cluster"),
+            looks.HIDDEN,
+            Place(7, 8),
+        ),
+        graph(
+            Text(
+                "Return of the basket",
+                "Simple return of the group's basket in the session so far. It begins at each open with the move over"
+                " night.",
+                "it falls while the index, beside, stays small.",
+                "contributions above: who makes it.",
+            ),
+            [Query(BASKET, "$cluster")],
+            "percentunit",
+            Place(7, 8),
+            decimals=2,
+        ),
     ]
 
 
@@ -152,7 +266,7 @@ def _legs() -> list:
             ),
             [
                 Query(
-                    or_none(
+                    happened(
                         total(increase("fragility_alerts_total", 'entity_type="cluster"'), "kind", "severity"), "kind"
                     ),
                     "{{kind}} {{severity}}",
@@ -168,33 +282,67 @@ def _legs() -> list:
 
 
 def _members() -> list:
-    members = highest(pick("fragility_cluster_member_z_sigmas", OF_CLUSTER), "symbol")
     contribution = highest(pick("fragility_index_contribution_ratio", OF_CLUSTER), "symbol")
-    link = [data_link("This symbol", to("fragility-symbol", "var-symbol=${__field.labels.symbol}"))]
+    to_symbol = to("fragility-symbol", "var-symbol=${__field.labels.symbol}")
+    link = [data_link("This symbol", to_symbol)]
+    two = model.DynamicConfigValue("decimals", 2)
+    unknown = model.DynamicConfigValue("mappings", looks.not_known("-"))
+    steps = [(None, looks.CALM), (2, looks.WATCH), (3, looks.ALERT), (6, looks.CRITICAL)]
+    size = (
+        two,
+        unknown,
+        model.DynamicConfigValue("min", 0),
+        model.DynamicConfigValue("max", 10),
+        model.DynamicConfigValue("custom.cellOptions", {"type": "gauge", "mode": "basic", "valueDisplayMode": "color"}),
+        model.DynamicConfigValue(
+            "thresholds", {"mode": "absolute", "steps": [{"color": color, "value": at} for at, color in steps]}
+        ),
+    )
     return [
-        graph(
+        listing(
             Text(
                 "Members now",
-                "Move of each member since the last close in its own daily sigmas.",
-                "several leave together, or one passes 6 alone.",
-                "the symbol; first by event time is the initiator in the alert.",
+                "Moves since the last close in daily sigmas, the largest first; of every member, whatever other symbols"
+                " have series.",
+                "several are beyond 3 together, or one passes 6 alone.",
+                "the symbol, by a click on its name; first by event time is the initiator in the alert.",
             ),
-            [Query(members, "{{symbol}}")],
-            "none",
-            Place(8, 9),
-            decimals=2,
+            "symbol",
+            [Column("|z|", f"abs({MEMBERS})", size), Column("z", MEMBERS, (two, unknown))],
+            Place(9, 9),
+            ("This symbol", to("fragility-symbol", "var-symbol=${__value.text}")),
         ),
+        graph(
+            Text(
+                "Members over time",
+                "Moves since the last close in daily sigmas. Dashed: the first tier in force, both ways.",
+                "several leave together, or one passes 6 alone.",
+                "the index, below: whether it shows any of it.",
+            ),
+            [
+                Query(MEMBERS, "{{symbol}}"),
+                Query(first_tier(), "first tier"),
+                Query(f"-{first_tier()}", "first tier, down"),
+            ],
+            "none",
+            Place(15, 9),
+            legend_right=True,
+            decimals=2,
+        ).override_by_regexp("^first tier", dashed(looks.ALERT)),
         bars(
             Text(
-                "Weight times move",
-                "What each member added to the return of the index at the last close, by `benchmark_share`.",
+                "Contribution to the index",
+                "What each member added to the simple return of the index at the last close: its weight in the group"
+                " times the group's part of the index, `benchmark_share`, times its move. The share is configured, not"
+                " measured; a group without it has none of these.",
                 "one member makes most of it.",
-                "the level without it, in the alert's counterfactual.",
+                "the level without it, in the alert's counterfactual; the residual in `derived` of /v1/clusters.",
             ),
             Query(f"sort({contribution})", "{{symbol}}"),
             "percentunit",
-            Place(8, 9),
+            Place(12, 8),
             thresholds=looks.steps(looks.CRITICAL, (0, looks.CALM)),
+            missing="no share",
             links=link,
         ),
         bars(
@@ -209,7 +357,7 @@ def _members() -> list:
                 "{{symbol}}",
             ),
             "none",
-            Place(8, 9),
+            Place(12, 8),
             thresholds=looks.steps(
                 looks.CRITICAL, (-3, looks.WATCH), (-2, looks.CALM), (2, looks.WATCH), (3, looks.CRITICAL)
             ),

@@ -88,15 +88,8 @@ def universe() -> dash.QueryVariable:
 
 
 def symbol() -> dash.QueryVariable:
-    """Symbols that are, or in the time shown were, among the most stressed."""
+    """Symbols that have, or in the time shown had, series of their own."""
     return chosen("symbol", "fragility_symbol_z_sigmas", "Symbol", first="NVDA")
-
-
-def benchmark() -> dash.TextBoxVariable:
-    """The index's own symbol, as `groups.NAME.benchmark` has it."""
-    return dash.TextBoxVariable("benchmark").label("Benchmark").default_value("SPY").current(
-        model.VariableOption(selected=True, text="SPY", value="SPY")
-    )
 
 
 def level_annotations(of_cluster: str) -> list[dash.AnnotationQuery]:
@@ -109,11 +102,22 @@ def level_annotations(of_cluster: str) -> list[dash.AnnotationQuery]:
     ]
 
 
-def alert_annotation(*matchers: str) -> dash.AnnotationQuery:
-    """Episodes that open or escalate."""
-    counted = increase("fragility_alerts_total", 'kind=~"open|escalate"', *matchers)
-    expr = f"{total(counted, 'entity_type', 'kind', 'severity')} > 0"
-    return annotation("Alerts", "orange", expr, "{{entity_type}} {{kind}} {{severity}}", "severity,entity_type")
+def cluster_annotations() -> list[dash.AnnotationQuery]:
+    """Episodes of clusters that open or escalate, and those that the close confirms."""
+    return [
+        _alerts("Clusters escalate", "orange", 'kind=~"open|escalate"', 'entity_type="cluster"'),
+        _alerts("Clusters confirmed", "yellow", 'kind="confirm"', 'entity_type="cluster"'),
+    ]
+
+
+def symbol_annotation() -> dash.AnnotationQuery:
+    """Episodes of symbols that open or escalate."""
+    return _alerts("Symbols escalate", "orange", 'kind=~"open|escalate"', 'entity_type="symbol"')
+
+
+def _alerts(name: str, color: str, *matchers: str) -> dash.AnnotationQuery:
+    counted = total(increase("fragility_alerts_total", *matchers), "entity_type", "kind", "severity")
+    return annotation(name, color, f"{counted} > 0", "{{entity_type}} {{kind}} {{severity}}", "kind,severity")
 
 
 def service_annotations() -> list[dash.AnnotationQuery]:

@@ -3,8 +3,8 @@
 from grafana_foundation_sdk.models import dashboard as model
 
 from . import frame, looks
-from .panels import Place, Query, Text, graph, number, timeline
-from .queries import highest, increase, lowest, or_none, or_zero, pick, rate, total
+from .panels import Place, Query, Text, dashed, graph, number, timeline
+from .queries import happened, highest, increase, lowest, or_zero, pick, rate, total
 
 UID = "fragility-kafka"
 HELD = looks.words({0: ("flows", looks.CALM), 1: ("HELD", looks.ALERT)})
@@ -94,7 +94,7 @@ def _now() -> list:
                 "it is above zero: a restart would read more of the log again.",
                 "the disk of `state.dir`, and the snapshots topic.",
             ),
-            Query(or_zero(total(rate("fragility_snapshots_total", 'result="failed"')))),
+            Query(total(rate("fragility_snapshots_total", 'result="failed"'))),
             "ops",
             Place(4, short),
             thresholds=looks.ANY_IS_BAD,
@@ -171,18 +171,21 @@ def _partitions() -> list:
         graph(
             Text(
                 "Input pauses and alerts in flight",
-                "Output records not acknowledged, and how often the input was paused as there were too many.",
+                "Output records not acknowledged, and how often the input was paused as there were too many. Dashed: the"
+                " limit of one lane; the scale is logarithmic.",
                 "pauses appear: the brokers' acknowledgements are slower than the alerts.",
                 "deliveries below.",
             ),
             [
                 Query(total(pick("fragility_alerts_in_flight"), "instance"), "in flight {{instance}}"),
                 Query(total(increase("fragility_input_pauses_total"), "instance"), "pauses {{instance}}"),
+                Query(highest(pick("fragility_alerts_in_flight_limit"), "instance"), "limit {{instance}}"),
             ],
             "short",
             Place(12, 7),
             low=0,
-        ),
+            far=True,
+        ).override_by_regexp("^limit ", dashed(looks.CRITICAL)),
     ]
 
 
@@ -221,7 +224,7 @@ def _recovery() -> list:
                 "log_with_gap, snapshot_with_gap or, on an old group, nothing: state is missing.",
                 "retention of the market topic against the age of snapshots; `kafka.topics.snapshots`.",
             ),
-            [Query(or_none(total(increase("fragility_restores_total"), "from"), "from"), "{{from}}")],
+            [Query(happened(total(increase("fragility_restores_total"), "from"), "from"), "{{from}}")],
             "short",
             Place(6, 8),
             low=0,
@@ -235,7 +238,7 @@ def _recovery() -> list:
                 "failed appears, or written falls to zero.",
                 "the disk of `state.dir`.",
             ),
-            [Query(or_none(total(rate("fragility_snapshots_total"), "result"), "result"), "{{result}}")],
+            [Query(total(rate("fragility_snapshots_total"), "result"), "{{result}}")],
             "ops",
             Place(6, 8),
             low=0,
@@ -264,7 +267,7 @@ def _records() -> list:
                 "late or malformed appear: group results may be wrong.",
                 "the cluster's legs: which became unknown.",
             ),
-            [Query(or_none(total(rate("fragility_member_records_total"), "outcome"), "outcome"), "{{outcome}}")],
+            [Query(total(rate("fragility_member_records_total"), "outcome"), "{{outcome}}")],
             "recps",
             Place(8, 8),
             low=0,
@@ -353,19 +356,22 @@ def _lanes() -> list:
         graph(
             Text(
                 "Symbols",
-                "Symbols known, halted, and silent for longer than their rhythm explains.",
-                "known nears `universe.max_symbols`; stale rises for many at once: a feed is silent.",
+                "Symbols known, halted, and silent for longer than their rhythm explains. Dashed: how many a lane may"
+                " know; the scale is logarithmic.",
+                "known nears the limit; stale rises for many at once: a feed is silent.",
                 "age of the market in the service overview.",
             ),
             [
                 Query(highest(pick("fragility_symbols"), "instance"), "known {{instance}}"),
                 Query(total(pick("fragility_symbols_stale")), "stale"),
                 Query(total(pick("fragility_symbols_halted")), "halted"),
+                Query(highest(pick("fragility_symbols_limit"), "instance"), "limit {{instance}}"),
             ],
             "short",
             Place(6, 8),
             low=0,
-        ),
+            far=True,
+        ).override_by_regexp("^limit ", dashed(looks.CRITICAL)),
         graph(
             Text(
                 "Records in quarantine",

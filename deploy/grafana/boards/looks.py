@@ -86,5 +86,5 @@ TIERS = [
         ]
     ),
 ]
-SIGMAS = steps(CALM, (2, WATCH), (3, ALERT), (6, CRITICAL))
+SIGMAS = steps(CRITICAL, (-6, ALERT), (-3, WATCH), (-2, CALM), (2, WATCH), (3, ALERT), (6, CRITICAL))
 PERCENTILES = steps(CALM, (0.95, ALERT), (0.99, CRITICAL))

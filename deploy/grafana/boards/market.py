@@ -6,7 +6,7 @@ from . import frame, looks
 from .beneath import OF_CLUSTER, OF_UNIVERSE, contagion, surface, surface_sigma
 from .panels import Column, Place, Query, Text, against_index, bars, data_link, graph, index_move, listing, number
 from .panels import timeline, to
-from .queries import highest, increase, or_none, pick, total
+from .queries import happened, highest, increase, or_none, pick, total
 
 UID = "fragility-market"
 # A session is broad from the first share in breach on, and a shock from the second.
@@ -21,8 +21,12 @@ def build() -> model.Dashboard:
         "How the market stands beneath its index: who breaks, how many, and whether they move as one.",
         "6h",
     )
-    variables = [frame.cluster(), frame.universe(), frame.benchmark()]
-    annotations = [*frame.level_annotations(OF_CLUSTER), frame.alert_annotation(), *frame.service_annotations()]
+    variables = [frame.cluster(), frame.universe()]
+    annotations = [
+        *frame.level_annotations(OF_CLUSTER),
+        *frame.cluster_annotations(),
+        *frame.service_annotations(),
+    ]
     rows = [
         (None, _now()),
         ("Breadth and fragility index", _breadth()),
@@ -50,7 +54,7 @@ def _now() -> list:
             links=[data_link("This cluster", to("fragility-cluster", "var-cluster=$cluster"))],
         ),
         against_index(Place(7, tall), "the legs of the cluster, and breadth beside."),
-        index_move(Place(5, tall), "most stressed below."),
+        index_move(Place(5, tall), "largest moves below."),
         number(
             Text(
                 "In breach now",
@@ -157,7 +161,7 @@ def _breadth() -> list:
                 "Breadth of $universe",
                 "Share of the universe in breach now, falls below zero. Lines: a broad session, 5 %, and a shock, 8 %.",
                 "one side passes a line, or both do at once: the index then shows neither.",
-                "most stressed, at the end.",
+                "largest moves, at the end.",
             ),
             [
                 Query(highest(pick("fragility_breadth_ratio", 'universe="$universe"', 'direction="up"')), "up"),
@@ -174,6 +178,35 @@ def _breadth() -> list:
         ),
         graph(
             Text(
+                "Return of the groups",
+                "Simple return of each group's basket in the session so far, members weighed by their market value.",
+                "one group parts from the others, or all fall while the index above stands.",
+                "who moves it: the cluster's dashboard.",
+            ),
+            [Query(highest(pick("fragility_cluster_basket_return_ratio"), "cluster"), "{{cluster}}")],
+            "percentunit",
+            Place(6, 8),
+            decimals=2,
+            steps=True,
+        ),
+        graph(
+            Text(
+                "Known of the groups",
+                "Share of each group's market value with a known return now. Below 0.8, the line and the default of"
+                " `coverage_min`, what rests on the members is unknown.",
+                "it is below 1 after the first minutes of a session: breadth is one of fewer members.",
+                "stale symbols in Kafka and recovery; members without z in /v1/clusters.",
+            ),
+            [Query(highest(pick("fragility_cluster_coverage_ratio"), "cluster"), "{{cluster}}")],
+            "percentunit",
+            Place(6, 8),
+            low=0,
+            high=1,
+            lines_at=looks.steps("transparent", (0.8, looks.ALERT)),
+            steps=True,
+        ),
+        graph(
+            Text(
                 "Fragility index",
                 "Year to date, at each close.",
                 "it rises by steps: sessions with many breaches follow each other.",
@@ -181,7 +214,7 @@ def _breadth() -> list:
             ),
             [Query(highest(pick("fragility_index"), "universe"), "{{universe}}")],
             "none",
-            Place(6, 8),
+            Place(12, 6),
             low=0,
             decimals=2,
             steps=True,
@@ -195,7 +228,7 @@ def _breadth() -> list:
             ),
             Query(highest(pick("fragility_cluster_level"), "cluster"), "{{cluster}}"),
             looks.LEVELS,
-            Place(6, 8),
+            Place(12, 6),
         ),
     ]
 
@@ -221,9 +254,10 @@ def _who() -> list:
     return [
         listing(
             Text(
-                "Most stressed",
-                "The symbols with the largest moves in their own daily sigmas, at most 20 for each instance. A tier is"
-                " held by an open episode.",
+                "Largest moves",
+                "The symbols that have series, by the size of their move in their own daily sigmas: `[metrics] symbols`"
+                " chooses them, as shipped the 20 largest moves of each instance and those that were among them and are"
+                " near. A tier is held by an open episode.",
                 "tiers of 6 and more, or names of one sector together.",
                 "the symbol, by a click on its name.",
             ),
@@ -240,8 +274,10 @@ def _who() -> list:
         ),
         bars(
             Text(
-                "Weight times move, largest",
-                "What members of the universe added to its return at the last close, the ten largest either way.",
+                "Contribution to the index, largest",
+                "What members of the universe added to the simple return of the index at the last close, the ten largest"
+                " either way: weight in the group times the group's part of the index, `benchmark_share`, which is"
+                " configured, times the move. A universe without it has none.",
                 "one name makes most of the move: the index is that name.",
                 "the cluster's contributions, or the symbol by a click.",
             ),
@@ -254,6 +290,7 @@ def _who() -> list:
             "percentunit",
             Place(6, 12),
             thresholds=looks.steps(looks.CRITICAL, (0, looks.CALM)),
+            missing="no share",
             links=[data_link("This symbol", to("fragility-symbol", "var-symbol=${__field.labels.symbol}"))],
         ),
         graph(
@@ -266,7 +303,7 @@ def _who() -> list:
             ),
             [
                 Query(
-                    or_none(total(increase("fragility_alerts_total"), "entity_type", "kind"), "kind"),
+                    happened(total(increase("fragility_alerts_total"), "entity_type", "kind"), "kind"),
                     "{{entity_type}} {{kind}}",
                 )
             ],

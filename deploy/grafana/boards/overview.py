@@ -3,8 +3,8 @@
 from grafana_foundation_sdk.models import dashboard as model
 
 from . import frame, looks
-from .panels import Place, Query, Text, data_link, graph, number, to
-from .queries import highest, increase, lowest, or_none, or_zero, pick, quantile, rate, total
+from .panels import Place, Query, Text, dashed, data_link, graph, number, to
+from .queries import happened, highest, increase, lowest, or_none, or_zero, pick, quantile, rate, total
 
 UID = "fragility-overview"
 
@@ -17,7 +17,11 @@ def build() -> model.Dashboard:
         "Whether the service runs, keeps up and delivers. Silence here is unknown, never calm.",
         "1h",
     )
-    annotations = [*frame.level_annotations('cluster=~".+"'), frame.alert_annotation(), *frame.service_annotations()]
+    annotations = [
+        *frame.level_annotations('cluster=~".+"'),
+        *frame.cluster_annotations(),
+        *frame.service_annotations(),
+    ]
     rows = [
         (None, _now()),
         ("Rate", _rate()),
@@ -102,7 +106,7 @@ def _now() -> list:
                 "it is below what was deployed.",
                 "the targets page of Prometheus, then the logs of the missing one.",
             ),
-            Query(total(pick("up"))),
+            Query(total(pick("up", 'metrics_path=""'))),
             "none",
             Place(4, short),
             thresholds=looks.steps(looks.CRITICAL, (1, looks.CALM)),
@@ -142,7 +146,7 @@ def _now() -> list:
                 "it is above zero.",
                 "deliveries below; the logs name the broker's error.",
             ),
-            Query(or_zero(total(rate("fragility_alert_deliveries_total", 'result="failed"')))),
+            Query(total(rate("fragility_alert_deliveries_total", 'result="failed"'))),
             "eps",
             Place(4, short),
             thresholds=looks.ANY_IS_BAD,
@@ -204,7 +208,7 @@ def _rate() -> list:
             ),
             [
                 Query(
-                    or_none(total(increase("fragility_alerts_total"), "entity_type", "severity"), "severity"),
+                    happened(total(increase("fragility_alerts_total"), "entity_type", "severity"), "severity"),
                     "{{entity_type}} {{severity}}",
                 )
             ],
@@ -365,7 +369,7 @@ def _saturation() -> list:
                 "Memory",
                 "Resident memory of each instance.",
                 "it grows while the number of symbols does not.",
-                "symbols in Kafka and recovery, `universe.max_symbols`, `market.corrections.prints_max`.",
+                "symbols below, `universe.max_symbols`, `market.corrections.prints_max`.",
             ),
             [Query(total(pick("process_resident_memory_bytes"), "instance"), "{{instance}}")],
             "bytes",
@@ -375,18 +379,21 @@ def _saturation() -> list:
         graph(
             Text(
                 "Alerts in flight",
-                "Output records sent and not acknowledged; from `delivery.in_flight_max` on the input is paused.",
-                "it stays high, or pauses appear.",
+                "Output records sent and not acknowledged, of all lanes of an instance. Dashed: the limit of one lane,"
+                " `delivery.in_flight_max`, at which its input is paused; the scale is logarithmic.",
+                "it nears the limit, or pauses appear.",
                 "the brokers of the alerts topic: their acknowledgements are slow.",
             ),
             [
                 Query(total(pick("fragility_alerts_in_flight"), "instance"), "in flight {{instance}}"),
                 Query(total(increase("fragility_input_pauses_total"), "instance"), "pauses {{instance}}"),
+                Query(highest(pick("fragility_alerts_in_flight_limit"), "instance"), "limit {{instance}}"),
             ],
             "short",
             Place(6, 8),
             low=0,
-        ),
+            far=True,
+        ).override_by_regexp("^limit ", dashed(looks.CRITICAL)),
         graph(
             Text(
                 "File descriptors",
@@ -402,6 +409,39 @@ def _saturation() -> list:
             ],
             "percentunit",
             Place(6, 8),
+            low=0,
+        ),
+        graph(
+            Text(
+                "Symbols known",
+                "Symbols that the fullest lane of each instance knows. Dashed: how many it may,"
+                " `universe.max_symbols` of the start; the scale is logarithmic.",
+                "it comes near the limit: records of further symbols are refused.",
+                "refused by reason above: universe_full.",
+            ),
+            [
+                Query(highest(pick("fragility_symbols"), "instance"), "known {{instance}}"),
+                Query(highest(pick("fragility_symbols_limit"), "instance"), "limit {{instance}}"),
+            ],
+            "short",
+            Place(12, 7),
+            low=0,
+            far=True,
+        ).override_by_regexp("^limit ", dashed(looks.CRITICAL)),
+        graph(
+            Text(
+                "Symbols with series",
+                "Symbols that had series of their own at the last scrape of /metrics/symbols; and how many lost theirs"
+                " in each interval as others moved more (rank), or had none for want of room (cap).",
+                "cap appears: symbols that were asked for are not shown.",
+                "`metrics.symbols`, `metrics.top_k` and `metrics.max_symbols`.",
+            ),
+            [
+                Query(total(pick("fragility_symbol_series"), "instance"), "series {{instance}}"),
+                Query(total(increase("fragility_symbol_series_dropped_total"), "reason"), "dropped, {{reason}}"),
+            ],
+            "short",
+            Place(12, 7),
             low=0,
         ),
     ]

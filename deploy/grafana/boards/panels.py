@@ -9,7 +9,7 @@ from grafana_foundation_sdk.models import dashboard as model
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat, QueryEditorMode
 
 from .looks import HIDDEN, PLAIN, SIGMAS, not_known
-from .queries import hidden_stress, index_now
+from .queries import OF_CLUSTER, hidden_stress, highest, pick
 
 DATASOURCE = shape.DataSourceRef(type_val="prometheus", uid="${datasource}")
 GONE = "NO DATA"
@@ -126,10 +126,11 @@ def graph(
     lines_at: dash.ThresholdsConfig | None = None,
     legend_right: bool = False,
     log: bool = False,
+    far: bool = False,
     decimals: int | None = None,
     steps: bool = False,
 ) -> timeseries.Panel:
-    """Series over time."""
+    """Series over time; `far` draws a value and a limit far above it on one scale, 0 included."""
     legend = (
         common.VizLegendOptions()
         .display_mode(shape.LegendDisplayMode.TABLE if legend_right else shape.LegendDisplayMode.LIST)
@@ -158,6 +159,9 @@ def graph(
         panel = panel.stacking(common.StackingConfig().mode(shape.StackingMode.NORMAL).group("A"))
     if log:
         scale = common.ScaleDistributionConfig().type(shape.ScaleDistribution.LOG).log(10)
+        panel = panel.scale_distribution(scale)
+    if far:
+        scale = common.ScaleDistributionConfig().type(shape.ScaleDistribution.SYMLOG).log(10).linear_threshold(1)
         panel = panel.scale_distribution(scale)
     if lines_at is not None:
         dashed = common.GraphThresholdsStyleConfig().mode(shape.GraphThresholdsStyleMode.DASHED)
@@ -314,17 +318,18 @@ def index_move(place: Place, next_look: str, links: list[dash.DashboardLink] | N
     """How far the index has moved."""
     return number(
         Text(
-            "Index ($benchmark), sigmas",
-            "Size of the benchmark's move since the last close in its own daily sigmas.",
-            "it is 3 or more. Below 2 the index is calm, whatever the cluster says.",
+            "Index above $cluster, sigmas",
+            "Move of the group's `benchmark` since the last close in its own daily sigmas, now.",
+            "its size is 3 or more. Below 2 the index is calm, whatever the cluster says.",
             next_look,
         ),
-        Query(index_now()),
+        Query(highest(pick("fragility_cluster_benchmark_z_sigmas", OF_CLUSTER), "symbol"), "{{symbol}}"),
         "none",
         place,
         mappings=not_known(),
         thresholds=SIGMAS,
-        decimals=1,
-        missing="not known",
+        decimals=2,
+        missing="no index",
+        named=True,
         links=links,
     )

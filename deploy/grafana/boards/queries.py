@@ -1,10 +1,12 @@
 """PromQL in the words of this project.
 
 Selectors keep to the chosen job and instances; counters are read by `rate` and `increase` alone, over Grafana's
-`$__rate_interval`; where a series is born with its first event, `or_none` stands in for it.
+`$__rate_interval`; where a series is born with its first event, `or_none` stands in for it. Series of single symbols
+come from a path of their own, under the same job and instance.
 """
 
 SCOPE = 'job=~"$job",instance=~"$instance"'
+OF_CLUSTER = 'cluster="$cluster"'
 
 
 def pick(metric: str, *matchers: str) -> str:
@@ -52,19 +54,28 @@ def quantile(q: str, histogram: str) -> str:
     return f"histogram_quantile({q}, sum by (le) ({rate(histogram + '_bucket')}))"
 
 
-def index_now() -> str:
-    """Size of the benchmark's move in its own sigmas, as the instance that judges the cluster has it."""
-    own = pick("fragility_cluster_benchmark_z_sigmas", 'cluster="$cluster",symbol="$benchmark"')
-    return f"max(abs({own}))"
+def happened(expr: str, label: str) -> str:
+    """Only what counted something: most of the series that begin at 0 never do."""
+    return or_none(f"({expr} > 0)", label)
+
+
+def first_tier() -> str:
+    """Where the tiers in force begin."""
+    return lowest(pick("fragility_threshold_sigmas", 'rule="symbol_shock"'))
+
+
+def index_size() -> str:
+    """Size of the move of the index above the chosen group, in its own sigmas; nothing where that is not known."""
+    return f"max(abs({pick('fragility_cluster_benchmark_z_sigmas', OF_CLUSTER)})) >= 0"
 
 
 def hidden_stress() -> str:
-    """What a cluster in ALERT or CRITICAL looks like from its index: 1 while the index is below its first tier, 2 from
-    it on, 0 below ALERT, -1 where the level or the index is unknown."""
-    level = highest(pick("fragility_cluster_level", 'cluster="$cluster"'))
-    first_tier = lowest(pick("fragility_threshold_sigmas", 'rule="symbol_shock"'))
-    is_calm = f"(({index_now()}) < bool {first_tier})"
-    return f"(({level} >= bool 2) * (2 - {is_calm}) - ({level} < bool 0)) or ({level} * 0 - 1)"
+    """What a cluster in ALERT or CRITICAL looks like from its index: 1 while the index is below the first tier, 2 from
+    it on, 0 below ALERT, -1 where the level is unknown, or the index at ALERT or CRITICAL."""
+    level = highest(pick("fragility_cluster_level", OF_CLUSTER))
+    is_stressed, is_unknown = f"({level} >= bool 2)", f"({level} < bool 0)"
+    is_calm = f"(({index_size()}) < bool {first_tier()})"
+    return f"({is_stressed} * (2 - {is_calm}) - {is_unknown}) or (0 - {is_stressed} - {is_unknown})"
 
 
 def _by(labels: tuple[str, ...]) -> str:

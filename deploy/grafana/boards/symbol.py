@@ -8,10 +8,13 @@ from .queries import highest, pick
 
 UID = "fragility-symbol"
 OF_SYMBOL = 'symbol="$symbol"'
-Z = highest(pick("fragility_symbol_z_sigmas", OF_SYMBOL))
+# Members of a judged group are told by the group, too.
+Z = f"({highest(pick('fragility_symbol_z_sigmas', OF_SYMBOL))}" + (
+    f" or {highest(pick('fragility_cluster_member_z_sigmas', OF_SYMBOL))})"
+)
 SIGMA = highest(pick("fragility_symbol_sigma_daily_ratio", OF_SYMBOL))
 TIERS = highest(pick("fragility_threshold_sigmas", 'rule="symbol_shock"'), "tier")
-NOT_LISTED = "no series of it"
+NOT_LISTED = "no series"
 
 
 def build() -> model.Dashboard:
@@ -19,12 +22,12 @@ def build() -> model.Dashboard:
     started = frame.board(
         "Fragility / Symbol",
         UID,
-        "One symbol. Which symbols have series is set by `metrics.symbols`: as shipped those with the largest moves; one that"
-        " has left them has no line.",
+        "One symbol of those that have series: `[metrics] symbols` chooses them, as shipped the 20 largest moves of each"
+        " instance. Of a member of a judged group z is always there.",
         "6h",
     )
     annotations = [
-        frame.alert_annotation('entity_type="symbol"'),
+        frame.symbol_annotation(),
         *frame.level_annotations('cluster=~".+"'),
         *frame.service_annotations(),
     ]
@@ -182,8 +185,8 @@ def _others() -> list:
     return [
         bars(
             Text(
-                "Most stressed now",
-                "z of the exported symbols, from the deepest fall to the highest rise.",
+                "All that have series, now",
+                "z of the symbols that `[metrics] symbols` chooses, from the deepest fall to the highest rise.",
                 "names of one group stand together at an end.",
                 "another symbol, by a click.",
             ),
@@ -198,15 +201,16 @@ def _others() -> list:
         ),
         graph(
             Text(
-                "Its part in the groups",
-                "Weight in each group times simple return, at the last close; of members alone.",
-                "it makes most of the group's move.",
+                "Its part in the index",
+                "What it added to the simple return of the index at the last close, as each group with a"
+                " `benchmark_share` has it; of members alone.",
+                "it makes most of the index's move.",
                 "contributions in the cluster's dashboard.",
             ),
             [
                 Query(
                     f"{highest(pick('fragility_index_contribution_ratio', OF_SYMBOL), 'cluster')}"
-                    ' or on() label_replace(vector(0), "cluster", "member of no group", "", "")',
+                    ' or on() label_replace(vector(0), "cluster", "member of no such group", "", "")',
                     "{{cluster}}",
                 )
             ],

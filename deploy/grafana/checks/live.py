@@ -132,7 +132,7 @@ def _value(variable: Json, prometheus: Prometheus, known: dict[str, str], given:
         return given[name]
     if variable.get("includeAll"):
         return variable["allValue"]
-    # What is exported now; a symbol that has left the most stressed is among the values and has nothing to say.
+    # What is exported now; a symbol that has lost its series is among the values and has nothing to say.
     now = prometheus.now(f"group by ({query[2]}) ({_filled(query[1], known, prometheus.rate_interval)})")
     exported = sorted(one["metric"][query[2]] for one in now) or found
     first = variable.get("current", {}).get("value")

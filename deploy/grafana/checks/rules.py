@@ -62,9 +62,10 @@ def expressions(board: Json) -> Iterator[tuple[str, str]]:
         yield f"annotation {one.get('name')!r}", one.get("expr", "")
 
 
-def metric_names(source: Path) -> set[str]:
-    """Names of the reference, with what Prometheus makes of histograms and summaries."""
-    names = set(re.findall(r'^\| `(fragility_[a-z0-9_]+)` \|', source.read_text(), re.MULTILINE))
+def metric_names(sources: Path) -> set[str]:
+    """Names that the service registers, with what Prometheus makes of histograms and summaries."""
+    texts = [source.read_text() for source in sorted(sources.glob("*.rs"))]
+    names = {name for text in texts for name in re.findall(r'"(fragility_[a-z0-9_]+)"', text)}
     return names | {f"{name}{end}" for name in names for end in ("_bucket", "_sum", "_count")}
 
 
@@ -180,6 +181,8 @@ def _expression(expr: str, real: set[str]) -> Iterator[str]:
             yield f"{name} is no metric of the service"
     for name in sorted(set(BARE.findall(expr))):
         yield f"{name} does not keep to the chosen job and instances"
+    if any('metrics_path=""' not in selector for selector in re.findall(r"\bup\{([^}]*)\}", expr)):
+        yield 'up counts both paths of an instance without metrics_path=""'
     for selector in re.findall(r"\b[a-z][a-z0-9_]*\{([^}]*)\}", expr):
         if 'job=~"$job"' not in selector or 'instance=~"$instance"' not in selector:
             yield f"{{{selector}}} does not keep to the chosen job and instances"
