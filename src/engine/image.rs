@@ -456,7 +456,7 @@ impl Engine {
             let mut fresh = SymbolState::new(state.cold.symbol.clone(), params);
             fresh.cold.history = std::mem::take(&mut state.cold.history);
             (fresh.cold.reference, fresh.cold.has_outlived) = (state.cold.reference, true);
-            fresh.cold.day.opens = std::mem::take(&mut state.cold.day.opens);
+            fresh.cold.day.opens = state.cold.day.opens.without_first_prices();
             fresh.cold.origin = state.cold.origin.take();
             fresh.cold.events = std::mem::take(&mut state.cold.events);
             if state.is_tracked {

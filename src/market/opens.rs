@@ -70,6 +70,12 @@ impl Opens {
         self.0.retain(|(s, _, basis)| *s != session || *basis != OpenBasis::FirstPrice);
     }
 
+    /// Those that no price of the market made.
+    #[must_use]
+    pub fn without_first_prices(&self) -> Self {
+        Self(self.0.iter().filter(|(.., basis)| *basis != OpenBasis::FirstPrice).copied().collect())
+    }
+
     /// Everything kept, oldest first, for snapshots.
     pub fn records(&self) -> &[(SessionDate, Price, OpenBasis)] {
         &self.0

@@ -33,7 +33,7 @@ impl SymbolImage {
 fn without_market(state: &SymbolState, params: &Params) -> SymbolState {
     let mut fresh = SymbolState::new(state.cold.symbol.clone(), params);
     fresh.cold.history = state.cold.history.clone();
-    fresh.cold.day.opens = state.cold.day.opens.clone();
+    fresh.cold.day.opens = state.cold.day.opens.without_first_prices();
     fresh.cold.origin.clone_from(&state.cold.origin);
     fresh.cold.events.clone_from(&state.cold.events);
     fresh.set_ruler(params);
