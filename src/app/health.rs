@@ -40,7 +40,8 @@ fn ask(address: &str, host: &str, path: &str) -> io::Result<String> {
             Ok(mut stream) => {
                 stream.set_read_timeout(Some(TIMEOUT))?;
                 stream.set_write_timeout(Some(TIMEOUT))?;
-                write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")?;
+                let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+                stream.write_all(request.as_bytes())?;
                 let mut answer = Vec::new();
                 stream.take(ANSWER_MAX).read_to_end(&mut answer)?;
                 return Ok(String::from_utf8_lossy(&answer).into_owned());

@@ -172,12 +172,13 @@ impl Stage {
         }
     }
 
-    /// Ends, without a word, every session that history closed.
-    pub fn settle_history(&mut self, calendar: Option<&Calendar>) {
-        for group in &mut self.groups {
-            group.settle_history(calendar);
+    /// Ends, without a word, one more session of one group that history closed; false when there is none left.
+    pub fn settle_history(&mut self, calendar: Option<&Calendar>) -> bool {
+        if self.groups.iter_mut().any(|group| group.settle_history(calendar)) {
+            return true;
         }
         self.pristine = self.groups.iter().map(|g| (g.params.name.clone(), g.image())).collect();
+        false
     }
 
     /// Every group that a log of its own feeds here, as it stands: of the others someone else knows.

@@ -191,10 +191,10 @@ impl Engine {
             source: state.cold.source,
             is_history,
         };
-        // What only is history is read by whoever judges the group, too.
-        if self.judges_groups() || is_history {
+        if self.judges_groups() {
             self.stage.close(&close);
-        } else {
+        } else if !is_history {
+            // What only is history is read by whoever judges the group, too.
             let symbol = close.symbol.clone();
             self.tell(id, &symbol, session, MemberEvent::Close(close));
         }

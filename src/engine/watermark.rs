@@ -67,6 +67,15 @@ impl Engine {
     /// what a close is worth hangs on the close and the shares before it: groups are told again, now that all is
     /// known.
     pub fn history_loaded(&mut self) {
+        self.tell_history();
+        while self.settle_some() {}
+    }
+
+    /// The first part of [`Engine::history_loaded`]; [`Engine::settle_some`] does the rest in pieces.
+    pub fn tell_history(&mut self) {
+        if !self.judges_groups() {
+            return;
+        }
         for at in 0..self.tracked.len() {
             let id = self.tracked[at];
             let cold = &self.states[id as usize].cold;
@@ -77,8 +86,12 @@ impl Engine {
                 self.close_for_groups(id, session, true);
             }
         }
+    }
+
+    /// Ends one more session of one group that history closed; false when there is none left.
+    pub fn settle_some(&mut self) -> bool {
         let calendar = self.params.calendar.clone();
-        self.stage.settle_history(calendar.as_deref());
+        self.judges_groups() && self.stage.settle_history(calendar.as_deref())
     }
 
     /// Prints whose symbol has been silent since are decided by their partition's watermark: no print of that

@@ -174,6 +174,8 @@ pub struct Lane {
     still_encoded: usize,
     /// Whether partitions were ever assigned.
     has_lived: bool,
+    /// Whether groups were told what the reference log says of the past.
+    has_told_history: bool,
     has_joined: bool,
     was_assigned: bool,
     commits: Commits,
@@ -204,7 +206,7 @@ impl Lane {
             config,
             shared,
             clock,
-            engine,
+            mut engine,
             source,
             reference,
             sink,
@@ -212,7 +214,13 @@ impl Lane {
             shared_store,
             writes_aside,
         } = parts;
-        let snapshots = Snapshots::new(store, shared_store, &config.kafka.topics.market, &config.kafka.group);
+        if role == Role::Symbols && config.kafka.topics.members.is_some() {
+            // How many partitions there are to wait for is said when they are counted.
+            engine.tell_members(0);
+        }
+        // Judges of groups have a topic of their own, and so names of their own.
+        let namesake = if role == Role::Groups { 0 } else { number };
+        let snapshots = Snapshots::new(store, shared_store, &config.kafka, namesake);
         let metrics = shared.metrics.clone();
         let writer = if writes_aside {
             Writer::thread(snapshots.clone(), metrics).map_err(LaneError::Snapshot)?
@@ -243,6 +251,7 @@ impl Lane {
             groups_at: BTreeMap::new(),
             still_encoded: 0,
             has_lived: false,
+            has_told_history: false,
             has_joined: false,
             was_assigned: false,
             commits: Commits::default(),
@@ -315,7 +324,9 @@ impl Lane {
             self.shared.set_ready(self.number, Err("waiting for a transaction coordinator".into()));
             return Ok(());
         }
-        if let Some(mut reader) = self.reference.take() {
+        if !self.has_told_history
+            && let Some(mut reader) = self.reference.take()
+        {
             let taken = self.take_reference(&mut *reader, Channel::Initial, WAIT * 5);
             let (is_whole, trouble) = (reader.is_whole(), reader.trouble());
             self.reference = Some(reader);
@@ -328,7 +339,15 @@ impl Lane {
                 return Ok(());
             }
         }
-        self.engine.history_loaded();
+        if !self.has_told_history {
+            self.engine.tell_history();
+            self.has_told_history = true;
+        }
+        // A session at a time: whoever stops the lane, or asks how it is, does not wait for decades.
+        if self.engine.settle_some() {
+            self.shared.set_ready(self.number, Err("measuring the sessions that the reference topic tells of".into()));
+            return Ok(());
+        }
         self.source.join()?;
         self.has_joined = true;
         Ok(())

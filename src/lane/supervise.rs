@@ -68,7 +68,7 @@ pub fn run_lane(options: &LaneOptions) {
 fn live_once(options: &LaneOptions) -> Result<(), LaneError> {
     let LaneOptions { role, number, config, shared, queries, instance } = options;
     let kafka = &config.kafka;
-    let store = FileStore::open(&config.state_dir).map_err(LaneError::Snapshot)?;
+    let store = FileStore::open(&config.state_dir, *number).map_err(LaneError::Snapshot)?;
     let mut engine = Engine::new(config.params.clone());
     if let Some(params) = shared.reloaded() {
         engine.reload(params);

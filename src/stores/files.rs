@@ -6,16 +6,21 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// Files in one directory: written aside, synced and renamed.
-pub struct FileStore(PathBuf);
+pub struct FileStore {
+    dir: PathBuf,
+    /// Sets apart what is being written from what another writer in the same directory writes under the same name: a
+    /// partition may go from one lane to the next while the first still writes it down.
+    writer: usize,
+}
 
 impl FileStore {
-    /// Opens the directory, making it if need be.
+    /// Opens the directory for one of its writers, making it if need be.
     ///
     /// # Errors
     /// When it cannot be made.
-    pub fn open(dir: &Path) -> io::Result<Self> {
+    pub fn open(dir: &Path, writer: usize) -> io::Result<Self> {
         fs::create_dir_all(dir)?;
-        Ok(Self(dir.to_owned()))
+        Ok(Self { dir: dir.to_owned(), writer })
     }
 
     fn path(&self, name: &str, slot: Slot) -> PathBuf {
@@ -23,7 +28,7 @@ impl FileStore {
             Slot::Newest => "snapshot",
             Slot::Previous => "snapshot.previous",
         };
-        self.0.join(format!("{name}.{ending}"))
+        self.dir.join(format!("{name}.{ending}"))
     }
 }
 
@@ -37,7 +42,7 @@ impl SnapshotStore for FileStore {
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        let aside = self.0.join(format!("{name}.tmp"));
+        let aside = self.dir.join(format!("{name}.{}.tmp", self.writer));
         let mut file = File::create(&aside)?;
         file.write_all(bytes)?;
         file.sync_data()?;
@@ -46,6 +51,29 @@ impl SnapshotStore for FileStore {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => fs::rename(&aside, &newest)?,
         }
-        File::open(&self.0)?.sync_all()
+        File::open(&self.dir)?.sync_all()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writers_of_one_directory_do_not_spoil_each_others_files() {
+        let dir = std::env::temp_dir().join(format!("fragility-writers-{}", std::process::id()));
+        let own = |writer: usize| vec![u8::try_from(writer).unwrap(); 10_000];
+        std::thread::scope(|scope| {
+            for writer in 0..4 {
+                let store = FileStore::open(&dir, writer).unwrap();
+                scope.spawn(move || (0..50).for_each(|_| store.write("market-3", &own(writer)).unwrap()));
+            }
+        });
+        let store = FileStore::open(&dir, 0).unwrap();
+        for slot in [Slot::Newest, Slot::Previous] {
+            let kept = store.read("market-3", slot).unwrap().unwrap();
+            assert!((0..4).any(|writer| kept == own(writer)), "{slot:?} is of several writers");
+        }
+        fs::remove_dir_all(dir).unwrap();
     }
 }

@@ -106,20 +106,25 @@ impl Group {
         }
     }
 
-    pub(in crate::cluster) fn settle_history(&mut self, calendar: Option<&Calendar>) {
+    /// Ends the next session that history closed; false when there is none.
+    pub(in crate::cluster) fn settle_history(&mut self, calendar: Option<&Calendar>) -> bool {
         let topic = Arc::from("");
         let moment = Moment { watermark: UnixNanos::MAX, is_end: true, calendar, topic: &topic };
         // The index alone ends no session: the members' closes may still come.
         let is_told = |(session, closes): &(&SessionDate, &BTreeMap<Symbol, MemberClose>)| {
             closes.keys().any(|symbol| self.is_followed_inside(symbol.as_str(), **session))
         };
-        let Some(last) = self.pending.iter().filter(is_told).map(|(session, _)| *session).next_back() else { return };
-        while let Some(session) = self.pending.first_key_value().map(|(s, _)| *s).filter(|s| *s <= last) {
-            let all_history = self.pending[&session].values().all(|c| c.is_history);
-            let close = calendar.and_then(|c| c.session(session)).map(|s| s.close);
-            let (true, Some(close)) = (all_history, close) else { return };
-            self.settle(session, close, &moment, &mut Vec::new());
-        }
+        let Some(last) = self.pending.iter().filter(is_told).map(|(session, _)| *session).next_back() else {
+            return false;
+        };
+        let Some((&session, closes)) = self.pending.first_key_value().filter(|(session, _)| **session <= last) else {
+            return false;
+        };
+        let all_history = closes.values().all(|c| c.is_history);
+        let close = calendar.and_then(|c| c.session(session)).map(|s| s.close);
+        let (true, Some(close)) = (all_history, close) else { return false };
+        self.settle(session, close, &moment, &mut Vec::new());
+        true
     }
 
     /// Keeps what later sessions are compared with.

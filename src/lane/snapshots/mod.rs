@@ -9,6 +9,7 @@ mod writer;
 pub(super) use writer::Writer;
 
 use crate::codec::{decode_snapshot, encode_snapshot};
+use crate::config::Kafka;
 use crate::domain::Outcome;
 use crate::engine::{GroupsImage, PartitionImage, in_place};
 use crate::stores::{Slot, SnapshotStore};
@@ -59,16 +60,19 @@ pub(super) struct Snapshots {
     shared: Option<Arc<dyn SnapshotStore>>,
     topic: String,
     group: String,
+    /// What this lane calls that which spans its partitions: lanes share a directory.
+    spanning: String,
 }
 
 impl Snapshots {
     pub(super) fn new(
         store: Arc<dyn SnapshotStore>,
         shared: Option<Arc<dyn SnapshotStore>>,
-        topic: &str,
-        group: &str,
+        kafka: &Kafka,
+        lane: usize,
     ) -> Self {
-        Self { store, shared, topic: topic.to_owned(), group: group.to_owned() }
+        let spanning = if lane == 0 { "groups".to_owned() } else { format!("groups-{lane}") };
+        Self { store, shared, topic: kafka.topics.market.clone(), group: kafka.group.clone(), spanning }
     }
 
     /// The newest snapshot of a partition that is not ahead of `bound`.
@@ -107,7 +111,7 @@ impl Snapshots {
                 None => Ok(()),
             }
         };
-        let name = self.name("groups");
+        let name = self.name(&self.spanning);
         let own = newest(&*self.store, &name, judge);
         own.or_else(|| newest(&**self.shared.as_ref()?, &name, judge))
     }
@@ -122,7 +126,7 @@ impl Snapshots {
             image: &captured.groups,
         };
         let bytes = encode_snapshot(&groups).map_err(io::Error::other)?;
-        self.put(&self.name("groups"), &bytes, captured.is_shared)?;
+        self.put(&self.name(&self.spanning), &bytes, captured.is_shared)?;
         for snapshot in &captured.partitions {
             let bytes = encode_snapshot(snapshot).map_err(io::Error::other)?;
             self.put(&self.name(&snapshot.partition.to_string()), &bytes, captured.is_shared)?;
