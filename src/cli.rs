@@ -44,6 +44,9 @@ pub(crate) enum Command {
         /// What to ask
         #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9600/readyz")]
         url: String,
+        /// Certificates to trust for https, PEM; default: those of the system
+        #[arg(long, value_name = "FILE")]
+        ca: Option<PathBuf>,
     },
     /// Print the metrics of this build: name, type, labels and meaning
     Metrics,

@@ -94,8 +94,8 @@ fn run(cli: Cli) -> Result<ExitCode, AppError> {
             Ok(text) => printed(io::stdout().write_all(text.as_bytes())),
             Err(names) => Err(AppError::Usage(format!("no schema {name:?}; there are {}", names.join(", ")))),
         },
-        Command::Health { url } => {
-            let (is_well, answer) = app::health(&url)?;
+        Command::Health { url, ca } => {
+            let (is_well, answer) = app::health(&url, ca.as_deref())?;
             printed(writeln!(io::stdout(), "{answer}"))?;
             Ok(ExitCode::from(u8::from(!is_well)))
         }

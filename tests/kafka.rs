@@ -11,6 +11,8 @@
 
 #[path = "kafka/absent.rs"]
 mod absent;
+#[path = "certificates/mod.rs"]
+mod certificates;
 #[path = "kafka/day.rs"]
 mod day;
 #[path = "kafka/downstream.rs"]
@@ -31,6 +33,8 @@ mod moved;
 mod range;
 #[path = "kafka/refused.rs"]
 mod refused;
+#[path = "kafka/secured.rs"]
+mod secured;
 #[path = "kafka/support.rs"]
 mod support;
 
@@ -52,13 +56,14 @@ fn scenarios() {
         return;
     }
     let only = std::env::var_os("FRAGILITY_KAFKA_ONLY").map(|o| o.into_string().expect("names"));
-    let scenarios: [(&str, Scenario); 26] = [
+    let scenarios: [(&str, Scenario); 27] = [
         ("million", load::million),
         ("million_once", load::million_once),
         ("day", day::day),
         ("range", range::range),
         ("explained", explained::explained),
         ("refused", refused::refused),
+        ("secured", secured::secured),
         ("absent_broker", absent::broker),
         ("absent_setting", absent::setting),
         ("absent_topic", absent::topic),

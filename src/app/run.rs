@@ -5,7 +5,9 @@ use crate::clock;
 use crate::config::{Config, ConfigErrors};
 use crate::http;
 use crate::lane::{LaneOptions, Query, Role, Shared, run_lane};
+use crate::sources::{ClientHealth, client_config, refusal};
 use crate::telemetry::Metrics;
+use rdkafka::consumer::BaseConsumer;
 use std::fs;
 use std::io::Write;
 use std::net::SocketAddr;
@@ -29,6 +31,7 @@ pub struct Service {
     pub shared: Arc<Shared>,
     /// Where HTTP listens.
     pub address: SocketAddr,
+    access: Arc<http::Access>,
     lanes: Vec<JoinHandle<()>>,
     queries: Vec<SyncSender<Query>>,
 }
@@ -55,24 +58,29 @@ pub async fn start(config: Config) -> Result<Service, AppError> {
         // Said now, with exit code 2, rather than by a lane that never gets ready.
         fs::metadata(file).map_err(|e| AppError::Usage(format!("history.files: {}: {e}", file.display())))?;
     }
-    // The same for settings that librdkafka does not know.
-    let client = crate::sources::client_config(&config.kafka, "check").create_native_config();
-    client.map_err(|e| AppError::Usage(format!("kafka.properties: {e}")))?;
-    let listener = TcpListener::bind(config.listen)
-        .await
-        .map_err(|e| AppError::Failed(format!("http.listen {}: {e}", config.listen)))?;
+    // The same for settings that librdkafka does not know, or that do not go together.
+    let mut client = client_config(&config.kafka, "check");
+    client.set("group.id", &config.kafka.group);
+    for key in ["group.protocol", "group.instance.id"] {
+        client.remove(key);
+    }
+    let client: Result<BaseConsumer<ClientHealth>, _> = client.create_with_context(ClientHealth::default());
+    client.map_err(|e| AppError::Usage(format!("kafka.properties: {}", refusal(&e))))?;
+    let access = Arc::new(http::Access::new(&config.http).map_err(AppError::Usage)?);
+    let listen = config.http.listen;
+    let listener =
+        TcpListener::bind(listen).await.map_err(|e| AppError::Failed(format!("http.listen {listen}: {e}")))?;
+    if !listen.ip().is_loopback() && !access.asks_for_token() {
+        warn!(%listen, "HTTP answers everyone who reaches this address: http.token_file keeps others out");
+    }
     let address = listener.local_addr().map_err(|e| AppError::Failed(e.to_string()))?;
     let members = config.of_members().map(Arc::new);
     let config = Arc::new(config);
     let mut plans: Vec<_> = (0..config.kafka.lanes).map(|_| (Role::Symbols, config.clone())).collect();
     plans.extend(members.map(|config| (Role::Groups, config)));
     let (asks, queues): (Vec<_>, Vec<_>) = plans.iter().map(|_| sync_channel(QUERIES_MAX)).unzip();
-    let router = http::router(shared.clone(), asks.clone(), config.params.calendar.clone());
-    tokio::spawn(async move {
-        if let Err(failure) = axum::serve(listener, router).await {
-            error!(%failure, "HTTP server ended");
-        }
-    });
+    let router = http::router(shared.clone(), asks.clone(), config.params.calendar.clone(), access.clone());
+    tokio::spawn(http::serve(listener, router, access.clone(), shared.metrics.clone()));
     info!(%address, "HTTP is up: /metrics /healthz /readyz / (board)");
     let mut lanes = Vec::with_capacity(queues.len());
     for (number, ((role, config), queries)) in plans.into_iter().zip(queues).enumerate() {
@@ -82,7 +90,7 @@ pub async fn start(config: Config) -> Result<Service, AppError> {
         let lane = thread.spawn(move || run_lane(&options));
         lanes.push(lane.map_err(|e| AppError::Failed(format!("lane thread: {e}")))?);
     }
-    Ok(Service { shared, address, lanes, queries: asks })
+    Ok(Service { shared, address, access, lanes, queries: asks })
 }
 
 impl Service {
@@ -110,6 +118,12 @@ impl Service {
 impl Service {
     /// Takes the rules of a configuration read again; one that is wrong changes nothing.
     fn reload(&self, read: Result<Config, ConfigErrors>) {
+        if let Err(reason) = self.access.reread() {
+            self.shared.metrics.config_ok.set(0);
+            self.shared.metrics.config_reloads.with_label_values(&["refused"]).inc();
+            error!(reason, "certificate or tokens are wrong and were not taken, nor was the configuration");
+            return;
+        }
         let ok = &self.shared.metrics.config_ok;
         let told = |result: &str| self.shared.metrics.config_reloads.with_label_values(&[result]).inc();
         match read {

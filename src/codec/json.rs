@@ -27,7 +27,7 @@ const TEXT_LEN_MAX: usize = 1_024;
 /// error names the field.
 #[inline]
 pub fn decode(value: &[u8]) -> Result<Observation<'_>, DecodeError> {
-    match scan::tick(value) {
+    match scan::tick(value).filter(|_| value.len() <= VALUE_LEN_MAX) {
         Some(tick) => Ok(Observation::Tick(tick)),
         None => decode_any(value),
     }

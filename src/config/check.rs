@@ -3,6 +3,7 @@
 use super::calendar::read_overlay;
 use super::eligibility::read_eligibility;
 use super::groups::check_groups;
+use super::http::{Http, check_http};
 use super::input::check_input;
 use super::layers::is_secret;
 use super::metrics::{SymbolPolicy, check_metrics};
@@ -16,7 +17,6 @@ use crate::market::eligibility::{GateParams, Table, VENUES_KEPT};
 use crate::market::{Calendar, QuarantineRules, ReturnMode};
 use crate::rules::EpisodeRules;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -80,6 +80,8 @@ pub struct Kafka {
     pub lanes: usize,
     /// Whether the group knows this instance by name.
     pub static_membership: bool,
+    /// Where the token of SASL OAUTHBEARER is read, again and again.
+    pub oauth_token_file: Option<String>,
     /// Topics.
     pub topics: Topics,
     /// Further librdkafka settings.
@@ -105,8 +107,8 @@ pub struct Config {
     pub snapshot_interval: Duration,
     /// Spacing of snapshots in the topic that other machines read.
     pub shared_interval: Duration,
-    /// Address of the HTTP server.
-    pub listen: SocketAddr,
+    /// The HTTP server.
+    pub http: Http,
     /// Which symbols have series of their own.
     pub symbol_series: SymbolPolicy,
     /// How many at most.
@@ -208,10 +210,7 @@ impl Config {
         if raw.state.dir.is_empty() {
             c.refuse("state.dir", "is empty, must name a directory");
         }
-        let listen = raw.http.listen.parse().unwrap_or_else(|_| {
-            c.refuse("http.listen", format!("is {:?}, must be ADDRESS:PORT", raw.http.listen));
-            SocketAddr::from(([127, 0, 0, 1], 0))
-        });
+        let http = check_http(&mut c, &raw.http);
         let (symbol_series, symbol_series_max) = check_metrics(&mut c, &raw.metrics);
         let log_format =
             c.one_of("log.format", &raw.log.format, &[("pretty", LogFormat::Pretty), ("json", LogFormat::Json)]);
@@ -231,7 +230,7 @@ impl Config {
             state_dir: PathBuf::from(&raw.state.dir),
             snapshot_interval,
             shared_interval,
-            listen,
+            http,
             symbol_series,
             symbol_series_max,
             history_files: raw.history.files.iter().map(PathBuf::from).collect(),
@@ -245,7 +244,7 @@ impl Config {
 }
 
 /// Settings the delivery guarantee rests on; a value from outside would break it silently.
-const OURS: [&str; 8] = [
+const OURS: [&str; 9] = [
     "enable.auto.commit",
     "enable.auto.offset.store",
     "enable.idempotence",
@@ -254,7 +253,11 @@ const OURS: [&str; 8] = [
     "bootstrap.servers",
     "transactional.id",
     "enable.partition.eof",
+    "sasl.oauthbearer.config",
 ];
+
+/// Settings by which the client library would load code into this process.
+const CODE: [&str; 3] = ["plugin.library.paths", "ssl.engine.location", "ssl.providers"];
 
 fn check_kafka(c: &mut Checker, raw: &Raw) -> Kafka {
     let k = &raw.kafka;
@@ -324,7 +327,14 @@ fn check_kafka(c: &mut Checker, raw: &Raw) -> Kafka {
         if OURS.contains(&key.as_str()) {
             c.refuse(format!("kafka.properties.{key}"), "is set by the service itself: delivery rests on it");
         }
+        if CODE.contains(&key.as_str()) {
+            c.refuse(format!("kafka.properties.{key}"), "loads code into the service, which runs none but its own");
+        }
         properties.insert(key.clone(), text);
+    }
+    let mechanism = ["sasl.mechanism", "sasl.mechanisms"].into_iter().find_map(|key| properties.get(key));
+    if mechanism.is_some_and(|m| m.eq_ignore_ascii_case("OAUTHBEARER")) && k.oauth_token_file.is_empty() {
+        c.refuse("kafka.oauth_token_file", "is empty, and kafka.properties asks for SASL OAUTHBEARER");
     }
     Kafka {
         brokers: k.brokers.clone(),
@@ -332,6 +342,7 @@ fn check_kafka(c: &mut Checker, raw: &Raw) -> Kafka {
         instance_id: Some(k.instance_id.clone()).filter(|id| !id.is_empty()),
         lanes: usize::try_from(lanes).unwrap_or(1),
         static_membership: k.static_membership,
+        oauth_token_file: Some(k.oauth_token_file.clone()).filter(|file| !file.is_empty()),
         topics,
         properties,
     }

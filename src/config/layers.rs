@@ -350,8 +350,13 @@ impl Merged {
 
 /// Whether a key holds what nobody should read in a log.
 pub(super) fn is_secret(key: &str) -> bool {
-    let marks = ["password", "secret", "token", ".pem", "oauthbearer.config", "jaas"];
-    key.starts_with(PROPERTIES) && marks.iter().any(|m| key.contains(m))
+    key.starts_with(PROPERTIES) && holds_secret(key)
+}
+
+/// Whether what goes by such a name is for nobody's eyes.
+pub(super) fn holds_secret(name: &str) -> bool {
+    let marks = ["passw", "passphrase", "secret", "token", ".pem", "oauthbearer.config", "jaas"];
+    marks.iter().any(|mark| name.contains(mark))
 }
 
 fn collect(prefix: &str, table: &Table, leaves: &mut Vec<(String, Value)>) {

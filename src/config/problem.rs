@@ -1,5 +1,6 @@
 //! What is wrong with a configuration, shown where it stands.
 
+use super::layers::holds_secret;
 use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
 use std::fmt;
 use std::ops::Range;
@@ -34,7 +35,9 @@ struct Shown {
 impl ConfigErrors {
     /// Problems of the configuration in file `name` with content `text`.
     pub fn new(name: &str, text: &str, problems: Vec<Problem>) -> Self {
-        let shown = |problem| Shown { problem, source: NamedSource::new(name, text.to_owned()) };
+        // A problem is shown with the lines around it.
+        let veiled = veil(text);
+        let shown = |problem| Shown { problem, source: NamedSource::new(name, veiled.clone()) };
         Self { name: name.to_owned(), text: text.to_owned(), problems: problems.into_iter().map(shown).collect() }
     }
 
@@ -47,6 +50,33 @@ impl ConfigErrors {
     pub fn file(&self) -> (&str, &str) {
         (&self.name, &self.text)
     }
+}
+
+/// The text with as many stars in the place of every byte of a secret, so that positions stay what they are.
+fn veil(text: &str) -> String {
+    let mut veiled = String::with_capacity(text.len());
+    // The quotes that end a secret of several lines.
+    let mut until: Option<&str> = None;
+    for line in text.split_inclusive('\n') {
+        let kept = match until {
+            Some(end) => {
+                until = until.filter(|_| !line.contains(end));
+                0
+            }
+            None => match line.split_once('=') {
+                Some((key, value)) if !key.trim_start().starts_with('#') && holds_secret(key) => {
+                    let opened = ["\"\"\"", "'''"].into_iter().find(|quotes| value.trim_start().starts_with(quotes));
+                    until = opened.filter(|quotes| value.matches(quotes).count() == 1);
+                    key.len() + 1
+                }
+                _ => line.len(),
+            },
+        };
+        let (open, secret) = line.split_at(kept);
+        veiled.push_str(open);
+        veiled.extend(secret.bytes().map(|b| if b.is_ascii_whitespace() { char::from(b) } else { '*' }));
+    }
+    veiled
 }
 
 impl fmt::Display for ConfigErrors {
@@ -86,5 +116,24 @@ impl Diagnostic for Shown {
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
         let span = self.problem.span.clone()?;
         Some(Box::new(std::iter::once(LabeledSpan::underline(span))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::veil;
+
+    #[test]
+    fn secrets_beside_a_problem_are_not_shown_and_positions_stay() {
+        let text = "\"sasl.username\" = \"desk\"\n\"sasl.password\" = \"h\u{fc}nter2\"\n# password = x\n\"ssl.key.pem\" = \"\"\"\nMIIE\nabc\"\"\"\nlisten = 1\n";
+        let veiled = veil(text);
+        assert_eq!(veiled.len(), text.len());
+        for secret in ["nter2", "MIIE", "abc"] {
+            assert!(!veiled.contains(secret), "{veiled}");
+        }
+        for open in ["\"desk\"", "\"sasl.password\" =", "# password = x", "listen = 1"] {
+            assert!(veiled.contains(open), "{veiled}");
+        }
+        assert_eq!(veiled.find("listen"), text.find("listen"));
     }
 }

@@ -61,6 +61,7 @@ pub(super) struct RawKafka {
     pub(super) instance_id: String,
     pub(super) lanes: i64,
     pub(super) static_membership: bool,
+    pub(super) oauth_token_file: String,
     pub(super) topics: RawTopics,
     #[serde(default)]
     pub(super) properties: BTreeMap<String, RawProperty>,
@@ -117,6 +118,9 @@ pub(super) struct RawState {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawHttp {
     pub(super) listen: String,
+    pub(super) tls_certificate: String,
+    pub(super) tls_key: String,
+    pub(super) token_file: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]

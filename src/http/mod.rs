@@ -1,5 +1,11 @@
 //! Metrics, health, API, stream and board.
 
+mod access;
+mod server;
+
+pub use access::Access;
+pub use server::serve;
+
 use crate::clock;
 use crate::domain::Phase;
 use crate::lane::{Query, Shared};
@@ -7,6 +13,7 @@ use crate::market::{Calendar, Located};
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::{HeaderName, StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
@@ -14,9 +21,9 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
+use tokio_stream::StreamExt;
 use tokio_stream::wrappers::{BroadcastStream, WatchStream};
-use tokio_stream::{Stream, StreamExt};
 
 const BOARD: &str = include_str!("board.html");
 /// The board needs nothing from elsewhere, and nothing else may use its page.
@@ -24,6 +31,8 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 
 /// What the metrics are written in.
 const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
 const QUERY_TIMEOUT: Duration = Duration::from_secs(2);
+/// Live streams at a time: each keeps its connection.
+const STREAMS_MAX: usize = 128;
 
 #[derive(Clone)]
 struct Api {
@@ -31,10 +40,17 @@ struct Api {
     /// One of each lane.
     queries: Vec<SyncSender<Query>>,
     calendar: Option<Arc<Calendar>>,
+    streams: Arc<Semaphore>,
 }
 
-/// Every route; `calendar` says whether the exchange is open now.
-pub fn router(shared: Arc<Shared>, queries: Vec<SyncSender<Query>>, calendar: Option<Arc<Calendar>>) -> Router {
+/// Every route; `calendar` says whether the exchange is open now, `access` who is answered.
+pub fn router(
+    shared: Arc<Shared>,
+    queries: Vec<SyncSender<Query>>,
+    calendar: Option<Arc<Calendar>>,
+    access: Arc<Access>,
+) -> Router {
+    let api = Api { shared, queries, calendar, streams: Arc::new(Semaphore::new(STREAMS_MAX)) };
     Router::new()
         .route("/", get(board))
         .route("/metrics", get(metrics))
@@ -46,7 +62,8 @@ pub fn router(shared: Arc<Shared>, queries: Vec<SyncSender<Query>>, calendar: Op
         .route("/v1/clusters/{id}", get(cluster))
         .route("/v1/alerts", get(alerts))
         .route("/v1/stream", get(stream))
-        .with_state(Api { shared, queries, calendar })
+        .with_state(api.clone())
+        .layer(from_fn_with_state((access, api.shared), access::admit))
 }
 
 async fn board() -> impl IntoResponse {
@@ -137,11 +154,19 @@ async fn alerts(State(api): State<Api>) -> Response {
     json(format!("{{\"alerts\":[{}]}}", api.shared.last_alerts().join(",")))
 }
 
-async fn stream(State(api): State<Api>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+async fn stream(State(api): State<Api>) -> Response {
+    let Ok(place) = api.streams.clone().try_acquire_owned() else {
+        api.shared.metrics.http_refused.with_label_values(&["streams"]).inc();
+        return (StatusCode::SERVICE_UNAVAILABLE, "too many live streams\n").into_response();
+    };
     let views = WatchStream::new(api.shared.views()).map(|p| Event::default().event("state").data(&*p.view));
     // A reader too slow for the alerts loses some; it asks for the list again.
     let alerts = BroadcastStream::new(api.shared.live_alerts())
         .filter_map(Result::ok)
         .map(|alert| Event::default().event("alert").data(&*alert));
-    Sse::new(views.merge(alerts).map(Ok)).keep_alive(KeepAlive::new().interval(Duration::from_secs(10)))
+    let events = views.merge(alerts).map(move |event| {
+        let _place = &place;
+        Ok::<_, Infallible>(event)
+    });
+    Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(10))).into_response()
 }

@@ -29,7 +29,7 @@ use crate::config::Config;
 use crate::domain::{Accounts, Outcome, UnixNanos};
 use crate::engine::{Channel, Effects, Engine, Origin, Watermark};
 use crate::sinks::{Sink, SinkError};
-use crate::sources::{InputError, ReferenceLog, Source, SourceError};
+use crate::sources::{Diagnosis, InputError, ReferenceLog, Source, SourceError};
 use crate::stores::SnapshotStore;
 use adopt::Adoption;
 use commit::Commits;
@@ -190,6 +190,7 @@ pub struct Lane {
     moved: u64,
     adoption: Adoption,
     unreadable: u64,
+    diagnosis: Diagnosis,
     started_at: UnixNanos,
 }
 
@@ -266,6 +267,7 @@ impl Lane {
             moved: 0,
             adoption: Adoption::default(),
             unreadable: 0,
+            diagnosis: Diagnosis::default(),
         })
     }
 
@@ -321,7 +323,10 @@ impl Lane {
     /// Before the first market record: the sink is ready, and the reference log is read whole.
     fn join(&mut self) -> Result<(), LaneError> {
         if !self.deliverer.sink.begin(WAIT * 5)? {
-            self.shared.set_ready(self.number, Err("waiting for a transaction coordinator".into()));
+            let trouble =
+                self.deliverer.sink.trouble().map(|trouble| self.diagnosis.told(&self.config.kafka, &trouble));
+            let trouble = trouble.map_or_else(String::new, |trouble| format!(": {trouble}"));
+            self.shared.set_ready(self.number, Err(format!("waiting for a transaction coordinator{trouble}")));
             return Ok(());
         }
         if !self.has_told_history
@@ -332,6 +337,7 @@ impl Lane {
             self.reference = Some(reader);
             taken?;
             if !is_whole {
+                let trouble = trouble.map(|trouble| self.diagnosis.told(&self.config.kafka, &trouble));
                 let reason = trouble.unwrap_or_else(|| "reading the reference topic".to_owned());
                 if self.shared.set_ready(self.number, Err(reason.clone())) {
                     info!(reason, "not ready");

@@ -25,6 +25,7 @@ impl Lane {
     fn readiness(&self) -> ReadyState {
         if !self.shared.health.is_up() {
             let trouble = self.shared.health.trouble().unwrap_or_else(|| "connecting".into());
+            let trouble = self.diagnosis.told(&self.config.kafka, &trouble);
             return Err(format!("no broker reachable at {}: {trouble}", self.config.kafka.brokers));
         }
         if let Some(trouble) = self.shared.health.trouble() {

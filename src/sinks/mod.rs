@@ -72,6 +72,11 @@ pub trait Sink {
     /// When it cannot be had.
     fn begin(&mut self, wait: Duration) -> Result<bool, SinkError>;
 
+    /// What keeps it from being ready, where that is known.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
+
     /// Whether records and offsets are committed as one.
     fn is_transactional(&self) -> bool;
 

@@ -5,11 +5,11 @@ mod files;
 mod kafka;
 
 pub use files::{FileSource, InputError, Line};
-pub(crate) use kafka::offsets_with_note;
 pub use kafka::{
     ClientHealth, KafkaRange, KafkaSource, RangeError, RangePoint, RangePointError, RangeReader, RangeRecord,
-    ReferenceReader, client_config,
+    ReferenceReader, client_config, refusal,
 };
+pub(crate) use kafka::{Diagnosis, offsets_with_note};
 
 use crate::domain::UnixNanos;
 use std::any::Any;

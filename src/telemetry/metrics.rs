@@ -107,6 +107,8 @@ pub struct Metrics {
     pub config_ok: IntGauge,
     /// Configurations read again, by result.
     pub config_reloads: IntCounterVec,
+    /// HTTP connections and requests refused, by reason.
+    pub http_refused: IntCounterVec,
     /// Alerts sent and not acknowledged.
     pub in_flight: IntGauge,
     /// How many may be.
@@ -338,6 +340,11 @@ impl Metrics {
                 &[],
             )?,
             ready: r.gauge("fragility_ready", "1 while /readyz says that results can be relied on.")?,
+            http_refused: r.counters(
+                "fragility_http_refused_total",
+                "HTTP connections and requests refused, by reason: no token, no TLS agreed upon, too many live streams, or a host that is not this one.",
+                &["reason"],
+            )?,
             config_reloads: r.counters(
                 "fragility_config_reloads_total",
                 "Configurations read again on SIGHUP, by result: ok, or refused.",
@@ -424,6 +431,7 @@ impl Metrics {
         begin(&self.set_aside, &["cancelled", "halted", "ineligible", "unknown_condition"]);
         begin(&self.snapshots, &["written", "failed", "skipped"]);
         begin(&self.restores, &["snapshot", "snapshot_with_gap", "log", "log_with_gap", "nothing"]);
+        begin(&self.http_refused, &["host", "streams", "tls", "token"]);
         begin(&self.config_reloads, &["ok", "refused"]);
         for result in ["delivered", "failed", "said_before"] {
             self.deliveries.with_label_values(&["kafka", result]);

@@ -24,6 +24,9 @@ import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewPartitions;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.OffsetSpec;
+import org.apache.kafka.clients.admin.ScramCredentialInfo;
+import org.apache.kafka.clients.admin.ScramMechanism;
+import org.apache.kafka.clients.admin.UserScramCredentialUpsertion;
 import org.apache.kafka.clients.consumer.ConsumerGroupMetadata;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.ConsumerRecords;
@@ -45,6 +48,7 @@ class Client {
     static final String USAGE = """
             topics   BOOT NAME:PARTITIONS[:compact] ...
             grow     BOOT TOPIC PARTITIONS
+            scram    BOOT USER PASSWORD
             produce  BOOT TOPIC FILE [--rate N] [--partition P] [--transactional] [--batch N] [--abort]
             generate BOOT|- TOPIC|- --count N [--symbols N] [--seed S] [--rate N] [--ticks FILE] [--refs FILE] [--expected FILE] [--metadata MS] [--half FILE]
             consume  BOOT TOPIC [--from-beginning] [--count N] [--timeout SECS] [--until-end] [--values FILE] [--uncommitted]
@@ -66,6 +70,7 @@ class Client {
             switch (args.at(0)) {
                 case "topics" -> topics(args);
                 case "grow" -> grow(args);
+                case "scram" -> scram(args);
                 case "produce" -> produce(args);
                 case "generate" -> generate(args);
                 case "consume" -> consume(args);
@@ -135,6 +140,13 @@ class Client {
     }
 
     /** More partitions for a topic; keys are hashed anew by producers that have learnt of them. */
+    static void scram(Args args) throws Exception {
+        try (Admin admin = Admin.create(Map.of("bootstrap.servers", args.at(1)))) {
+            var known = new ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096);
+            admin.alterUserScramCredentials(List.of(new UserScramCredentialUpsertion(args.at(2), known, args.at(3)))).all().get();
+        }
+    }
+
     static void grow(Args args) throws Exception {
         String topic = args.at(2);
         int partitions = Integer.parseInt(args.at(3));

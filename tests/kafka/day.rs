@@ -197,7 +197,7 @@ fn check_http(service: &Service, references: usize) {
     for name in ["sigma_daily_ratio", "tier"] {
         assert!(symbols.contains(&format!("fragility_symbol_{name}{{symbol=\"NVDA\"}} ")), "{symbols}");
     }
-    let asked = fragility::app::health(&service.url("/readyz")).unwrap();
+    let asked = fragility::app::health(&service.url("/readyz"), None).unwrap();
     assert_eq!(asked, (true, "ready".to_owned()));
     let of_reference = metrics.iter().filter(|(n, _)| n.starts_with("fragility_reference_records_total"));
     assert_eq!(of_reference.map(|(_, v)| v).sum::<f64>(), references as f64);

@@ -187,8 +187,13 @@ impl World {
 
     /// `scripts/kafka`, for what it prints.
     pub(crate) fn script(&self, args: &[&str]) -> String {
+        self.script_with(&[], args)
+    }
+
+    /// The same with variables.
+    pub(crate) fn script_with(&self, variables: &[(&str, &str)], args: &[&str]) -> String {
         let mut command = Command::new(repo("scripts/kafka"));
-        command.args(args).env("CARGO_TARGET_DIR", target());
+        command.args(args).env("CARGO_TARGET_DIR", target()).envs(variables.iter().copied());
         Running::spawn(&self.dir, &self.next_name("kafka"), &mut command).finish(LONG).trim().to_owned()
     }
 
@@ -307,10 +312,13 @@ impl Drop for World {
     }
 }
 
-/// A free port below the usual ephemeral range, where no outgoing connection can sit on it.
+/// A free port below the usual ephemeral range, where no outgoing connection can sit on it; each time another.
 pub(crate) fn free_port() -> u16 {
+    static GIVEN: AtomicUsize = AtomicUsize::new(0);
     let first = 20_000 + u16::try_from(std::process::id() % 9_000).unwrap();
-    (first..first + 900).find(|p| TcpListener::bind(("127.0.0.1", *p)).is_ok()).expect("no free port")
+    let next = || first + u16::try_from(GIVEN.fetch_add(1, Ordering::Relaxed)).unwrap();
+    let free = (0..900).map(|_| next()).find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
+    free.expect("no free port")
 }
 
 /// A record as the client saw it; the value's bytes as they were.
@@ -431,7 +439,12 @@ impl Service {
     }
 
     /// SIGTERM: a clean end within the contract's bound.
-    pub(crate) fn terminate(mut self) {
+    pub(crate) fn terminate(self) {
+        self.ended();
+    }
+
+    /// The same; what the service had logged.
+    pub(crate) fn ended(mut self) -> String {
         let pid = self.running.child.id().to_string();
         let asked = Instant::now();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
@@ -440,6 +453,7 @@ impl Service {
         assert_eq!(status.code(), Some(143), "{}", self.running.stderr());
         // Half a second for the looks of a busy machine.
         assert!(took < STOP_MAX + Duration::from_millis(500), "the end took {took:?}");
+        self.running.stderr()
     }
 
     /// Sends a signal, by its name.

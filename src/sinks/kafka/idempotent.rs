@@ -8,10 +8,12 @@ use crate::sinks::{Outgoing, Sealed, Sink, SinkError};
 use crate::sources::{ClientHealth, Member};
 use crate::telemetry::Metrics;
 use rdkafka::client::ClientContext;
+use rdkafka::client::OAuthToken;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{Producer, ProducerContext, ThreadedProducer};
+use std::error::Error;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -43,6 +45,12 @@ impl Deliveries {
 }
 
 impl ClientContext for Deliveries {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, file: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        self.health.generate_oauth_token(file)
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         self.health.log(level, facility, message);
     }
@@ -98,8 +106,9 @@ impl KafkaSink {
             failure: Mutex::new(None),
             changed: Condvar::new(),
         };
-        let producer: ThreadedProducer<Deliveries> =
-            config.create_with_context(deliveries).map_err(|e| SinkError(format!("kafka producer: {e}")))?;
+        let producer: ThreadedProducer<Deliveries> = config
+            .create_with_context(deliveries)
+            .map_err(|e| SinkError(format!("kafka producer: {}", crate::sources::refusal(&e))))?;
         let deliveries = producer.context().clone();
         Ok(Self { producer, topics: kafka.topics.clone(), deliveries, epoch: 0, alert_partitions: 0 })
     }

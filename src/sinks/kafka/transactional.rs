@@ -14,11 +14,13 @@ use crate::sinks::{Outgoing, Sealed, Sink, SinkError, Stream};
 use crate::sources::{ClientHealth, Member, offsets_with_note};
 use crate::telemetry::Metrics;
 use rdkafka::client::ClientContext;
+use rdkafka::client::OAuthToken;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::KafkaError;
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
+use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tracing::{debug, info, warn};
@@ -38,6 +40,12 @@ struct Reports {
 }
 
 impl ClientContext for Reports {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, file: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        self.health.generate_oauth_token(file)
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         self.health.log(level, facility, message);
     }
@@ -177,7 +185,9 @@ impl TransactionalSink {
 
 fn producer(config: &ClientConfig, health: &Arc<ClientHealth>) -> Result<BaseProducer<Reports>, SinkError> {
     let reports = Reports { health: health.clone(), failure: Mutex::new(None) };
-    config.create_with_context(reports).map_err(|e| SinkError(format!("kafka producer: {e}")))
+    config
+        .create_with_context(reports)
+        .map_err(|e| SinkError(format!("kafka producer: {}", crate::sources::refusal(&e))))
 }
 
 fn failed(step: &str, error: &KafkaError) -> SinkError {
@@ -206,6 +216,10 @@ impl Sink for TransactionalSink {
             warn!(%error, "nothing is said before it is known what was said; trying on");
         }
         Ok(self.is_ready && !self.is_said_due)
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.health.trouble()
     }
 
     fn is_transactional(&self) -> bool {

@@ -1,11 +1,15 @@
 //! What every Kafka client here shares: settings, log, and how its brokers are doing.
 
+use super::oauth;
+use crate::clock;
 use crate::config::Kafka;
 use rdkafka::ClientContext;
+use rdkafka::client::OAuthToken;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use serde::Deserialize;
 use std::collections::HashMap;
+use std::error::Error;
 use std::sync::{Mutex, PoisonError};
 use tracing::{debug, error, info, warn};
 
@@ -26,7 +30,19 @@ pub fn client_config(kafka: &Kafka, role: &str) -> ClientConfig {
     for (key, value) in &kafka.properties {
         config.set(key, value);
     }
+    if let Some(file) = &kafka.oauth_token_file {
+        // Comes back to `generate_oauth_token` as it is.
+        config.set("sasl.oauthbearer.config", file);
+    }
     config
+}
+
+/// What the client library has against its settings, without their values: one may be a secret under a misspelt name.
+pub fn refusal(error: &KafkaError) -> String {
+    match error {
+        KafkaError::ClientConfig(_, why, key, _) => format!("{why} ({key})"),
+        other => other.to_string(),
+    }
 }
 
 #[derive(Deserialize)]
@@ -87,6 +103,23 @@ impl ClientHealth {
         self.with(|s| s.trouble = Some(trouble));
     }
 
+    /// Remembers a question that failed. That no broker answered says less than why, where that is known.
+    pub fn report_failure(&self, question: &str, error: &KafkaError) {
+        let is_summary = matches!(
+            error.rdkafka_error_code(),
+            Some(
+                RDKafkaErrorCode::BrokerTransportFailure
+                    | RDKafkaErrorCode::AllBrokersDown
+                    | RDKafkaErrorCode::OperationTimedOut
+            )
+        );
+        self.with(|s| {
+            if !is_summary || s.trouble.is_none() {
+                s.trouble = Some(format!("{question}: {error}"));
+            }
+        });
+    }
+
     /// A record or an answer came: there is a broker.
     pub fn heard(&self) {
         self.with(|s| {
@@ -102,6 +135,19 @@ impl ClientHealth {
 }
 
 impl ClientContext for ClientHealth {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, file: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        let token = match file {
+            Some(file) => oauth::read(file, clock::now()),
+            None => Err("kafka.oauth_token_file is not set".to_owned()),
+        };
+        token.map_err(|trouble| {
+            self.report(trouble.clone());
+            trouble.into()
+        })
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         match level {
             RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
@@ -135,7 +181,8 @@ impl ClientContext for ClientHealth {
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
             return;
         }
-        let text = reason.trim().to_owned();
+        // How long it took and how often it came before is new each time, and nothing that one acts on.
+        let text = reason.split(" (after ").next().unwrap_or(reason).trim().to_owned();
         let fresh = self.with(|s| {
             let fresh = s.is_up || s.trouble.is_none();
             s.is_up = false;

@@ -11,6 +11,7 @@ use crate::config::Kafka;
 use crate::domain::UnixNanos;
 use crate::sources::{Kept, Member, Ownership, Part, RawRecord, Source, SourceError, Standing};
 use rdkafka::client::ClientContext;
+use rdkafka::client::OAuthToken;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
@@ -18,6 +19,7 @@ use rdkafka::message::{Message, Timestamp};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList, TopicPartitionListElem};
 use rdkafka::types::RDKafkaRespErr;
 use std::collections::{BTreeMap, VecDeque};
+use std::error::Error;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -37,6 +39,12 @@ struct Context {
 }
 
 impl ClientContext for Context {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, file: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        self.health.generate_oauth_token(file)
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         self.health.log(level, facility, message);
     }
@@ -165,8 +173,9 @@ impl KafkaSource {
             confirmed: Mutex::default(),
             is_closing: AtomicBool::new(false),
         };
-        let consumer: BaseConsumer<Context> =
-            config.create_with_context(context).map_err(|e| SourceError(format!("kafka consumer: {e}")))?;
+        let consumer: BaseConsumer<Context> = config
+            .create_with_context(context)
+            .map_err(|e| SourceError(format!("kafka consumer: {}", super::client::refusal(&e))))?;
         let consumer = Arc::new(consumer);
         let committer = Committer::new(&consumer, Context::confirm)?;
         let topic = kafka.topics.market.clone();

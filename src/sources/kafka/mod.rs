@@ -3,11 +3,14 @@
 mod client;
 mod committer;
 mod consumer;
+mod diagnosis;
+mod oauth;
 mod range;
 mod reference;
 
-pub use client::{ClientHealth, client_config};
+pub use client::{ClientHealth, client_config, refusal};
 pub use consumer::KafkaSource;
 pub(crate) use consumer::offsets_with_note;
+pub(crate) use diagnosis::Diagnosis;
 pub use range::{KafkaRange, RangeError, RangePoint, RangePointError, RangeReader, RangeRecord};
 pub use reference::ReferenceReader;

@@ -45,7 +45,7 @@ impl ReferenceReader {
         }
         let consumer = config
             .create_with_context(ClientHealth::default())
-            .map_err(|e| SourceError(format!("reference consumer: {e}")))?;
+            .map_err(|e| SourceError(format!("reference consumer: {}", super::client::refusal(&e))))?;
         Ok(Self { consumer, topic: topic.to_owned(), awaited: None })
     }
 
@@ -89,9 +89,9 @@ impl ReferenceReader {
     }
 
     fn wait_for(&self, error: &KafkaError) {
-        self.consumer.context().report(format!("reference topic {}: {error}", self.topic));
-        // Serve the client's own events while there is nothing to read.
+        // Serve the client's own events while there is nothing to read: what a connection broke on is among them.
         let _ = self.consumer.poll(Duration::ZERO);
+        self.consumer.context().report_failure(&format!("reference topic {}", self.topic), error);
     }
 
     /// The last offsets of a compacted or transactional topic may hold no record: ask where reading stands.

@@ -175,8 +175,9 @@ impl RangeReader {
         for key in ["group.protocol", "group.instance.id"] {
             config.remove(key);
         }
-        let consumer: BaseConsumer<ClientHealth> =
-            config.create_with_context(ClientHealth::default()).map_err(|e| failed(format!("kafka consumer: {e}")))?;
+        let consumer: BaseConsumer<ClientHealth> = config
+            .create_with_context(ClientHealth::default())
+            .map_err(|e| failed(format!("kafka consumer: {}", crate::sources::refusal(&e))))?;
         Ok(Self {
             consumer,
             topic: topic.to_owned(),
