@@ -5,6 +5,7 @@ use super::eligibility::read_eligibility;
 use super::groups::check_groups;
 use super::input::check_input;
 use super::layers::is_secret;
+use super::layout::{Layout, check_layout};
 use super::metrics::{SymbolPolicy, check_metrics};
 use super::raw::{Raw, RawFeed, RawModes, RawProperty, RawQuarantine};
 use super::ruler::check_ruler;
@@ -82,6 +83,8 @@ pub struct Kafka {
     pub static_membership: bool,
     /// Topics.
     pub topics: Topics,
+    /// How they are laid out by whoever makes them.
+    pub layout: Layout,
     /// Further librdkafka settings.
     pub properties: BTreeMap<String, String>,
 }
@@ -296,6 +299,7 @@ fn check_kafka(c: &mut Checker, raw: &Raw) -> Kafka {
             c.refuse("kafka.topics", format!("{name:?} is read and written: what is written would come back as input"));
         }
     }
+    let layout = check_layout(c, &k.layout);
     let mut properties = BTreeMap::new();
     for (key, value) in &k.properties {
         let text = match value {
@@ -333,6 +337,7 @@ fn check_kafka(c: &mut Checker, raw: &Raw) -> Kafka {
         lanes: usize::try_from(lanes).unwrap_or(1),
         static_membership: k.static_membership,
         topics,
+        layout,
         properties,
     }
 }

@@ -10,6 +10,7 @@ mod groups;
 mod histories;
 mod input;
 mod layers;
+mod layout;
 mod metrics;
 mod problem;
 mod raw;
@@ -19,6 +20,7 @@ pub use calendar::{CalendarFileError, read_overlay};
 pub use check::{AlertFormat, Config, DeliveryMode, Kafka, LogFormat, Topics};
 pub use eligibility::{EligibilityFileError, read_eligibility};
 pub use layers::{Loaded, Origin, load, load_over, load_text, load_without_histories, read};
+pub use layout::{Layout, MARKET_HOURS, TopicRole};
 pub use metrics::SymbolPolicy;
 pub use problem::{ConfigErrors, Problem};
 

@@ -5,11 +5,11 @@ mod files;
 mod kafka;
 
 pub use files::{FileSource, InputError, Line};
-pub(crate) use kafka::offsets_with_note;
 pub use kafka::{
     ClientHealth, KafkaRange, KafkaSource, RangeError, RangePoint, RangePointError, RangeReader, RangeRecord,
     ReferenceReader, client_config,
 };
+pub(crate) use kafka::{ask, offsets_with_note};
 
 use crate::domain::UnixNanos;
 use std::any::Any;

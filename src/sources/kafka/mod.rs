@@ -6,6 +6,7 @@ mod consumer;
 mod range;
 mod reference;
 
+pub(crate) use client::ask;
 pub use client::{ClientHealth, client_config};
 pub use consumer::KafkaSource;
 pub(crate) use consumer::offsets_with_note;
