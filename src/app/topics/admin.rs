@@ -66,10 +66,13 @@ impl Admin {
         let count = |n: usize| i32::try_from(n).unwrap_or(i32::MAX);
         let replicas = || topic.partitions().iter().map(|p| count(p.replicas().len()));
         let replication = (replicas().min().unwrap_or(0), replicas().max().unwrap_or(0));
-        let settings = self
-            .settings(&ResourceSpecifier::Topic(name))
-            .await
-            .map_err(|why| failed(&format!("settings of topic {name}"), why))?;
+        let settings = self.settings(&ResourceSpecifier::Topic(name)).await;
+        let settings = settings.map_err(|why| failed(&format!("settings of topic {name}"), why))?;
+        // The wrapper passes a refusal over; a topic without any setting there is none.
+        if settings.is_empty() {
+            let why = "this client may not see them, for which it needs DescribeConfigs on the topic";
+            return Err(failed(&format!("settings of topic {name}"), why));
+        }
         Ok(Some(Found { partitions: count(topic.partitions().len()), replication, settings }))
     }
 
