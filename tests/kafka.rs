@@ -33,6 +33,8 @@ mod range;
 mod refused;
 #[path = "kafka/support.rs"]
 mod support;
+#[path = "kafka/topics.rs"]
+mod topics;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
@@ -52,13 +54,15 @@ fn scenarios() {
         return;
     }
     let only = std::env::var_os("FRAGILITY_KAFKA_ONLY").map(|o| o.into_string().expect("names"));
-    let scenarios: [(&str, Scenario); 26] = [
+    let scenarios: [(&str, Scenario); 28] = [
         ("million", load::million),
         ("million_once", load::million_once),
         ("day", day::day),
         ("range", range::range),
         ("explained", explained::explained),
         ("refused", refused::refused),
+        ("topics", topics::laid_out),
+        ("rights", topics::rights),
         ("absent_broker", absent::broker),
         ("absent_setting", absent::setting),
         ("absent_topic", absent::topic),

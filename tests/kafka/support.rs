@@ -187,8 +187,13 @@ impl World {
 
     /// `scripts/kafka`, for what it prints.
     pub(crate) fn script(&self, args: &[&str]) -> String {
+        self.script_with(args, "")
+    }
+
+    /// The same with further lines for `server.properties`.
+    pub(crate) fn script_with(&self, args: &[&str], properties: &str) -> String {
         let mut command = Command::new(repo("scripts/kafka"));
-        command.args(args).env("CARGO_TARGET_DIR", target());
+        command.args(args).env("CARGO_TARGET_DIR", target()).env("KAFKA_EXTRA", properties);
         Running::spawn(&self.dir, &self.next_name("kafka"), &mut command).finish(LONG).trim().to_owned()
     }
 
@@ -309,8 +314,19 @@ impl Drop for World {
 
 /// A free port below the usual ephemeral range, where no outgoing connection can sit on it.
 pub(crate) fn free_port() -> u16 {
-    let first = 20_000 + u16::try_from(std::process::id() % 9_000).unwrap();
-    (first..first + 900).find(|p| TcpListener::bind(("127.0.0.1", *p)).is_ok()).expect("no free port")
+    free_port_from(0)
+}
+
+/// Several of them, away from where [`free_port`] looks first: what is found there may not be taken at once.
+pub(crate) fn free_ports<const N: usize>() -> [u16; N] {
+    // Held until all are found, so that they differ.
+    let held = [(); N].map(|()| TcpListener::bind(("127.0.0.1", free_port_from(450))).unwrap());
+    held.map(|listener| listener.local_addr().unwrap().port())
+}
+
+fn free_port_from(offset: u16) -> u16 {
+    let first = 20_000 + u16::try_from(std::process::id() % 9_000).unwrap() + offset;
+    (first..first + 450).find(|p| TcpListener::bind(("127.0.0.1", *p)).is_ok()).expect("no free port")
 }
 
 /// A record as the client saw it; the value's bytes as they were.
@@ -451,6 +467,11 @@ impl Service {
     /// Alerts sent since it started, those that were said before left out.
     pub(crate) fn alerts(&self) -> f64 {
         self.metrics().iter().filter(|(n, _)| n.starts_with("fragility_alerts_total{")).map(|(_, v)| v).sum()
+    }
+
+    /// What it has logged so far.
+    pub(crate) fn log(&self) -> String {
+        self.running.stderr()
     }
 
     /// kill -9.

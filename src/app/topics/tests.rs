@@ -5,11 +5,23 @@ use super::compare::{Act, Found, Line, compare_rights, compare_topic};
 use super::rights::{FoundRights, wanted_rights};
 use super::wanted::{Wanted, wanted_topics};
 use crate::config::{Config, load_text};
+use std::collections::BTreeMap;
+
+/// Topics that are off by default, and nothing that takes long to read.
+const TOML: &str = r#"
+[kafka.topics]
+reference = "reference"
+members = "members"
+snapshots = "snapshots"
+[history]
+legs = ""
+index = ""
+losses = ""
+"#;
 
 fn config(sets: &[&str]) -> Config {
     let sets: Vec<String> = sets.iter().map(|s| (*s).to_owned()).collect();
-    let all = "[kafka.topics]\nreference = \"reference\"\nmembers = \"members\"\nsnapshots = \"snapshots\"\n";
-    load_text("test.toml", all, &[], &sets).unwrap().config
+    load_text("test.toml", TOML, &[], &sets).unwrap().config
 }
 
 fn wanted(topic: &str, sets: &[&str]) -> Wanted {
@@ -18,8 +30,7 @@ fn wanted(topic: &str, sets: &[&str]) -> Wanted {
 
 /// A topic as it is wanted, but for these settings.
 fn found(wanted: &Wanted, partitions: i32, replicas: i32, but: &[(&str, &str)]) -> Found {
-    let mut settings: std::collections::BTreeMap<_, _> =
-        wanted.settings.iter().map(|s| (s.name.to_owned(), s.value.clone())).collect();
+    let mut settings: BTreeMap<_, _> = wanted.settings.iter().map(|s| (s.name.to_owned(), s.value.clone())).collect();
     settings.extend(but.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
     Found { partitions, replication: (replicas, replicas), settings }
 }
