@@ -35,11 +35,17 @@ import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.acl.AccessControlEntry;
 import org.apache.kafka.common.acl.AclBinding;
 import org.apache.kafka.common.acl.AclBindingFilter;
+import org.apache.kafka.common.acl.AclOperation;
+import org.apache.kafka.common.acl.AclPermissionType;
 import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.errors.InvalidReplicationFactorException;
 import org.apache.kafka.common.header.Header;
+import org.apache.kafka.common.resource.PatternType;
+import org.apache.kafka.common.resource.ResourcePattern;
+import org.apache.kafka.common.resource.ResourceType;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
@@ -54,6 +60,7 @@ class Client {
             describe BOOT TOPIC ...
             set      BOOT TOPIC NAME=VALUE ...
             acls     BOOT
+            allow    BOOT PRINCIPAL RESOURCE:NAME:OPERATION ...
             produce  BOOT TOPIC FILE [--rate N] [--partition P] [--transactional] [--batch N] [--abort]
             generate BOOT|- TOPIC|- --count N [--symbols N] [--seed S] [--rate N] [--ticks FILE] [--refs FILE] [--expected FILE] [--metadata MS] [--half FILE]
             consume  BOOT TOPIC [--from-beginning] [--count N] [--timeout SECS] [--until-end] [--values FILE] [--uncommitted]
@@ -78,6 +85,7 @@ class Client {
                 case "describe" -> describe(args);
                 case "set" -> set(args);
                 case "acls" -> acls(args);
+                case "allow" -> allow(args);
                 case "produce" -> produce(args);
                 case "generate" -> generate(args);
                 case "consume" -> consume(args);
@@ -200,6 +208,18 @@ class Client {
                 System.out.println(String.join(" ", entry.permissionType().name(), entry.principal(), entry.host(), entry.operation().name(),
                         pattern.resourceType().name(), pattern.patternType().name(), pattern.name()));
             }
+        }
+    }
+
+    static void allow(Args args) throws Exception {
+        try (Admin admin = Admin.create(Map.of("bootstrap.servers", args.at(1)))) {
+            List<AclBinding> rights = new ArrayList<>();
+            for (String word : args.words.subList(3, args.words.size())) {
+                String[] part = word.split(":");
+                var entry = new AccessControlEntry(args.at(2), "*", AclOperation.valueOf(part[2]), AclPermissionType.ALLOW);
+                rights.add(new AclBinding(new ResourcePattern(ResourceType.valueOf(part[0]), part[1], PatternType.LITERAL), entry));
+            }
+            admin.createAcls(rights).all().get();
         }
     }
 

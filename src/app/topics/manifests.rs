@@ -62,7 +62,7 @@ fn the_topics_are_those_of_the_manifests() {
 }
 
 /// `{key: value, key: value}` or `[value, value]`, read as the value of a key or as all of them.
-fn within<'a>(line: &'a str, open: char, close: char) -> impl Iterator<Item = &'a str> {
+fn within(line: &str, open: char, close: char) -> impl Iterator<Item = &str> {
     let (_, rest) = line.split_once(open).unwrap();
     rest.split_once(close).unwrap().0.split(',').map(str::trim)
 }

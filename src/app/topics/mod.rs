@@ -62,7 +62,11 @@ pub async fn apply_topics(config: &Config, out: &mut impl Write, err: &mut impl 
 }
 
 fn write_line(out: &mut impl Write, line: &Line) -> Result<(), AppError> {
-    writeln!(out, "{line}").and_then(|()| out.flush()).map_err(|e| AppError::Output("-".into(), e))
+    match writeln!(out, "{line}").and_then(|()| out.flush()) {
+        // What is begun is not left half done because nobody reads on.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(AppError::Output("-".into(), error)),
+        _ => Ok(()),
+    }
 }
 
 fn tell(out: &mut impl Write, err: &mut impl Write, line: &Line, result: Result<(), String>) -> Result<(), AppError> {
