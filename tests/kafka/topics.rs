@@ -185,9 +185,9 @@ pub(crate) fn rights(world: &World) {
     let allow = |rights: &[&str]| world.client(&[&["allow", &plain, "User:operator"], rights].concat());
     let admin = user("operator");
     allow(&["TOPIC:*:DESCRIBE", "TOPIC:*:DESCRIBE_CONFIGS", "CLUSTER:kafka-cluster:DESCRIBE"]);
-    let plan = || topics(world, "plan", &admin);
+    let look = || topics(world, "plan", &admin);
     let planned = until("the operator's rights", Duration::from_secs(10), || {
-        let (code, lines, _) = plan();
+        let (code, lines, _) = look();
         (code == Some(3)).then_some(lines)
     });
     let (code, lines, said) = topics(world, "apply", &admin);
@@ -206,7 +206,7 @@ pub(crate) fn rights(world: &World) {
     let there: BTreeSet<String> = there.collect();
     assert_eq!(there, granted);
     assert_eq!(there.len(), 36);
-    let (code, lines, said) = plan();
+    let (code, lines, said) = look();
     assert_eq!((code, differences(&lines)), (Some(0), vec![]), "{said}");
     let all = lines.iter().filter(|line| line.starts_with("ok     User:")).count();
     assert_eq!(all, 3, "{lines:?}");
