@@ -28,6 +28,9 @@ pub(crate) enum Command {
     Scenarios(ScenariosArgs),
     /// Check a configuration without connecting
     Check(CheckArgs),
+    /// Lay out the Kafka topics that a configuration names: partitions, settings and least rights
+    #[command(subcommand)]
+    Topics(TopicsCommand),
     /// Recompute alerts from what they carry themselves
     Verify(VerifyArgs),
     /// Print the arithmetic of one alert, and the records that decided it as they stand in the log
@@ -155,6 +158,33 @@ pub(crate) struct CheckArgs {
     /// Print every key with its value and where it came from, secrets masked
     #[arg(long)]
     pub(crate) effective: bool,
+}
+
+/// What `topics` does.
+#[derive(Debug, Subcommand)]
+pub(crate) enum TopicsCommand {
+    /// Print what differs, a line each, and change nothing
+    ///
+    /// Every topic of [kafka.topics] is held against [kafka.layout], and the rights of its principals. Lines begin with what
+    /// `apply` does about it: `create`, `raise` (partitions), `set` (a setting), `grant` (a right); `leave` is a difference
+    /// that it does nothing about, with the reason; `ok` is right, `note` is worth knowing.
+    Plan(TopicsArgs),
+    /// Do what `plan` prints, after asking the brokers whether all of it would be taken
+    ///
+    /// Lines are printed as in `plan`, each once it is done. Nothing is ever deleted or taken away, replicas are not moved,
+    /// and an existing topic gets more partitions only where kafka.layout.partitions states their number.
+    Apply(TopicsArgs),
+}
+
+/// Options of `topics plan` and `topics apply`.
+#[derive(Debug, Args)]
+pub(crate) struct TopicsArgs {
+    /// Where the configuration comes from
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    /// Exit with 3 when something differs, or for `apply` is left
+    #[arg(long)]
+    pub(crate) strict: bool,
 }
 
 /// Options of `verify`.

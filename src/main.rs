@@ -3,7 +3,7 @@
 mod cli;
 
 use clap::Parser;
-use cli::{CalendarArgs, Cli, Command, ConfigArgs, HistoryArgs, HistoryCommand};
+use cli::{CalendarArgs, Cli, Command, ConfigArgs, HistoryArgs, HistoryCommand, TopicsCommand};
 use fragility::app::{self, AppError};
 use fragility::config::{self, DEFAULTS, Loaded};
 use fragility::sources::KafkaRange;
@@ -64,6 +64,7 @@ fn run(cli: Cli) -> Result<ExitCode, AppError> {
             let loaded = load(&args.config)?;
             printed(app::check(&loaded, args.effective, &mut io::stdout().lock()))
         }
+        Command::Topics(command) => topics(&command),
         Command::Verify(args) => {
             let counts = app::verify_file(&args.alert, &mut io::stdout().lock(), &mut io::stderr().lock())?;
             Ok(ExitCode::from(counts.code()))
@@ -138,6 +139,18 @@ fn build_history(args: HistoryArgs) -> Result<ExitCode, AppError> {
     init_log(loaded.config.log_format, "warn");
     app::build_history(&loaded.config, &app::HistoryOptions { inputs: input, group, legs, index, losses })?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn topics(command: &TopicsCommand) -> Result<ExitCode, AppError> {
+    let (TopicsCommand::Plan(args) | TopicsCommand::Apply(args)) = command;
+    let loaded = load(&args.config)?;
+    init_log(loaded.config.log_format, "error");
+    let (mut out, mut err) = (io::stdout(), io::stderr());
+    let is_same = match command {
+        TopicsCommand::Plan(_) => runtime()?.block_on(app::plan_topics(&loaded.config, &mut out, &mut err))?,
+        TopicsCommand::Apply(_) => runtime()?.block_on(app::apply_topics(&loaded.config, &mut out, &mut err))?,
+    };
+    Ok(if args.strict && !is_same { ExitCode::from(3) } else { ExitCode::SUCCESS })
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, AppError> {

@@ -37,6 +37,8 @@ mod refused;
 mod secured;
 #[path = "kafka/support.rs"]
 mod support;
+#[path = "kafka/topics.rs"]
+mod topics;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
@@ -56,7 +58,7 @@ fn scenarios() {
         return;
     }
     let only = std::env::var_os("FRAGILITY_KAFKA_ONLY").map(|o| o.into_string().expect("names"));
-    let scenarios: [(&str, Scenario); 27] = [
+    let scenarios: [(&str, Scenario); 29] = [
         ("million", load::million),
         ("million_once", load::million_once),
         ("day", day::day),
@@ -64,6 +66,8 @@ fn scenarios() {
         ("explained", explained::explained),
         ("refused", refused::refused),
         ("secured", secured::secured),
+        ("topics", topics::laid_out),
+        ("rights", topics::rights),
         ("absent_broker", absent::broker),
         ("absent_setting", absent::setting),
         ("absent_topic", absent::topic),

@@ -15,6 +15,7 @@ mod run;
 mod scenarios;
 mod schema;
 mod supervisor;
+mod topics;
 mod verify;
 
 pub use calendar::calendar;
@@ -29,6 +30,7 @@ pub use replay::{ReplayOptions, Replayed, replay};
 pub use run::{Service, run, start};
 pub use scenarios::{ScenarioOptions, scenarios};
 pub use schema::schema;
+pub use topics::{apply_topics, plan_topics};
 pub use verify::{Verification, verify_file};
 
 use crate::config::ConfigErrors;

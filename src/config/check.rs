@@ -6,6 +6,7 @@ use super::groups::check_groups;
 use super::http::{Http, check_http};
 use super::input::check_input;
 use super::layers::is_secret;
+use super::layout::{Layout, check_layout};
 use super::metrics::{SymbolPolicy, check_metrics};
 use super::raw::{Raw, RawFeed, RawModes, RawProperty, RawQuarantine};
 use super::ruler::check_ruler;
@@ -84,6 +85,8 @@ pub struct Kafka {
     pub oauth_token_file: Option<String>,
     /// Topics.
     pub topics: Topics,
+    /// How they are laid out by whoever makes them.
+    pub layout: Layout,
     /// Further librdkafka settings.
     pub properties: BTreeMap<String, String>,
 }
@@ -299,6 +302,7 @@ fn check_kafka(c: &mut Checker, raw: &Raw) -> Kafka {
             c.refuse("kafka.topics", format!("{name:?} is read and written: what is written would come back as input"));
         }
     }
+    let layout = check_layout(c, &k.layout);
     let mut properties = BTreeMap::new();
     for (key, value) in &k.properties {
         let text = match value {
@@ -344,6 +348,7 @@ fn check_kafka(c: &mut Checker, raw: &Raw) -> Kafka {
         static_membership: k.static_membership,
         oauth_token_file: Some(k.oauth_token_file.clone()).filter(|file| !file.is_empty()),
         topics,
+        layout,
         properties,
     }
 }

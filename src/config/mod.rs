@@ -11,6 +11,7 @@ mod histories;
 mod http;
 mod input;
 mod layers;
+mod layout;
 mod metrics;
 mod problem;
 mod raw;
@@ -21,6 +22,7 @@ pub use check::{AlertFormat, Config, DeliveryMode, Kafka, LogFormat, Topics};
 pub use eligibility::{EligibilityFileError, read_eligibility};
 pub use http::Http;
 pub use layers::{Loaded, Origin, load, load_over, load_text, load_without_histories, read};
+pub use layout::{Layout, MARKET_HOURS, TopicRole};
 pub use metrics::SymbolPolicy;
 pub use problem::{ConfigErrors, Problem};
 

@@ -63,6 +63,7 @@ pub(super) struct RawKafka {
     pub(super) static_membership: bool,
     pub(super) oauth_token_file: String,
     pub(super) topics: RawTopics,
+    pub(super) layout: RawLayout,
     #[serde(default)]
     pub(super) properties: BTreeMap<String, RawProperty>,
 }
@@ -87,6 +88,39 @@ pub(super) struct RawTopics {
     pub(super) dead_letters: String,
     pub(super) members: String,
     pub(super) snapshots: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawLayout {
+    pub(super) replication: i64,
+    pub(super) min_insync_replicas: i64,
+    pub(super) principal: String,
+    pub(super) feeder_principal: String,
+    pub(super) reader_principal: String,
+    pub(super) partitions: RawPartitions,
+    pub(super) retention_hours: RawRetention,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawPartitions {
+    pub(super) market: i64,
+    pub(super) reference: i64,
+    pub(super) alerts: i64,
+    pub(super) state: i64,
+    pub(super) members: i64,
+    pub(super) snapshots: i64,
+    pub(super) dead_letters: i64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawRetention {
+    pub(super) market: i64,
+    pub(super) alerts: i64,
+    pub(super) members: i64,
+    pub(super) dead_letters: i64,
 }
 
 #[derive(Debug, Clone, Deserialize)]

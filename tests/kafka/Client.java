@@ -17,10 +17,13 @@ import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.HdrHistogram.Histogram;
 import org.HdrHistogram.HistogramLogWriter;
 import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.AlterConfigOp;
+import org.apache.kafka.clients.admin.ConfigEntry;
 import org.apache.kafka.clients.admin.NewPartitions;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.OffsetSpec;
@@ -35,8 +38,17 @@ import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.acl.AccessControlEntry;
+import org.apache.kafka.common.acl.AclBinding;
+import org.apache.kafka.common.acl.AclBindingFilter;
+import org.apache.kafka.common.acl.AclOperation;
+import org.apache.kafka.common.acl.AclPermissionType;
+import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.errors.InvalidReplicationFactorException;
 import org.apache.kafka.common.header.Header;
+import org.apache.kafka.common.resource.PatternType;
+import org.apache.kafka.common.resource.ResourcePattern;
+import org.apache.kafka.common.resource.ResourceType;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
@@ -49,6 +61,10 @@ class Client {
             topics   BOOT NAME:PARTITIONS[:compact] ...
             grow     BOOT TOPIC PARTITIONS
             scram    BOOT USER PASSWORD
+            describe BOOT TOPIC ...
+            set      BOOT TOPIC NAME=VALUE ...
+            acls     BOOT
+            allow    BOOT PRINCIPAL RESOURCE:NAME:OPERATION ...
             produce  BOOT TOPIC FILE [--rate N] [--partition P] [--transactional] [--batch N] [--abort]
             generate BOOT|- TOPIC|- --count N [--symbols N] [--seed S] [--rate N] [--ticks FILE] [--refs FILE] [--expected FILE] [--metadata MS] [--half FILE]
             consume  BOOT TOPIC [--from-beginning] [--count N] [--timeout SECS] [--until-end] [--values FILE] [--uncommitted]
@@ -71,6 +87,10 @@ class Client {
                 case "topics" -> topics(args);
                 case "grow" -> grow(args);
                 case "scram" -> scram(args);
+                case "describe" -> describe(args);
+                case "set" -> set(args);
+                case "acls" -> acls(args);
+                case "allow" -> allow(args);
                 case "produce" -> produce(args);
                 case "generate" -> generate(args);
                 case "consume" -> consume(args);
@@ -160,6 +180,58 @@ class Client {
                 if (tries == 300) throw new IllegalStateException("not grown after 30 s");
                 Thread.sleep(100);
             }
+        }
+    }
+
+    /** Per topic its partitions, replicas and the settings of its own; one that is not there has null. */
+    static void describe(Args args) throws Exception {
+        try (Admin admin = Admin.create(Map.of("bootstrap.servers", args.at(1)))) {
+            Set<String> there = admin.listTopics().names().get();
+            for (String topic : args.words.subList(2, args.words.size())) {
+                if (!there.contains(topic)) {
+                    System.out.println("null");
+                    continue;
+                }
+                var partitions = admin.describeTopics(List.of(topic)).allTopicNames().get().get(topic).partitions();
+                ConfigResource resource = new ConfigResource(ConfigResource.Type.TOPIC, topic);
+                var entries = admin.describeConfigs(List.of(resource)).all().get().get(resource).entries().stream();
+                String settings = entries.filter(e -> e.source() == ConfigEntry.ConfigSource.DYNAMIC_TOPIC_CONFIG)
+                        .map(e -> Json.quote(e.name()) + ":" + Json.quote(e.value())).sorted().collect(Collectors.joining(","));
+                System.out.println("{\"topic\":" + Json.quote(topic) + ",\"partitions\":" + partitions.size() + ",\"replicas\":"
+                        + partitions.get(0).replicas().size() + ",\"settings\":{" + settings + "}}");
+            }
+        }
+    }
+
+    static void set(Args args) throws Exception {
+        try (Admin admin = Admin.create(Map.of("bootstrap.servers", args.at(1)))) {
+            List<AlterConfigOp> changes = args.words.subList(3, args.words.size()).stream().map(word -> word.split("=", 2))
+                    .map(part -> new AlterConfigOp(new ConfigEntry(part[0], part[1]), AlterConfigOp.OpType.SET)).toList();
+            admin.incrementalAlterConfigs(Map.of(new ConfigResource(ConfigResource.Type.TOPIC, args.at(2)), changes)).all().get();
+        }
+    }
+
+    /** Every access control entry, a line each. */
+    static void acls(Args args) throws Exception {
+        try (Admin admin = Admin.create(Map.of("bootstrap.servers", args.at(1)))) {
+            for (AclBinding acl : admin.describeAcls(AclBindingFilter.ANY).values().get()) {
+                var pattern = acl.pattern();
+                var entry = acl.entry();
+                System.out.println(String.join(" ", entry.permissionType().name(), entry.principal(), entry.host(), entry.operation().name(),
+                        pattern.resourceType().name(), pattern.patternType().name(), pattern.name()));
+            }
+        }
+    }
+
+    static void allow(Args args) throws Exception {
+        try (Admin admin = Admin.create(Map.of("bootstrap.servers", args.at(1)))) {
+            List<AclBinding> rights = new ArrayList<>();
+            for (String word : args.words.subList(3, args.words.size())) {
+                String[] part = word.split(":");
+                var entry = new AccessControlEntry(args.at(2), "*", AclOperation.valueOf(part[2]), AclPermissionType.ALLOW);
+                rights.add(new AclBinding(new ResourcePattern(ResourceType.valueOf(part[0]), part[1], PatternType.LITERAL), entry));
+            }
+            admin.createAcls(rights).all().get();
         }
     }
 

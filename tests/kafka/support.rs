@@ -467,6 +467,11 @@ impl Service {
         self.metrics().iter().filter(|(n, _)| n.starts_with("fragility_alerts_total{")).map(|(_, v)| v).sum()
     }
 
+    /// What it has logged so far.
+    pub(crate) fn log(&self) -> String {
+        self.running.stderr()
+    }
+
     /// kill -9.
     pub(crate) fn kill(mut self) {
         self.running.child.kill().unwrap();

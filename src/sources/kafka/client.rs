@@ -6,11 +6,13 @@ use crate::config::Kafka;
 use rdkafka::ClientContext;
 use rdkafka::client::OAuthToken;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::error::Error;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 use tracing::{debug, error, info, warn};
 
 /// Settings common to consumers and producers; `kafka.properties` has the last word.
@@ -42,6 +44,32 @@ pub fn refusal(error: &KafkaError) -> String {
     match error {
         KafkaError::ClientConfig(_, why, key, _) => format!("{why} ({key})"),
         other => other.to_string(),
+    }
+}
+
+/// For so long a command waits for a broker's first answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Asks until a broker answers, for a command that ends when none does.
+///
+/// # Errors
+/// What keeps it from answering.
+pub(crate) fn ask<T>(
+    consumer: &BaseConsumer<ClientHealth>,
+    brokers: &str,
+    mut question: impl FnMut(Duration) -> Result<T, KafkaError>,
+) -> Result<T, String> {
+    let until = clock::monotonic() + ANSWER_TIMEOUT;
+    loop {
+        match question(Duration::from_secs(1)) {
+            Ok(answer) => return Ok(answer),
+            Err(error) if clock::monotonic() >= until => {
+                let why = consumer.context().trouble().unwrap_or_else(|| error.to_string());
+                return Err(format!("no answer from kafka at {brokers} for {ANSWER_TIMEOUT:?}: {why}"));
+            }
+            // The client's own events are served meanwhile.
+            Err(_) => drop(consumer.poll(Duration::from_millis(100))),
+        }
     }
 }
 

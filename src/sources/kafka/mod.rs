@@ -8,6 +8,7 @@ mod oauth;
 mod range;
 mod reference;
 
+pub(crate) use client::ask;
 pub use client::{ClientHealth, client_config, refusal};
 pub use consumer::KafkaSource;
 pub(crate) use consumer::offsets_with_note;

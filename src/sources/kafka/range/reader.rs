@@ -8,7 +8,7 @@ use super::{KafkaRange, RangePoint};
 use crate::clock;
 use crate::config::Kafka;
 use crate::domain::UnixNanos;
-use crate::sources::kafka::client::{ClientHealth, client_config};
+use crate::sources::kafka::client::{ClientHealth, ask, client_config};
 use crate::sources::kafka::consumer::logged_at;
 use crate::sources::{RawRecord, SourceError};
 use rdkafka::config::RDKafkaLogLevel;
@@ -25,8 +25,6 @@ use std::time::{Duration, Instant};
 use tracing::warn;
 
 const UNAUTHORIZED: RDKafkaRespErr = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
-/// Longest wait for a broker's answer at the start.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest time without a record while some are still to come: a broker's restart fits in.
 const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a topic may be unknown to a broker that has just learnt of it.
@@ -207,22 +205,8 @@ impl RangeReader {
     }
 
     /// Asks until a broker answers.
-    fn ask<T>(&self, mut question: impl FnMut(Duration) -> Result<T, KafkaError>) -> Result<T, RangeError> {
-        let until = clock::monotonic() + ANSWER_TIMEOUT;
-        loop {
-            match question(Duration::from_secs(1)) {
-                Ok(answer) => return Ok(answer),
-                Err(error) if clock::monotonic() >= until => {
-                    let why = self.consumer.context().trouble().unwrap_or_else(|| error.to_string());
-                    return Err(failed(format!(
-                        "no answer from kafka at {} for {ANSWER_TIMEOUT:?}: {why}",
-                        self.brokers
-                    )));
-                }
-                // The client's own events are served meanwhile.
-                Err(_) => drop(self.consumer.poll(WAIT)),
-            }
-        }
+    fn ask<T>(&self, question: impl FnMut(Duration) -> Result<T, KafkaError>) -> Result<T, RangeError> {
+        ask(&self.consumer, &self.brokers, question).map_err(failed)
     }
 
     /// The partitions to read.
