@@ -14,8 +14,10 @@ mod replay;
 mod run;
 mod scenarios;
 mod schema;
+mod shipped;
 mod supervisor;
 mod verify;
+mod version;
 
 pub use calendar::calendar;
 pub use check::check;
@@ -29,7 +31,9 @@ pub use replay::{ReplayOptions, Replayed, replay};
 pub use run::{Service, run, start};
 pub use scenarios::{ScenarioOptions, scenarios};
 pub use schema::schema;
+pub use shipped::{DASHBOARDS, RULES, Shipped};
 pub use verify::{Verification, verify_file};
+pub use version::version;
 
 use crate::config::ConfigErrors;
 use crate::sources::InputError;

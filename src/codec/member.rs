@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::sync::Arc;
 
-const SCHEMA: &str = "fragility.member.v1";
+/// Name and version of a member record's format.
+pub const MEMBER_SCHEMA: &str = "fragility.member.v1";
 /// Readings of an amendment that are believed at most.
 const READINGS_MAX: usize = 4_096;
 
@@ -148,7 +149,7 @@ pub fn encode_member(record: &MemberRecord, out: &mut Vec<u8>) {
         MemberEvent::Reached(time) => EventJson::Reached { event_time: time.0 },
     };
     let json = RecordJson {
-        schema: SCHEMA.into(),
+        schema: MEMBER_SCHEMA.into(),
         group: (&*record.group).into(),
         input: InputJson {
             partition: record.input,
@@ -168,7 +169,7 @@ pub fn encode_member(record: &MemberRecord, out: &mut Vec<u8>) {
 pub fn decode_member(bytes: &[u8]) -> Result<MemberRecord, DecodeError> {
     let malformed = |what: &str| DecodeError::malformed("member", what.to_owned());
     let json: RecordJson<'_> = serde_json::from_slice(bytes).map_err(|e| malformed(&e.to_string()))?;
-    if json.schema != SCHEMA {
+    if json.schema != MEMBER_SCHEMA {
         return Err(malformed("not a record of this schema"));
     }
     let event = event(json.event).ok_or_else(|| malformed("a symbol, session, reason or number is impossible"))?;
