@@ -117,6 +117,8 @@ fn rolled_in(world: &World, mode: &'static str) {
     let mut steps = Vec::new();
     for (n, is_new) in STEPS {
         std::thread::sleep(BETWEEN);
+        // As an operator has to: who is stopped while it restores leaves the rest to nobody.
+        services.iter().for_each(Service::await_ready);
         let written = "fragility_snapshots_total{result=\"written\"}";
         until("snapshots of the running build", LONG, || (services[n].metrics()[written] > 0.0).then_some(()));
         let asked = Instant::now();
@@ -144,6 +146,7 @@ fn rolled_in(world: &World, mode: &'static str) {
     feed.finish(LONG * 4);
     load.await_committed();
     for service in &services {
+        service.await_ready();
         met.read(service);
     }
     services.into_iter().for_each(Service::terminate);
