@@ -3,6 +3,7 @@
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use fragility::app::AlertName;
 use fragility::sources::RangePoint;
+use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -10,9 +11,22 @@ use std::path::PathBuf;
 #[derive(Debug, Parser)]
 #[command(name = "fragility", version, about, propagate_version = true)]
 pub(crate) struct Cli {
+    /// With --version: the build as well, and the formats it reads and writes
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
     /// What to do.
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Cli {
+    /// Whether `--version` came with `--verbose`, in any spelling: the parser ends at the one and may not have met the
+    /// other.
+    pub(crate) fn is_verbose(argument: &OsStr) -> bool {
+        let Some(text) = argument.to_str() else { return false };
+        let is_short = |letters: &str| letters.contains('v') && letters.chars().all(|c| "vV".contains(c));
+        text == "--verbose" || text.strip_prefix('-').is_some_and(is_short)
+    }
 }
 
 /// The commands.
@@ -57,6 +71,15 @@ pub(crate) enum Command {
     Schema {
         /// Which one
         name: String,
+    },
+    /// Print the Grafana dashboards of this build, one JSON text behind the other
+    Dashboards(ShippedArgs),
+    /// Print the rules for Prometheus of this build, as one file
+    Rules(ShippedArgs),
+    /// Print the completion of this command line for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
     },
 }
 
@@ -217,6 +240,17 @@ pub(crate) struct ExplainArgs {
     /// the market topic
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub(crate) input: Vec<PathBuf>,
+}
+
+/// Options of `dashboards` and `rules`.
+#[derive(Debug, Args)]
+pub(crate) struct ShippedArgs {
+    /// Write each into its own file in this directory instead, and print the paths
+    #[arg(long, value_name = "DIR")]
+    pub(crate) write: Option<PathBuf>,
+    /// These alone, named as their files without the ending
+    #[arg(value_name = "NAME")]
+    pub(crate) names: Vec<String>,
 }
 
 /// Options of `diff`.

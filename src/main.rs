@@ -2,8 +2,9 @@
 
 mod cli;
 
-use clap::Parser;
-use cli::{CalendarArgs, Cli, Command, ConfigArgs, HistoryArgs, HistoryCommand, TopicsCommand};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
+use cli::{CalendarArgs, Cli, Command, ConfigArgs, HistoryArgs, HistoryCommand, ScenariosArgs, TopicsCommand};
 use fragility::app::{self, AppError};
 use fragility::config::{self, DEFAULTS, Loaded};
 use fragility::sources::KafkaRange;
@@ -12,8 +13,21 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    match run(cli) {
+    let cli = match Cli::try_parse() {
+        Err(error) if error.kind() == ErrorKind::DisplayVersion && std::env::args_os().any(|a| Cli::is_verbose(&a)) => {
+            return ended(printed(io::stdout().write_all(app::version().as_bytes())));
+        }
+        Err(error) => error.exit(),
+        Ok(cli) => cli,
+    };
+    if cli.verbose {
+        Cli::command().error(ErrorKind::MissingRequiredArgument, "--verbose goes with --version").exit();
+    }
+    ended(run(cli))
+}
+
+fn ended(result: Result<ExitCode, AppError>) -> ExitCode {
+    match result {
         Ok(code) => code,
         Err(error) => {
             report(&error);
@@ -43,23 +57,7 @@ fn run(cli: Cli) -> Result<ExitCode, AppError> {
             let replayed = app::replay(&loaded.config, &options)?;
             Ok(if args.strict && replayed.refused_any() { ExitCode::from(3) } else { ExitCode::SUCCESS })
         }
-        Command::Scenarios(args) => {
-            init_log(config::LogFormat::Pretty, "warn");
-            let environment = environment();
-            let below = match &args.config {
-                Some(file) => {
-                    // Its own problems are told at its own lines.
-                    config::load(file, &environment, &args.set)?;
-                    config::read(file)?
-                }
-                None => String::new(),
-            };
-            let rules =
-                |name: &str, text: &str| Ok(config::load_over(&below, name, text, &environment, &args.set)?.config);
-            let options = app::ScenarioOptions { suite: args.suite, write: args.write, names: args.names };
-            let all_as_expected = app::scenarios(rules, &options, &mut io::stdout().lock())?;
-            Ok(if all_as_expected { ExitCode::SUCCESS } else { ExitCode::from(1) })
-        }
+        Command::Scenarios(args) => scenarios(args),
         Command::Check(args) => {
             let loaded = load(&args.config)?;
             printed(app::check(&loaded, args.effective, &mut io::stdout().lock()))
@@ -104,6 +102,20 @@ fn run(cli: Cli) -> Result<ExitCode, AppError> {
             let metrics = Metrics::new().map_err(|e| AppError::Failed(e.to_string()))?;
             printed(io::stdout().write_all(metric_reference(&metrics).as_bytes()))
         }
+        Command::Dashboards(args) => {
+            app::DASHBOARDS.give(&args.names, args.write.as_deref(), &mut io::stdout().lock())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Rules(args) => {
+            app::RULES.give(&args.names, args.write.as_deref(), &mut io::stdout().lock())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Completions { shell } => {
+            // Into memory first: it ends the process where it cannot write.
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "fragility", &mut text);
+            printed(io::stdout().write_all(&text))
+        }
         Command::Run(args) => {
             let loaded = load(&args)?;
             init_log(loaded.config.log_format, &loaded.config.log_level);
@@ -117,6 +129,23 @@ fn run(cli: Cli) -> Result<ExitCode, AppError> {
             Ok(ExitCode::from(runtime()?.block_on(app::demo(&options))?))
         }
     }
+}
+
+fn scenarios(args: ScenariosArgs) -> Result<ExitCode, AppError> {
+    init_log(config::LogFormat::Pretty, "warn");
+    let environment = environment();
+    let below = match &args.config {
+        Some(file) => {
+            // Its own problems are told at its own lines.
+            config::load(file, &environment, &args.set)?;
+            config::read(file)?
+        }
+        None => String::new(),
+    };
+    let rules = |name: &str, text: &str| Ok(config::load_over(&below, name, text, &environment, &args.set)?.config);
+    let options = app::ScenarioOptions { suite: args.suite, write: args.write, names: args.names };
+    let all_as_expected = app::scenarios(rules, &options, &mut io::stdout().lock())?;
+    Ok(if all_as_expected { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
 fn calendar(args: &CalendarArgs) -> Result<ExitCode, AppError> {

@@ -5,8 +5,10 @@ mod harness;
 
 use harness::binary::{Dir, config, ok, run, shipped, text};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
+use std::path::Path;
 
 /// Alerts, measures, summary and accounting of a replay.
 #[derive(PartialEq, Debug)]
@@ -170,6 +172,100 @@ fn a_range_that_cannot_be_says_why() {
     check(&["--from", "0", "--set", "kafka.properties.colour=red"], 2, "colour");
     // Nobody listens on the discard port.
     check(&["--from", "beginning", "--set", "kafka.brokers=127.0.0.1:9"], 1, "no answer from kafka at 127.0.0.1:9");
+}
+
+#[test]
+fn the_version_is_one_line_and_verbose_says_what_it_speaks() {
+    let said = |args: &[&str]| String::from_utf8(ok(args, b"")).unwrap();
+    let line = format!("fragility {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!((said(&["--version"]), said(&["-V"])), (line.clone(), line.clone()));
+    let verbose = said(&["--version", "--verbose"]);
+    for args in [&["--verbose", "--version"][..], &["-V", "-v"], &["-Vv"], &["-vV"], &["run", "--version", "-v"]] {
+        assert_eq!(said(args), verbose, "{args:?}");
+    }
+    let facts: BTreeMap<&str, &str> =
+        verbose.strip_prefix(&line).unwrap().lines().map(|l| l.split_once(": ").unwrap()).collect();
+    let layout = fragility::codec::SNAPSHOT_VERSION.to_string();
+    assert_eq!(facts["snapshot layouts read"], layout);
+    assert_eq!(facts["snapshot layout written"], layout);
+    // The formats are those that the schemas name.
+    for (fact, schema) in
+        [("alert", "alert"), ("state", "state"), ("heartbeat", "heartbeat"), ("dead letter", "dead_letter")]
+    {
+        let schema: Value = serde_json::from_str(&said(&["schema", schema])).unwrap();
+        assert_eq!(schema["properties"]["schema"]["const"], facts[fact], "{fact}");
+    }
+    assert!(facts["compiler"].starts_with("rustc 1.") && facts["librdkafka"].contains('.'), "{verbose}");
+    for fact in ["revision", "tree", "target", "profile", "features", "rules", "member"] {
+        assert!(!facts[fact].is_empty(), "{fact}");
+    }
+    let alone = run(&["-v", "metrics"], b"");
+    assert_eq!((alone.status.code(), alone.stdout.len()), (Some(2), 0));
+}
+
+/// Dashboards and rules are the files in `deploy`, every one of them; all rules together are one file.
+#[test]
+fn dashboards_and_rules_are_the_files() {
+    for (command, place, prefix, count) in
+        [("dashboards", "deploy/grafana/dashboards", "fragility-", 5), ("rules", "deploy/prometheus", "rules_", 5)]
+    {
+        let mut files = BTreeMap::new();
+        for entry in fs::read_dir(harness::repo(place)).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            if name.starts_with(prefix) {
+                files.insert(name, fs::read_to_string(&path).unwrap());
+            }
+        }
+        assert_eq!(files.len(), count, "{place}");
+        for (name, text) in &files {
+            assert_eq!(&String::from_utf8(ok(&[command, name], b"")).unwrap(), text, "{command} {name}");
+        }
+        let dir = Dir::new();
+        let into = text(&dir.file("made/here"));
+        let paths = String::from_utf8(ok(&[command, "--write", &into], b"")).unwrap();
+        let written: BTreeMap<String, String> = paths
+            .lines()
+            .map(|p| (Path::new(p).file_stem().unwrap().to_str().unwrap().to_owned(), fs::read_to_string(p).unwrap()))
+            .collect();
+        assert_eq!(written, files);
+        // In one piece: every line of every file, but that rules have one list of groups.
+        let lines = |text: &str| {
+            let mut lines: Vec<String> =
+                text.lines().filter(|l| !l.is_empty() && *l != "groups:").map(str::to_owned).collect();
+            lines.sort_unstable();
+            lines
+        };
+        let whole = String::from_utf8(ok(&[command], b"")).unwrap();
+        assert_eq!(lines(&whole), lines(&files.into_values().collect::<Vec<_>>().join("\n")));
+        assert_eq!(whole.lines().filter(|l| *l == "groups:").count(), usize::from(command == "rules"));
+        let unknown = run(&[command, "nothing"], b"");
+        assert_eq!((unknown.status.code(), unknown.stdout.len()), (Some(2), 0));
+        assert!(String::from_utf8_lossy(&unknown.stderr).contains(prefix), "the names there are");
+        let file = text(&dir.write("file", b""));
+        assert_eq!(run(&[command, "--write", &file], b"").status.code(), Some(1), "a file is no directory");
+    }
+}
+
+#[test]
+fn shells_can_complete_every_command() {
+    let help = String::from_utf8(ok(&["--help"], b"")).unwrap();
+    let (_, commands) = help.split_once("Commands:\n").unwrap();
+    let (commands, _) = commands.split_once("\n\n").unwrap();
+    let commands: Vec<&str> = commands
+        .lines()
+        .filter(|l| l.starts_with("  ") && !l.starts_with("   "))
+        .map(|l| l.split_whitespace().next().unwrap())
+        .collect();
+    assert!(commands.len() > 15, "{commands:?}");
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = String::from_utf8(ok(&["completions", shell], b"")).unwrap();
+        for command in &commands {
+            assert!(script.contains(command), "{shell}: {command}");
+        }
+        assert!(script.contains("--config") || script.contains("-l config"), "{shell}");
+    }
+    assert_eq!(run(&["completions", "nothing"], b"").status.code(), Some(2));
 }
 
 /// A line and the outcome and reason that it must have.

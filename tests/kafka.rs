@@ -39,6 +39,8 @@ mod secured;
 mod support;
 #[path = "kafka/topics.rs"]
 mod topics;
+#[path = "kafka/upgrade.rs"]
+mod upgrade;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
@@ -58,7 +60,7 @@ fn scenarios() {
         return;
     }
     let only = std::env::var_os("FRAGILITY_KAFKA_ONLY").map(|o| o.into_string().expect("names"));
-    let scenarios: [(&str, Scenario); 29] = [
+    let scenarios: [(&str, Scenario); 34] = [
         ("million", load::million),
         ("million_once", load::million_once),
         ("day", day::day),
@@ -88,6 +90,11 @@ fn scenarios() {
         ("zombie_once", faults::zombie_member_once),
         ("killed_broker", load::killed_broker),
         ("killed_broker_once", load::killed_broker_once),
+        ("upgrade_forgotten_once", upgrade::forgotten_once),
+        ("upgrade", upgrade::rolled),
+        ("upgrade_once", upgrade::rolled_once),
+        ("upgrade_day", upgrade::day),
+        ("upgrade_day_once", upgrade::day_once),
     ];
     let worlds = std::env::var("FRAGILITY_KAFKA_WORLDS").map_or(WORLDS, |n| n.parse().expect("a number of worlds"));
     let is_wanted = |name: &str| only.as_ref().is_none_or(|only| only.split(',').any(|o| o == name));

@@ -105,6 +105,21 @@ fn what_is_no_alert_is_not_verified() {
     assert_eq!(said(&["verify", "--alert", "/nowhere/at/all"], b"").0, 2);
 }
 
+/// What a newer build adds to its records is passed over, in alerts and states; another version is refused by name.
+#[test]
+fn fields_of_a_newer_build_are_passed_over() {
+    let line = of("NVDA", "2025-01-27");
+    let (before, behind) = line.split_once(",\"source\":[").unwrap();
+    let before = before.replacen("\"window\":{", "\"window\":{\"newer\":[1],", 1) + ",\"newer\":{\"x\":1}";
+    let digest = fragility::codec::digest_of(before.as_bytes());
+    let (source, _) = behind.split_once("],\"digest\"").unwrap();
+    let newer = format!("{before},\"source\":[{source}],\"digest\":\"{digest}\"}}");
+    assert!(newer.contains("\"newer\":[1]"));
+    assert_eq!(said(&["verify"], newer.as_bytes()), (0, String::new(), "1 alerts: 1 hold, 0 do not".to_owned()));
+    let (code, _, _) = said(&["verify"], newer.replace("fragility.alert.v1", "fragility.alert.v2").as_bytes());
+    assert_eq!(code, 2);
+}
+
 fn alert_id(line: &str) -> String {
     serde_json::from_str::<Value>(line).unwrap()["alert_id"].as_str().unwrap().to_owned()
 }

@@ -25,7 +25,7 @@ def is_in(path):
     return kept
 
 
-wanted = {root / "Cargo.toml", root / "Cargo.lock"}
+wanted = {root / "Cargo.toml", root / "Cargo.lock", root / "build.rs"}
 wanted |= {root / "benches" / f"{name}.rs" for name in re.findall(r'\[\[bench\]\]\nname = "(\w+)"', (root / "Cargo.toml").read_text())}
 for source in (root / "src").rglob("*.rs"):
     text = source.read_text()

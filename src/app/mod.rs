@@ -14,9 +14,11 @@ mod replay;
 mod run;
 mod scenarios;
 mod schema;
+mod shipped;
 mod supervisor;
 mod topics;
 mod verify;
+mod version;
 
 pub use calendar::calendar;
 pub use check::check;
@@ -30,8 +32,10 @@ pub use replay::{ReplayOptions, Replayed, replay};
 pub use run::{Service, run, start};
 pub use scenarios::{ScenarioOptions, scenarios};
 pub use schema::schema;
+pub use shipped::{DASHBOARDS, RULES, Shipped};
 pub use topics::{apply_topics, plan_topics};
 pub use verify::{Verification, verify_file};
+pub use version::version;
 
 use crate::config::ConfigErrors;
 use crate::sources::InputError;

@@ -5,6 +5,7 @@
 
 use super::alert::{ALERT_SCHEMA, STATE_SCHEMA};
 use super::json::VALUE_LEN_MAX;
+use super::reports::HEARTBEAT_SCHEMA;
 use crate::domain::{AlertKind, AlertState, Direction, Phase, SessionDate};
 use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
@@ -470,7 +471,7 @@ pub fn decode_alert(bytes: &[u8]) -> Result<SaidRecord, NotAnAlert> {
     let head: Head = read(bytes)?;
     match (head.schema.as_deref(), head.fast_vol) {
         (Some(ALERT_SCHEMA | STATE_SCHEMA), _) => Ok(SaidRecord::Full(read(bytes)?)),
-        (Some("fragility.heartbeat.v1"), _) => Ok(SaidRecord::Heartbeat),
+        (Some(HEARTBEAT_SCHEMA), _) => Ok(SaidRecord::Heartbeat),
         (None, Some(_)) => Ok(SaidRecord::Compact(read(bytes)?)),
         (Some(other), _) => Err(NotAnAlert(format!("schema: {other:?} is no alert"))),
         (None, None) => Err(NotAnAlert("schema: missing, so it is no alert".into())),

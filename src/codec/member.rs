@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::sync::Arc;
 
-const SCHEMA: &str = "fragility.member.v1";
+/// Name and version of a member record's format.
+pub const MEMBER_SCHEMA: &str = "fragility.member.v1";
 /// Readings of an amendment that are believed at most.
 const READINGS_MAX: usize = 4_096;
 
@@ -97,7 +98,9 @@ impl KnownJson {
     fn reading(&self) -> Option<Reading> {
         match self {
             Self::Number(number) => number.is_finite().then_some(Ok(*number)),
-            Self::Reason(name) => Some(Err(Unknown::from_name(name)?)),
+            // A reason of a newer build. The number is as unknown: refusing the record would leave the one before it
+            // standing.
+            Self::Reason(name) => Some(Err(Unknown::from_name(name).unwrap_or(Unknown::NotComputed))),
         }
     }
 }
@@ -148,7 +151,7 @@ pub fn encode_member(record: &MemberRecord, out: &mut Vec<u8>) {
         MemberEvent::Reached(time) => EventJson::Reached { event_time: time.0 },
     };
     let json = RecordJson {
-        schema: SCHEMA.into(),
+        schema: MEMBER_SCHEMA.into(),
         group: (&*record.group).into(),
         input: InputJson {
             partition: record.input,
@@ -168,7 +171,7 @@ pub fn encode_member(record: &MemberRecord, out: &mut Vec<u8>) {
 pub fn decode_member(bytes: &[u8]) -> Result<MemberRecord, DecodeError> {
     let malformed = |what: &str| DecodeError::malformed("member", what.to_owned());
     let json: RecordJson<'_> = serde_json::from_slice(bytes).map_err(|e| malformed(&e.to_string()))?;
-    if json.schema != SCHEMA {
+    if json.schema != MEMBER_SCHEMA {
         return Err(malformed("not a record of this schema"));
     }
     let event = event(json.event).ok_or_else(|| malformed("a symbol, session, reason or number is impossible"))?;
@@ -204,7 +207,8 @@ fn event(json: EventJson) -> Option<MemberEvent> {
             z: m.z.reading()?,
             market_value: m.market_value.filter(|v| v.is_finite()),
             shares: m.shares.filter(|s| s.is_finite()),
-            basis: basis.map(|b| CloseBasis::from_number(b).ok_or(())).transpose().ok()?,
+            // One of a newer build counts as none, which is the weakest.
+            basis: basis.and_then(CloseBasis::from_number),
             breached_at: m.breached_at.map(UnixNanos),
             source: m.source,
             is_history: false,
@@ -285,6 +289,28 @@ mod tests {
             source: None,
             is_history: false,
         }));
+    }
+
+    /// A record of a newer build, with what this one does not know, says what it said all the same.
+    #[test]
+    fn fields_reasons_and_bases_of_a_newer_build_are_no_obstacle() {
+        let member = r#""symbol":"A","session":"2025-01-27","log_return":0.25,"z":"A_NEWER_REASON","market_value":null,"breached_at":null,"source":null,"newer":[1]"#;
+        let record = |schema: &str, event: &str| {
+            format!(
+                r#"{{"schema":"{schema}","group":"mag7","newer":{{"x":1}},"input":{{"partition":3,"partitions":8,"offset":9,"index":0,"newer":1}},{event}}}"#
+            )
+        };
+        let close = record(MEMBER_SCHEMA, &format!(r#""kind":"close","member":{{{member}}},"basis":9,"later":true"#));
+        let MemberEvent::Close(close) = decode_member(close.as_bytes()).unwrap().event else { panic!("no close") };
+        assert_eq!((close.log_return, close.z, close.basis), (Ok(0.25), Err(Unknown::NotComputed), None));
+        let price = format!(r#""kind":"price","member":{{{member}}},"at":1,"fresh_until":2"#);
+        let known = record(MEMBER_SCHEMA, &price);
+        assert!(matches!(decode_member(known.as_bytes()).unwrap().event, MemberEvent::Price(_)));
+        // What is not of this version, or of no kind that there is, is refused with its reason, and no more than that.
+        for (schema, event) in [("fragility.member.v2", &*price), (MEMBER_SCHEMA, r#""kind":"newer","event_time":1"#)] {
+            let error = decode_member(record(schema, event).as_bytes()).unwrap_err();
+            assert_eq!((error.reason, error.outcome), ("member", crate::domain::Outcome::Malformed));
+        }
     }
 
     proptest! {

@@ -55,10 +55,10 @@ pub use history::{
     encode_index, encode_index_header, encode_legs, encode_legs_header, encode_loss, encode_losses_header,
 };
 pub use json::{VALUE_LEN_MAX, decode};
-pub use member::{decode_member, encode_member};
+pub use member::{MEMBER_SCHEMA, decode_member, encode_member};
 pub use reports::{
-    breadth_json, encode_accounting, encode_curve, encode_dead_letter, encode_heartbeat, encode_measure, encode_modes,
-    encode_summary, encode_tick,
+    DEAD_LETTER_SCHEMA, HEARTBEAT_SCHEMA, breadth_json, encode_accounting, encode_curve, encode_dead_letter,
+    encode_heartbeat, encode_measure, encode_modes, encode_summary, encode_tick,
 };
 pub(crate) use reports::{group_breadth_json, index_json, loss_json, loss_record_json, surface_json};
 pub use snapshot::{SNAPSHOT_VERSION, SnapshotError, decode_snapshot, encode_snapshot};

@@ -14,6 +14,11 @@ use crate::market::{GroupCurve, Measure, Sigma};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
+/// Name and version of a dead letter's format.
+pub const DEAD_LETTER_SCHEMA: &str = "fragility.dead_letter.v1";
+/// Name and version of a heartbeat's format.
+pub const HEARTBEAT_SCHEMA: &str = "fragility.heartbeat.v1";
+
 #[derive(serde::Serialize)]
 struct MeasureJson<'a> {
     symbol: &'a str,
@@ -346,7 +351,7 @@ pub fn encode_dead_letter(
     let key = key.map(|k| &k[..k.len().min(DEAD_LETTER_KEY_MAX)]);
     let detail: String = detail.chars().take(DEAD_LETTER_DETAIL_MAX).collect();
     let letter = json!({
-        "schema": "fragility.dead_letter.v1",
+        "schema": DEAD_LETTER_SCHEMA,
         "reason": reason,
         "detail": detail,
         "topic": topic,
@@ -370,7 +375,7 @@ pub fn encode_heartbeat(
 ) {
     let input = |(partition, next, at): &(i32, i64, Option<UnixNanos>)| json!({"topic": topic, "partition": partition, "next_offset": next, "event_time": at.map(|t| t.0)});
     let beat = json!({
-        "schema": "fragility.heartbeat.v1",
+        "schema": HEARTBEAT_SCHEMA,
         "instance": instance,
         "sent_at": sent_at.0,
         "inputs": inputs.iter().map(input).collect::<Vec<_>>(),

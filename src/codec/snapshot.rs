@@ -102,8 +102,13 @@ mod tests {
             bad[at] ^= 1;
             assert_eq!(refused(&bad), SnapshotError::Corrupt);
         }
-        let mut newer = bytes;
-        newer[4..6].copy_from_slice(&(SNAPSHOT_VERSION + 1).to_le_bytes());
-        assert_eq!(refused(&newer), SnapshotError::Version(SNAPSHOT_VERSION + 1));
+        for other in [SNAPSHOT_VERSION - 1, SNAPSHOT_VERSION + 1] {
+            let mut bytes = bytes.clone();
+            bytes[4..6].copy_from_slice(&other.to_le_bytes());
+            let why = refused(&bytes);
+            assert_eq!(why, SnapshotError::Version(other));
+            // Whoever rolls back reads this in the log: `scripts/upgrade` looks for it.
+            assert_eq!(why.to_string(), format!("snapshot layout {other}, this build reads {SNAPSHOT_VERSION}"));
+        }
     }
 }

@@ -2,7 +2,9 @@
 
 use super::publish::Shared;
 use crate::cluster::MemberRecord;
-use crate::codec::{encode_alert, encode_compact_alert, encode_dead_letter, encode_member, encode_state};
+use crate::codec::{
+    ALERT_SCHEMA, HEARTBEAT_SCHEMA, encode_alert, encode_compact_alert, encode_dead_letter, encode_member, encode_state,
+};
 use crate::config::{AlertFormat, Config};
 use crate::domain::{Alert, Outcome, UnixNanos};
 use crate::engine::{Effects, Origin};
@@ -89,7 +91,7 @@ impl Deliverer {
         let time = alert.event_time.to_string();
         let headers = [
             ("ce_specversion", "1.0"),
-            ("ce_type", "fragility.alert.v1"),
+            ("ce_type", ALERT_SCHEMA),
             ("ce_source", "/fragility"),
             ("ce_id", id.as_str()),
             ("ce_time", time.as_str()),
@@ -188,7 +190,7 @@ impl Deliverer {
 
     /// Sends a heartbeat to every partition of the alerts topic.
     pub(super) fn heartbeat(&mut self, value: &[u8]) -> Result<(), SinkError> {
-        let headers = [("ce_specversion", "1.0"), ("ce_type", "fragility.heartbeat.v1"), ("ce_source", "/fragility")];
+        let headers = [("ce_specversion", "1.0"), ("ce_type", HEARTBEAT_SCHEMA), ("ce_source", "/fragility")];
         for partition in 0..self.sink.alert_partitions() {
             send(
                 &mut *self.sink,

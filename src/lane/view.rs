@@ -9,7 +9,7 @@ use crate::codec::{
 use crate::domain::{Direction, Outcome, Phase, Reading, SessionDate, UnixNanos, Unknown};
 use crate::engine::{Breadth, Engine, InputHealth, SurvivalScore, SymbolView};
 use crate::market::Located;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, build};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -145,7 +145,8 @@ pub(super) fn state_json(view: &LaneView, metrics: &Metrics, ready: &ReadyState,
         "phase": view.phase,
         "ready": ready.is_ok(),
         "reason": ready.as_ref().err(),
-        "version": env!("CARGO_PKG_VERSION"),
+        "version": build::VERSION,
+        "revision": build::revision(),
         "records_in": metrics.taken(),
         "outcomes": outcomes,
         "records_per_second": rate,

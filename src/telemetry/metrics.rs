@@ -1,7 +1,9 @@
 //! The metrics of the service. Names and meanings are part of the outside contract.
 
+use super::build;
 use super::register::{MetricInfo, Register};
 use super::{Family, HdrSummary, SymbolSeries};
+use crate::codec::SNAPSHOT_VERSION;
 use crate::config::SymbolPolicy;
 use crate::domain::{Accounts, AlertKind, Outcome};
 use prometheus::{
@@ -164,8 +166,9 @@ impl Metrics {
         let r = Register::new(&registry);
         let outcomes = r.counters("fragility_records_total", "Market records by their one outcome.", &["outcome"])?;
         let threshold = r.gauges("fragility_threshold_sigmas", "Multiples at which tiers begin.", &["rule", "tier"])?;
-        let build = r.gauges("fragility_build_info", "Build facts as labels; always 1.", &["version"])?;
-        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1.0);
+        let facts = ["version", "revision", "snapshot_layout"];
+        let info = r.gauges("fragility_build_info", "Build facts as labels; always 1.", &facts)?;
+        info.with_label_values(&[build::VERSION, build::revision(), &SNAPSHOT_VERSION.to_string()]).set(1.0);
         #[cfg(target_os = "linux")]
         registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
         let metrics = Self {

@@ -1,5 +1,6 @@
-//! Every metric once, with its name and help; the log.
+//! Every metric once, with its name and help; the log; what this build is.
 
+pub mod build;
 mod family;
 mod hdr;
 mod log;

@@ -4,21 +4,22 @@
 use crate::day::{closes, market_lines, reference_lines};
 use crate::downstream::Downstream;
 use crate::load::{AT_LEAST_ONCE, EXACTLY_ONCE};
-use crate::support::{LONG, Service, World, until};
+use crate::support::{LONG, Service, World, this_build, until};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::path::Path;
 
 const PARTITIONS: usize = 4;
 
-struct Day<'a> {
+pub(crate) struct Day<'a> {
     world: &'a World,
-    name: String,
+    pub(crate) name: String,
     mode: &'static str,
 }
 
 impl<'a> Day<'a> {
     /// Topics of its own; the reference topic is filled.
-    fn new(world: &'a World, name: &str, mode: &'static str) -> Self {
+    pub(crate) fn new(world: &'a World, name: &str, mode: &'static str) -> Self {
         let name = format!("groups-{name}-{}", mode.replace('_', "-"));
         let topic = |what: &str| format!("{name}-{what}");
         world.create(&[
@@ -35,6 +36,11 @@ impl<'a> Day<'a> {
     }
 
     fn serve(&self, instance: &str, lanes: usize) -> Service {
+        self.serve_build(&this_build(), "config/fragility.toml", instance, lanes)
+    }
+
+    /// The same of another build, which may not know every key of this one's configuration.
+    pub(crate) fn serve_build(&self, build: &Path, config: &str, instance: &str, lanes: usize) -> Service {
         let Self { world, name, mode } = self;
         let mut sets = vec![
             format!("kafka.brokers={}", world.boot),
@@ -57,15 +63,15 @@ impl<'a> Day<'a> {
         if lanes > 1 {
             sets.push(format!("kafka.topics.members={name}-members"));
         }
-        world.serve("config/fragility.toml", &sets)
+        world.serve_build(build, config, &sets)
     }
 
-    fn send(&self, part: &str, lines: &[&str]) {
+    pub(crate) fn send(&self, part: &str, lines: &[&str]) {
         let file = self.world.file(&format!("{}-{part}", self.name), &(lines.join("\n") + "\n"));
         self.world.client(&["produce", &self.world.boot, &format!("{}-market", self.name), &file]);
     }
 
-    fn await_committed(&self) {
+    pub(crate) fn await_committed(&self) {
         until("the day is committed", LONG, || {
             let at = self.world.offsets(&self.name, &format!("{}-market", self.name));
             at.iter().all(|(committed, end)| *committed == Some(*end)).then_some(())
@@ -73,7 +79,7 @@ impl<'a> Day<'a> {
     }
 
     /// What a reader downstream makes of it: no gap, every partition spoken for, states as the alerts left them.
-    fn check_downstream(&self) {
+    pub(crate) fn check_downstream(&self) {
         let reader = Downstream::follow(&self.world.records(&format!("{}-alerts", self.name)));
         assert_eq!(reader.gaps, Vec::<String>::new());
         for partition in 0..PARTITIONS {
@@ -84,20 +90,29 @@ impl<'a> Day<'a> {
         assert!(self.mode == AT_LEAST_ONCE || reader.repeated == 0);
     }
 
-    /// Alerts by id and revision, `source` apart, each with how often it came.
+    /// Alerts by id and revision, `source` apart, each with how often it came; a repeat is the same.
     fn alerts(&self) -> BTreeMap<(String, i64), (Value, usize)> {
-        let mut all: BTreeMap<(String, i64), (Value, usize)> = BTreeMap::new();
+        let once = |(id, mut said): ((String, i64), Vec<Value>)| {
+            let count = said.len();
+            let first = said.remove(0);
+            assert!(said.iter().all(|again| *again == first), "a repeat of {id:?} differs");
+            (id, (first, count))
+        };
+        self.said().into_iter().map(once).collect()
+    }
+
+    /// Alerts by id and revision, `source` apart, as often as they came.
+    pub(crate) fn said(&self) -> BTreeMap<(String, i64), Vec<Value>> {
+        let mut all: BTreeMap<(String, i64), Vec<Value>> = BTreeMap::new();
         for record in self.world.records(&format!("{}-alerts", self.name)) {
             let mut alert = record.json();
             if alert["schema"] != "fragility.alert.v1" {
                 continue;
             }
             let id = (alert["alert_id"].as_str().unwrap().to_owned(), alert["revision"].as_i64().unwrap());
+            // The digest stays: it is over everything but the place of the causes.
             alert["source"] = Value::Null;
-            // Over everything but the place of the causes, and told apart by what it covers.
-            let (first, count) = all.entry(id).or_insert_with(|| (alert.clone(), 0));
-            assert_eq!(*first, alert, "a repeat differs");
-            *count += 1;
+            all.entry(id).or_default().push(alert);
         }
         all
     }

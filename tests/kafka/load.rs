@@ -1,12 +1,13 @@
 //! The generated market under load, with interruptions: what is asked is that nothing is lost, that nothing
 //! differs, and that the accounts close.
 
-use crate::support::{LONG, Record, Running, World, until};
+use crate::support::{LONG, Record, Running, World, this_build, until};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 
-const PARTITIONS: usize = 8;
+pub(crate) const PARTITIONS: usize = 8;
 pub(crate) const AT_LEAST_ONCE: &str = "at_least_once";
 pub(crate) const EXACTLY_ONCE: &str = "exactly_once";
 const OUTCOMES: [&str; 8] =
@@ -72,6 +73,11 @@ impl<'a> Load<'a> {
 
     /// The same with further settings.
     pub(crate) fn serve_with(&self, instance: &str, further: &[&str]) -> crate::support::Service {
+        self.serve_build(&this_build(), instance, further)
+    }
+
+    /// The same of another build.
+    pub(crate) fn serve_build(&self, build: &Path, instance: &str, further: &[&str]) -> crate::support::Service {
         let Self { world, name, mode, protocol, market, alerts, references, .. } = self;
         let mut sets = vec![
             format!("kafka.brokers={}", world.boot),
@@ -93,7 +99,7 @@ impl<'a> Load<'a> {
             sets.push("kafka.properties.session.timeout.ms=6000".to_owned());
         }
         sets.extend(further.iter().map(ToString::to_string));
-        world.serve("config/bench.toml", &sets)
+        world.serve_build(build, "config/bench.toml", &sets)
     }
 
     /// Sets the group back by so many records of each partition, and keeps its offsets from being known for so long.
@@ -103,6 +109,10 @@ impl<'a> Load<'a> {
         let holder = self.world.begin(&args);
         until("the offsets are held", LONG, || holder.stdout().contains("held").then_some(()));
         holder
+    }
+
+    pub(crate) fn alerts(&self) -> &str {
+        &self.alerts
     }
 
     fn expected(&self) -> BTreeMap<String, Vec<Alert>> {

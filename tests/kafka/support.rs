@@ -37,6 +37,11 @@ pub(crate) fn repo(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
+/// The service as these sources make it.
+pub(crate) fn this_build() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_fragility"))
+}
+
 /// A process that ends with its owner.
 pub(crate) struct Running {
     pub(crate) child: Child,
@@ -60,6 +65,11 @@ impl Running {
 
     pub(crate) fn stderr(&self) -> String {
         fs::read_to_string(&self.err).unwrap()
+    }
+
+    /// Whether it has not ended.
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
     }
 
     /// Waits for a good end and gives what was printed.
@@ -89,13 +99,16 @@ impl Drop for Running {
 
 /// Ends what a test process that was killed could not: it waits for the end of its input.
 const KEEPER: &str = r#"
-dir=$1 binary=$2 pids=
-while read -r pid; do pids="$pids $pid"; done
-for pid in $pids; do
-  if [ "$(readlink "/proc/$pid/exe")" = "$binary" ]; then kill -KILL "$pid"; fi
-done
+dir=$1 started=
+while read -r line; do started="$started$line
+"; done
+while read -r pid binary; do
+  if [ -n "$pid" ] && [ "$(readlink "/proc/$pid/exe")" = "$binary" ]; then kill -KILL "$pid"; fi
+done <<END
+$started
+END
 for broker in "$dir"/broker*; do
-  if [ -e "$broker/pid" ]; then "$3" kill "$broker"; fi
+  if [ -e "$broker/pid" ]; then "$2" kill "$broker"; fi
 done
 [ -e "$dir/keep" ] || rm -rf "$dir"
 "#;
@@ -154,7 +167,7 @@ impl World {
             eprintln!("logs and data stay in {}", dir.display());
         }
         let mut keeper = Command::new("bash");
-        keeper.arg("-c").arg(KEEPER).arg("keeper").arg(&dir).arg(env!("CARGO_BIN_EXE_fragility"));
+        keeper.arg("-c").arg(KEEPER).arg("keeper").arg(&dir);
         // A session of its own: the terminal's interrupt must not end it before its work is done.
         keeper.arg(repo("scripts/kafka")).env("CARGO_TARGET_DIR", target());
         std::os::unix::process::CommandExt::process_group(&mut keeper, 0);
@@ -241,8 +254,8 @@ impl World {
         partitions.iter().map(|p| (p["committed"].as_i64(), p["end"].as_i64().unwrap())).collect()
     }
 
-    fn spawn_service(&self, config: &str, sets: &[String]) -> Running {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_fragility"));
+    fn spawn_service(&self, build: &Path, config: &str, sets: &[String]) -> Running {
+        let mut command = Command::new(build);
         command.arg("run").arg("--config").arg(repo(config)).args([
             "--set",
             "http.listen=127.0.0.1:0",
@@ -254,13 +267,13 @@ impl World {
         }
         let running = Running::spawn(&self.dir, &self.next_name("service"), &mut command);
         let mut orders = self.orders.as_ref().unwrap();
-        writeln!(orders, "{}", running.child.id()).unwrap();
+        writeln!(orders, "{} {}", running.child.id(), build.display()).unwrap();
         running
     }
 
     /// Starts the service with settings that it must refuse; what it says to that.
     pub(crate) fn refuse(&self, config: &str, sets: &[String]) -> String {
-        let mut running = self.spawn_service(config, sets);
+        let mut running = self.spawn_service(&this_build(), config, sets);
         let status = until("refusal", LONG, || running.child.try_wait().unwrap());
         assert_eq!(status.code(), Some(2), "{}", running.stderr());
         running.stderr()
@@ -286,7 +299,12 @@ impl World {
 
     /// Starts the service; `sets` are `section.key=value`.
     pub(crate) fn serve(&self, config: &str, sets: &[String]) -> Service {
-        let running = self.spawn_service(config, sets);
+        self.serve_build(&this_build(), config, sets)
+    }
+
+    /// The same of another build, whose path is absolute and has no links in it.
+    pub(crate) fn serve_build(&self, build: &Path, config: &str, sets: &[String]) -> Service {
+        let running = self.spawn_service(build, config, sets);
         let mut service = Service { running, address: String::new() };
         let address = until("HTTP is up", LONG, || {
             assert_eq!(

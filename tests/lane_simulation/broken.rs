@@ -67,14 +67,16 @@ fn a_commit_ahead_of_its_records_is_noticed() {
     check(Sabotage::CommitsAhead, None, 50, "");
 }
 
-/// A record handed out twice under one offset, a snapshot under another's name, and groups whose snapshot is gone
-/// while those of the partitions are not.
+/// A record handed out twice under one offset, a snapshot under another's name, groups whose snapshot is gone while
+/// those of the partitions are not, and snapshots of another layout, as an upgrade and its roll-back find them.
 #[test]
 fn what_the_lane_tells_apart_does_no_harm() {
     for (sabotage, rules, seeds) in [
         (Sabotage::RepeatsInput, None, 40),
         (Sabotage::WrongName, None, 40),
         (Sabotage::LosesGroups, Some(Rules::Grouped), 100),
+        (Sabotage::OlderLayout, None, 60),
+        (Sabotage::NewerLayout, None, 60),
     ] {
         let choice = Choice { rules, sabotage, ..Choice::default() };
         assert_eq!(caught(choice, seeds), None, "{sabotage:?}");

@@ -136,6 +136,9 @@ pub(crate) enum Sabotage {
     WrongName,
     /// The groups' snapshots are gone whenever they are asked for.
     LosesGroups,
+    /// Snapshots are those of the build before, or of the one after: their layout has another number.
+    OlderLayout,
+    NewerLayout,
     /// Offsets of a commit are moved on by one.
     CommitsAhead,
 }

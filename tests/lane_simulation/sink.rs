@@ -4,7 +4,7 @@ use super::broker::Sabotage;
 use super::group::Proof;
 use super::plan::{Fate, Fault, Operation, kill};
 use super::source::Wire;
-use fragility::codec::{decode_snapshot, encode_snapshot};
+use fragility::codec::{SNAPSHOT_VERSION, decode_snapshot, encode_snapshot};
 use fragility::engine::PartitionImage;
 use fragility::sinks::{Outgoing, Sealed, Sink, SinkError, Stream};
 use fragility::sources::Member;
@@ -165,6 +165,14 @@ fn forged(bytes: &[u8]) -> Option<Vec<u8>> {
     encode_snapshot(&snapshot).ok()
 }
 
+/// The same snapshot as a build of another layout would have signed it.
+fn of_layout(mut bytes: Vec<u8>, layout: u16) -> Vec<u8> {
+    if let Some(place) = bytes.get_mut(4..6) {
+        place.copy_from_slice(&layout.to_le_bytes());
+    }
+    bytes
+}
+
 /// A disk.
 pub(crate) struct SimulatedStore {
     kept: Mutex<Kept>,
@@ -215,7 +223,12 @@ impl SnapshotStore for SimulatedStore {
             name.to_owned()
         };
         let bytes = kept.get(&name).and_then(|slots| slots[at].clone());
-        Ok(if self.sabotage == Sabotage::ForgedOffset { bytes.map(|b| forged(&b).unwrap_or(b)) } else { bytes })
+        Ok(match self.sabotage {
+            Sabotage::ForgedOffset => bytes.map(|b| forged(&b).unwrap_or(b)),
+            Sabotage::OlderLayout => bytes.map(|b| of_layout(b, SNAPSHOT_VERSION - 1)),
+            Sabotage::NewerLayout => bytes.map(|b| of_layout(b, SNAPSHOT_VERSION + 1)),
+            _ => bytes,
+        })
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {

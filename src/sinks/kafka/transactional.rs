@@ -231,7 +231,7 @@ impl Sink for TransactionalSink {
         if topic_of(&self.kafka.topics, record.stream).is_none() {
             return Ok(());
         }
-        if is_alert(record) && self.said.has(record.value) {
+        if is_alert(record) && self.said.has(record) {
             self.metrics.deliveries.with_label_values(&["kafka", "said_before"]).inc();
             return Ok(());
         }
