@@ -92,6 +92,7 @@ close_at = "low"
 fn every_kind_of_value_has_its_bounds() {
     for (toml, key, message) in [
         ("[rules.symbol_shock]\ntiers = [4.0, 3.0]", "rules.symbol_shock.tiers", "ascending"),
+        ("[kafka.properties]\n'ssl.providers' = 'x'", "kafka.properties.ssl.providers", "loads code into the service"),
         ("[kafka.properties]\n'sasl.mechanism' = 'OAUTHBEARER'", "kafka.oauth_token_file", "asks for SASL OAUTHBEARER"),
         ("[http]\ntls_certificate = 'a.pem'", "http.tls_key", "TLS needs both"),
         ("[http]\ntls_key = 'a.pem'", "http.tls_certificate", "TLS needs both"),
