@@ -177,6 +177,8 @@ pub struct Lane {
     /// Whether groups were told what the reference log says of the past.
     has_told_history: bool,
     has_joined: bool,
+    /// What keeps it from joining.
+    waiting_for: String,
     was_assigned: bool,
     commits: Commits,
     effects: Effects,
@@ -254,6 +256,7 @@ impl Lane {
             has_lived: false,
             has_told_history: false,
             has_joined: false,
+            waiting_for: String::new(),
             was_assigned: false,
             commits: Commits::default(),
             effects: Effects::default(),
@@ -323,10 +326,10 @@ impl Lane {
     /// Before the first market record: the sink is ready, and the reference log is read whole.
     fn join(&mut self) -> Result<(), LaneError> {
         if !self.deliverer.sink.begin(WAIT * 5)? {
+            let what = "waiting for a transaction coordinator";
             let trouble =
                 self.deliverer.sink.trouble().map(|trouble| self.diagnosis.told(&self.config.kafka, &trouble));
-            let trouble = trouble.map_or_else(String::new, |trouble| format!(": {trouble}"));
-            self.shared.set_ready(self.number, Err(format!("waiting for a transaction coordinator{trouble}")));
+            self.wait_for(trouble.map_or_else(|| what.to_owned(), |trouble| format!("{what}: {trouble}")));
             return Ok(());
         }
         if !self.has_told_history
@@ -338,10 +341,7 @@ impl Lane {
             taken?;
             if !is_whole {
                 let trouble = trouble.map(|trouble| self.diagnosis.told(&self.config.kafka, &trouble));
-                let reason = trouble.unwrap_or_else(|| "reading the reference topic".to_owned());
-                if self.shared.set_ready(self.number, Err(reason.clone())) {
-                    info!(reason, "not ready");
-                }
+                self.wait_for(trouble.unwrap_or_else(|| "reading the reference topic".to_owned()));
                 return Ok(());
             }
         }
@@ -351,12 +351,20 @@ impl Lane {
         }
         // A session at a time: whoever stops the lane, or asks how it is, does not wait for decades.
         if self.engine.settle_some() {
-            self.shared.set_ready(self.number, Err("measuring the sessions that the reference topic tells of".into()));
+            self.wait_for("measuring the sessions that the reference topic tells of".to_owned());
             return Ok(());
         }
         self.source.join()?;
         self.has_joined = true;
         Ok(())
+    }
+
+    fn wait_for(&mut self, reason: String) {
+        if self.waiting_for != reason {
+            info!(reason, "not ready");
+            self.shared.set_ready(self.number, Err(reason.clone()));
+            self.waiting_for = reason;
+        }
     }
 
     fn assigned(&self) -> Vec<i32> {

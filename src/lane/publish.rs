@@ -154,14 +154,12 @@ impl Shared {
         }
     }
 
-    /// Notes whether a lane is ready: true when that is news. The service is ready when all of its lanes are.
-    pub(super) fn set_ready(&self, lane: usize, state: ReadyState) -> bool {
+    /// Notes whether a lane is ready. The service is ready when all of its lanes are.
+    pub(super) fn set_ready(&self, lane: usize, state: ReadyState) {
         let mut lanes = self.lanes();
-        let Some(slot) = lanes.get_mut(lane) else { return false };
-        let is_news = slot.ready != state;
+        let Some(slot) = lanes.get_mut(lane) else { return };
         slot.ready = state;
         self.merge_ready(&lanes);
-        is_news
     }
 
     fn lanes(&self) -> MutexGuard<'_, Vec<LaneSlot>> {

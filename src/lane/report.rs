@@ -23,6 +23,9 @@ const QUERIES_MAX: usize = 64;
 impl Lane {
     /// Whether results can be relied on, or why not.
     fn readiness(&self) -> ReadyState {
+        if !self.has_joined && !self.waiting_for.is_empty() {
+            return Err(self.waiting_for.clone());
+        }
         if !self.shared.health.is_up() {
             let trouble = self.shared.health.trouble().unwrap_or_else(|| "connecting".into());
             let trouble = self.diagnosis.told(&self.config.kafka, &trouble);

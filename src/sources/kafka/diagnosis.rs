@@ -1,4 +1,4 @@
-//! Why a TLS connection to a broker failed, where the client library says only that it did.
+//! Why a broker was not to be had, where the client library says only that it was not.
 
 use crate::config::Kafka;
 use openssl::asn1::Asn1Time;
@@ -29,11 +29,15 @@ impl Diagnosis {
     }
 }
 
-/// What is wrong with a certificate, when that is what this trouble comes from. Connects to the broker, at most for
+/// What is wrong with a certificate or a token, when that is what this trouble comes from. Connects to the broker, at most for
 /// some seconds.
 fn explain(kafka: &Kafka, trouble: &str) -> Option<String> {
     if trouble.contains("certificate verify failed") {
         return brokers_certificate(broker_of(trouble)?, kafka.properties.get("ssl.ca.location").map(String::as_str));
+    }
+    if trouble.contains("invalid_token") {
+        let file = kafka.oauth_token_file.as_deref()?;
+        return Some(format!("the broker refuses the token of {file}: its issuer, audience, signature or time"));
     }
     if trouble.contains("alert") && trouble.contains("certificate") {
         // The broker refused ours, and its alert says little of why.
