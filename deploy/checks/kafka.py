@@ -256,9 +256,9 @@ def check_feed():
     try:
         tools = scratch / "bin"
         tools.mkdir(exist_ok=True)
-        jars = next(scratch.glob("kafka-tools/jars"))
+        programs = next(scratch.glob("kafka-tools/jars"))
         for name, entry in (("kafka-topics.sh", "TopicCommand"), ("kafka-console-producer.sh", "ConsoleProducer")):
-            (tools / name).write_text(f'#!/bin/sh\nexec java -Xmx192m -cp "{jars}/*" org.apache.kafka.tools.{entry} "$@"\n')
+            (tools / name).write_text(f'#!/bin/sh\nexec java -Xmx192m -cp "{programs}/*" org.apache.kafka.tools.{entry} "$@"\n')
             (tools / name).chmod(0o755)
         environment = dict(os.environ, BOOTSTRAP=f"127.0.0.1:{port}", KAFKA_BIN=str(tools), FEED_SECONDS="0")
         home = root / "deploy/compose"

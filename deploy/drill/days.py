@@ -43,11 +43,17 @@ class Days:
                 if day <= THE_DAY:
                     rows.append((str(day + self.shift), row["symbol"], row[close], row.get(value) or ""))
         rows.sort()
-        self.past = [row for row in rows if row[0] != str(self.today)]
-        last = self.past[-1][0]
-        # Where each symbol stood at the last close, and where it will stand at today's.
-        self.before = {symbol: float(close) for session, symbol, close, _ in rows if session == last}
-        self.after = {symbol: float(close) for session, symbol, close, _ in rows if session == str(self.today)}
+        self.rows = rows
+        *_, before_last, self.last, _ = sorted({session for session, *_ in rows})
+        # Where each symbol stood at the last two closes, and where it will stand at today's.
+        self.earlier, self.before, self.after = (self._closes(s) for s in (before_last, self.last, str(self.today)))
+
+    def _closes(self, session):
+        return {symbol: float(close) for of, symbol, close, _ in self.rows if of == session}
+
+    def past(self):
+        """Sessions before today, as rows, and the last of them apart."""
+        return [row for row in self.rows if row[0] < self.last], [row for row in self.rows if row[0] == self.last]
 
     def _hours(self):
         """Hours of today's session: open by now, and for as long as the drill may take."""
@@ -68,7 +74,7 @@ class Days:
     def overlay(self):
         """The shipped overlay, in which the moved days are sessions and the days between them are none."""
         shipped = tomllib.loads((self.root / "config/calendar/xnys_overlay.toml").read_text())
-        sessions = {dt.date.fromisoformat(session) for session, *_ in self.past} | {self.today}
+        sessions = {dt.date.fromisoformat(session) for session, *_ in self.rows}
         span = {min(sessions) + dt.timedelta(n) for n in range((self.today - min(sessions)).days + 1)}
 
         def kept(name):
@@ -93,5 +99,18 @@ class Days:
 
     def price(self, symbol, part):
         """On the straight line from the last close to today's."""
-        before = self.before.get(symbol, self.after[symbol])
-        return before + (self.after[symbol] - before) * part
+        return between(self.before, self.after, symbol, part)
+
+    def prices_of_last(self):
+        """The last session before today by the hour: what is said at a close of who broke first needs times."""
+        midnight = dt.datetime.combine(dt.date.fromisoformat(self.last), dt.time(), NEW_YORK)
+        for hour in range(10, 16):
+            ts = int(midnight.replace(hour=hour).timestamp()) * 10**9
+            for symbol in self.before:
+                yield ts, symbol, between(self.earlier, self.before, symbol, (hour - 9) / 7)
+
+
+def between(before, after, symbol, part):
+    """A price on the straight line between two closes; a symbol that is new begins at its second."""
+    start = before.get(symbol, after[symbol])
+    return start + (after[symbol] - start) * part

@@ -8,7 +8,7 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from findings import say
-from running import PARTITIONER
+from running import PARTITIONER, feed, feed_reference
 
 MAG7 = ("AAPL", "AMZN", "GOOGL", "META", "MSFT", "NVDA", "TSLA")
 MARKET_PARTITIONS = 4
@@ -24,7 +24,7 @@ ROUNDS, FALLS_IN = 2, 40
 
 
 def make_topics(address):
-    admin = AdminClient({"bootstrap.servers": address})  # kept until it is done
+    admin = AdminClient({"bootstrap.servers": address, "log_level": 3})  # kept until it is done
     made = admin.create_topics(
         [NewTopic(name, partitions, 1, config={"cleanup.policy": "compact"} if compacted else {}) for name, partitions, compacted in TOPICS])
     for future in made.values():
@@ -33,7 +33,21 @@ def make_topics(address):
 
 def producer(address, **more):
     # A short patience between attempts, so that the feed is back soon after the broker is.
-    return Producer({"bootstrap.servers": address, "linger.ms": 5, "reconnect.backoff.max.ms": 1000, "log_level": 0, **PARTITIONER, **more})
+    return Producer({"bootstrap.servers": address, "linger.ms": 5, "reconnect.backoff.max.ms": 1000, "log_level": 3, **PARTITIONER, **more})
+
+
+def tick(symbol, ts, price, seq):
+    return json.dumps({"type": "tick", "symbol": symbol, "ts": ts, "price": round(price, 4), "size": 100, "seq": seq})
+
+
+def feed_past(to, days):
+    """Splits, members and every session before today; the last of them with prices within it."""
+    feed_reference(to, days.reference())
+    closed, last = days.past()
+    feed(to, closed, MARKET_PARTITIONS)
+    for ts, symbol, price in days.prices_of_last():
+        to.produce("market", tick(symbol, ts, price, ts // 10**9), key=symbol)
+    feed(to, last, MARKET_PARTITIONS)
 
 
 class Feed(threading.Thread):
@@ -49,7 +63,8 @@ class Feed(threading.Thread):
         self.speaks = True  # to the first
         self.falls = False
         self.part = 0
-        self.seq = 0
+        # Behind those of the sessions before.
+        self.seq = time.time_ns() // 10**9
         self.trouble = None
         self._ended = threading.Event()
 
@@ -84,7 +99,7 @@ class Feed(threading.Thread):
         self._beat("second-market", 0)
 
     def _tick(self, topic, symbol, price):
-        self.producer.produce(topic, json.dumps({"type": "tick", "symbol": symbol, "ts": time.time_ns(), "price": round(price, 4), "size": 100, "seq": self.seq}), key=symbol)
+        self.producer.produce(topic, tick(symbol, time.time_ns(), price, self.seq), key=symbol)
 
     def _beat(self, topic, partition):
         self.producer.produce(topic, f'{{"type":"heartbeat","ts":{time.time_ns()}}}', partition=partition)

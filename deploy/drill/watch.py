@@ -8,7 +8,6 @@ import re
 import secrets
 import subprocess
 import threading
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
