@@ -24,7 +24,7 @@ ROUNDS, FALLS_IN = 2, 40
 
 
 def make_topics(address):
-    admin = AdminClient({"bootstrap.servers": address, "log_level": 3})  # kept until it is done
+    admin = AdminClient({"bootstrap.servers": address, "log_level": 0})  # kept until it is done
     made = admin.create_topics(
         [NewTopic(name, partitions, 1, config={"cleanup.policy": "compact"} if compacted else {}) for name, partitions, compacted in TOPICS])
     for future in made.values():
@@ -33,7 +33,7 @@ def make_topics(address):
 
 def producer(address, **more):
     # A short patience between attempts, so that the feed is back soon after the broker is.
-    return Producer({"bootstrap.servers": address, "linger.ms": 5, "reconnect.backoff.max.ms": 1000, "log_level": 3, **PARTITIONER, **more})
+    return Producer({"bootstrap.servers": address, "linger.ms": 5, "reconnect.backoff.max.ms": 1000, "log_level": 0, **PARTITIONER, **more})
 
 
 def tick(symbol, ts, price, seq):
