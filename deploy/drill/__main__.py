@@ -125,6 +125,8 @@ class Drill(Stack):
         self.resolves("NotReady", PAGE, back, self.service, severity="critical")
         for service in (self.service, self.second):
             found(service.wait_ready(SOON), f"{service.name} is ready again")
+        # A lane looks at its symbols every few seconds; what asks for their series of now has to wait for that.
+        found(wait_for(lambda: self.prometheus.value("count(fragility_symbol_z_sigmas)"), SOON), "its symbols have series again")
 
     def afterwards(self):
         """What has to have held all the time."""
