@@ -4,6 +4,7 @@ import datetime as dt
 import signal
 import subprocess
 import sys
+import time
 
 import hurry
 from days import Days
@@ -38,6 +39,8 @@ class Stack:
             "--set=kafka.topics.dead_letters=second-dead-letters"])
         for service in (self.service, self.second):
             needed(service.wait_ready(START), f"{service.name} is ready at {service.address}")
+        # Alerts of the past are late by nature: Prometheus is not to see them come.
+        needed(wait_for(lambda: time.time() - self.told("fragility_event_time_seconds", 0.0) < 5, START), "the service has come to now")
         needed(wait_for(lambda: self.level() == 0, START), "the Magnificent 7 are judged, and calm", self.level())
         self._start_watching()
 
@@ -90,10 +93,13 @@ class Stack:
         self.prometheus = tool
         needed(wait_for(lambda: self.prometheus.value('count(up{job="fragility"} == 1)') == 4, SOON), "both paths of both services are scraped")
 
+    def told(self, series, otherwise=None):
+        """What the service tells of a series."""
+        values = [line.rsplit(" ", 1)[1] for line in self.service.get("/metrics").splitlines() if line.startswith(f"{series} ")]
+        return float(values[0]) if values else otherwise
+
     def level(self):
-        """That of the Magnificent 7, as the service tells it."""
-        told = [line.split()[1] for line in self.service.get("/metrics").splitlines() if line.startswith('fragility_cluster_level{cluster="mag7"}')]
-        return float(told[0]) if told else None
+        return self.told('fragility_cluster_level{cluster="mag7"}')
 
     def check_rules(self):
         """The repository's own check of rules, their unit tests, routes and runbooks, about what the service exposes."""
