@@ -20,7 +20,6 @@ from findings import SOON, CannotGoOn, elapsed, found, needed, say, wait_for, wr
 from stack import Stack  # noqa: E402
 from watch import DESK, PAGE, TICKET, WATCHDOG, tail  # noqa: E402
 
-WHO = {PAGE: "paging", TICKET: "tickets", DESK: "the desk"}
 # The healthy time before anything is provoked, and when in it the market falls.
 HEALTHY, FALL_AFTER = 45, 10
 # Rules that look back take as long as that, however hurried: two minutes without a newer event time; three minutes of
@@ -58,7 +57,7 @@ class Drill(Stack):
         of = f" of {service.name}" if service else ""
         selected = {**labels, "instance": service.address} if service else labels
         told = wait_for(lambda: self.receiver.heard(name, status, since, path, **selected), secs)
-        line = f"{name} ({labels['severity']}){of} {what} at {WHO[path]}"
+        line = f"{name} ({labels['severity']}){of} {what} at {path[1:]}"
         if told:
             found(True, f"{line}, {told[0].at - since:.0f} s {after}")
             return

@@ -14,6 +14,8 @@ UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
 WAITS = ("for",)
 SCRAPES = ("scrape_interval", "evaluation_interval", "scrape_timeout")
 ROUTES = ("group_wait", "group_interval", "repeat_interval")
+# Ways of being told that leave out the end of an alert, unless it is asked for.
+SILENT_ENDS = ("email_configs", "slack_configs", "wechat_configs")
 # Prometheus cannot be asked to scrape more often and still be answered on two busy cores.
 SHORTEST_SCRAPE = 1000
 
@@ -83,11 +85,28 @@ def prometheus(shipped, to, services, alertmanager):
     return [summary(shipped.name, told) + "; targets"]
 
 
-def alertmanager(shipped, to, receiver, secrets):
-    """A copy of alertmanager.yml that sends to one receiver, each under its path, with secrets from another directory."""
+def alertmanager(shipped, to, receiver):
+    """A copy of alertmanager.yml of which every receiver is the drill's: whatever the file names, nobody else is told."""
     original = shipped.read_text()
     copy, told = shortened(original, ROUTES)
-    copy = re.sub(r"http://127\.0\.0\.1:98\d\d/", f"{receiver}/", copy).replace("/etc/alertmanager/secrets/", f"{secrets}/")
-    same_but_for(original, copy, (*ROUTES, "url", "credentials_file"), shipped.name)
+    tree = yaml.safe_load(copy)
+    tree["receivers"] = [told_here(one, receiver) for one in tree["receivers"]]
+    copy = yaml.safe_dump(tree, sort_keys=False)
+    same_but_for(original, copy, (*ROUTES, "receivers"), shipped.name)
     (to / shipped.name).write_text(copy)
-    return [summary(shipped.name, told) + "; addresses and files of secrets"]
+    return [summary(shipped.name, told) + "; addresses and secrets of receivers"]
+
+
+def told_here(one, receiver):
+    """A receiver of the same name, with a webhook for each way in which it was told; one without any stays so."""
+    name = one["name"]
+    ways = [(kind, config) for kind, configs in one.items() if kind != "name" for config in configs]
+    webhooks = [
+        {
+            "url": f"{receiver.url}/{name}",
+            "send_resolved": config.get("send_resolved", kind not in SILENT_ENDS),
+            "http_config": {"authorization": {"credentials_file": str(receiver.secret_of(name))}},
+        }
+        for kind, config in ways
+    ]
+    return {"name": name, "webhook_configs": webhooks} if webhooks else {"name": name}

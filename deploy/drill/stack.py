@@ -80,7 +80,7 @@ class Stack:
         for line in (
             *hurry.rules(DEPLOY / "prometheus", config),
             *hurry.prometheus(DEPLOY / "prometheus/prometheus.yml", config, [self.service.address, self.second.address], address),
-            *hurry.alertmanager(DEPLOY / "alertmanager/alertmanager.yml", config, self.receiver.url, self.receiver.secrets),
+            *hurry.alertmanager(DEPLOY / "alertmanager/alertmanager.yml", config, self.receiver),
         ):
             say(f"  {line}")
         for tool, what in (

@@ -16,8 +16,8 @@ from findings import elapsed, wait_for
 from running import free_port
 
 Told = collections.namedtuple("Told", "at path name status labels")
-# Paths of the shipped receivers: who they are.
-PAGE, TICKET, DESK, WATCHDOG = "/page", "/ticket", "/desk", "/watchdog"
+# Paths are names of the shipped receivers: who they are.
+PAGE, TICKET, DESK, WATCHDOG = "/paging", "/tickets", "/desk", "/dead_mans_switch"
 
 
 class Receiver:
@@ -26,18 +26,14 @@ class Receiver:
     def __init__(self, directory):
         self.told, self.refused = [], []
         self.lock = threading.Lock()
-        self.secrets = directory
+        self.directory, self.secrets = directory, {}
         directory.mkdir()
-        by_path = {}
-        for path, file in ((PAGE, "paging"), (TICKET, "tickets"), (DESK, "desk"), (WATCHDOG, "dead_mans_switch")):
-            by_path[path] = secrets.token_hex(8)
-            (directory / file).write_text(by_path[path])
         receiver = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self):
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                is_known = self.headers.get("authorization") == f"Bearer {by_path.get(self.path)}"
+                is_known = self.headers.get("authorization") == f"Bearer {receiver.secrets.get(self.path)}"
                 self.send_response(200 if is_known else 403)
                 self.send_header("content-length", "0")
                 self.end_headers()
@@ -49,6 +45,12 @@ class Receiver:
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def secret_of(self, name):
+        """The file of a receiver's secret."""
+        secret = self.secrets.setdefault(f"/{name}", secrets.token_hex(8))
+        (self.directory / name).write_text(secret)
+        return self.directory / name
 
     def take(self, path, body, is_known):
         with self.lock:
