@@ -15,7 +15,7 @@ import urllib.request
 from findings import elapsed, wait_for
 from running import free_port
 
-Told = collections.namedtuple("Told", "at path name status labels")
+Told = collections.namedtuple("Told", "at path name status labels message")
 # Paths are names of the shipped receivers: who they are.
 PAGE, TICKET, DESK, WATCHDOG = "/paging", "/tickets", "/desk", "/dead_mans_switch"
 
@@ -57,7 +57,7 @@ class Receiver:
             if not is_known:
                 self.refused.append(path)
             for alert in body["alerts"]:
-                self.told.append(Told(elapsed(), path, alert["labels"]["alertname"], alert["status"], alert["labels"]))
+                self.told.append(Told(elapsed(), path, alert["labels"]["alertname"], alert["status"], alert["labels"], body["status"]))
 
     def heard(self, name=None, status="firing", since=0.0, path=None, **labels):
         """What was told of an alert, oldest first."""
@@ -67,6 +67,12 @@ class Receiver:
                 if t.at >= since and name in (None, t.name) and t.status == status and path in (None, t.path)
                 and all(t.labels.get(k) == v for k, v in labels.items())
             ]
+
+    def is_over(self, name, path, since):
+        """Whether the last message about an alert, of all instances together, said since then that none fires."""
+        with self.lock:
+            about = [t for t in self.told if t.name == name and t.path == path]
+        return about and about[-1].at >= since and about[-1].message == "resolved"
 
     def close(self):
         self.server.shutdown()
