@@ -214,7 +214,7 @@ fn a_page_from_elsewhere_cannot_have_its_name_point_here() {
         stream.read_to_string(&mut answer).unwrap();
         answer.split(' ').nth(1).unwrap().to_owned()
     };
-    for own in ["localhost", "LOCALHOST:9600", "127.0.0.1", "127.0.0.1:80", "[::1]:9600", "::1"] {
+    for own in ["localhost", "LOCALHOST:9600", "127.0.0.1", "127.0.0.1:80", "[::1]:9600", "[::1]"] {
         assert_eq!(as_host(own), "200", "{own}");
     }
     for foreign in ["rebound.example", "localhost.example:9600", "127.0.0.1.example"] {

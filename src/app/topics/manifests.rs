@@ -5,8 +5,9 @@ use super::wanted::wanted_topics;
 use crate::config::{Config, load_text};
 use std::collections::{BTreeMap, BTreeSet};
 
-const TOPICS: &str = include_str!("../../../deploy/strimzi/topics.yaml");
-const USERS: &str = include_str!("../../../deploy/strimzi/users.yaml");
+fn manifest(name: &str) -> String {
+    std::fs::read_to_string(format!("{}/deploy/strimzi/{name}.yaml", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
 
 /// What the manifests are for: every topic, three brokers, exactly once, as the chart names its instances.
 const TOML: &str = r#"
@@ -45,7 +46,7 @@ fn documents(text: &str) -> Vec<(String, Vec<String>)> {
 #[test]
 fn the_topics_are_those_of_the_manifests() {
     let mut manifests = BTreeMap::new();
-    for (name, lines) in documents(TOPICS) {
+    for (name, lines) in documents(&manifest("topics")) {
         let value = |key: &str| lines.iter().find_map(|line| line.strip_prefix(key)).unwrap().parse::<i32>().unwrap();
         let settings = lines.iter().filter_map(|line| line.strip_prefix("    ")?.split_once(": "));
         let mut settings: BTreeMap<_, _> = settings.map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
@@ -70,7 +71,7 @@ fn within(line: &str, open: char, close: char) -> impl Iterator<Item = &str> {
 #[test]
 fn the_rights_are_those_of_the_manifests() {
     let mut manifests = BTreeSet::new();
-    for (user, lines) in documents(USERS) {
+    for (user, lines) in documents(&manifest("users")) {
         let mut resource = None;
         for line in &lines {
             if line.trim_start().starts_with("- resource:") {
