@@ -64,6 +64,12 @@ impl Lane {
             self.engine.forget_partition(*partition);
             self.shared.metrics.forget_partition(&self.config.kafka.topics.market, *partition);
         }
+        if self.partitions.is_empty() {
+            // What comes next is restored as in a process that starts. Groups that went on from what they had become
+            // would have to be told every partition from the beginning of its log.
+            self.engine.forget_groups();
+            self.has_lived = false;
+        }
         self.recount();
         self.commits.forget(partitions);
         let is_committed = committed?;

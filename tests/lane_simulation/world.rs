@@ -44,6 +44,9 @@ pub(crate) struct Seen {
     pub(crate) kills: u64,
     pub(crate) turns: u64,
     pub(crate) failures: u64,
+    /// Partitions brought back, in the last lives of their processes: from a snapshot, and from the whole log.
+    pub(crate) from_snapshots: u64,
+    pub(crate) from_logs: u64,
 }
 
 impl Seen {
@@ -58,6 +61,8 @@ impl Seen {
         self.kills += other.kills;
         self.turns += other.turns;
         self.failures += other.failures;
+        self.from_snapshots += other.from_snapshots;
+        self.from_logs += other.from_logs;
     }
 }
 
@@ -84,6 +89,11 @@ pub(crate) fn run(seed: u64, choice: Choice) -> Result<Seen, String> {
     let (world, about) = make(seed, choice);
     world.live().map_err(|wrong| format!("{about}: {wrong}"))?;
     let plan = world.fate.plan();
+    let brought = |from: &str| -> u64 {
+        let of = |m: &RefCell<Instance>| m.borrow().shared.metrics.restores.with_label_values(&[from]).get();
+        world.members.iter().map(of).sum()
+    };
+    let (from_snapshots, from_logs) = (brought("snapshot"), brought("log"));
     let counted = world.seen.take();
     Ok(Seen {
         worlds: 1,
@@ -93,6 +103,8 @@ pub(crate) fn run(seed: u64, choice: Choice) -> Result<Seen, String> {
         operations: plan.operations,
         faults: plan.faults,
         rebalances: world.broker.borrow().group.rebalances,
+        from_snapshots,
+        from_logs,
         ..counted
     })
 }
