@@ -41,7 +41,7 @@ const METRICS: [&str; 26] = [
     "fragility_market_session_open",
     "fragility_alert_deliveries_total{result=\"delivered\",sink=\"kafka\"}",
     "fragility_config_last_reload_successful",
-    "fragility_build_info{version=",
+    "fragility_build_info{revision=",
 ];
 
 pub(crate) struct Close {
