@@ -390,6 +390,10 @@ mod tests {
         check(&curve(r#""group":"g""#, "[-1,1,1,1,1,1,1,1,1,1,1,1,1]", 63), "out_of_bounds");
         check(&curve(r#""group":"g""#, "\"1\"", 63), "wrong_type");
         check(&format!("\"{}\"", "x".repeat(VALUE_LEN_MAX)), "too_long");
+        // Nor one whose tick stands at the front of it.
+        let tick = r#"{"type":"tick","symbol":"A","ts":1737990000000000000,"price":1}"#;
+        check(tick, "decoded");
+        check(&format!("{tick}{}", " ".repeat(VALUE_LEN_MAX)), "too_long");
         check(&"[".repeat(100_000), "wrong_type");
         check(&format!(r#"{{"type":{}"#, "[".repeat(100_000)), "wrong_type");
         check(&format!(r#"{{"other":{}"#, "[".repeat(100_000)), "not_json");
