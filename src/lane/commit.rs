@@ -17,7 +17,7 @@ use tracing::warn;
 /// Time given to the broker to answer the last commit.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Least time between two transactions: alerts of a burst share one.
-const GAP: Duration = Duration::from_millis(5);
+const GAP: Duration = Duration::from_millis(2);
 /// Time given to the disk when partitions are given up.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -77,7 +77,9 @@ impl Lane {
         let now = self.clock.monotonic();
         let since = self.commits.last.map_or(Duration::MAX, |at| now.saturating_duration_since(at));
         let unsealed = self.deliverer.unsealed;
-        let is_urgent = unsealed.alerts > 0 && self.deliverer.sink.is_transactional() && since >= GAP;
+        // What waits for its transaction keeps the input waiting, too.
+        let is_awaited = unsealed.alerts > 0 || (self.is_paused && unsealed.records > 0);
+        let is_urgent = is_awaited && self.deliverer.sink.is_transactional() && since >= GAP;
         if !is_urgent && since < self.config.commit_interval {
             return Ok(());
         }

@@ -1,5 +1,6 @@
 //! Kafka as a sink: each record at once, or all of them with the offsets in one transaction.
 
+mod held;
 mod idempotent;
 mod said;
 mod transactional;
