@@ -44,6 +44,10 @@ fn feed(engine: &mut Engine, partition: i32, from: i64, prices: &[f64]) -> usize
     effects.alerts.len()
 }
 
+fn take_over(engine: &mut Engine, bystander: Option<&Engine>, partition: i32) -> bool {
+    engine.take_over(bystander, partition, "A", &|_| true)
+}
+
 fn sequence(engine: &Engine) -> (u64, Option<i32>) {
     let view = engine.symbol("A").unwrap();
     (view.sequence, view.partition)
@@ -85,13 +89,13 @@ fn a_symbol_goes_on_as_a_bystander_knows_it_unless_more_is_known_here() {
     bystander.replay_begins(0);
     feed(&mut bystander, 0, 0, &BEFORE);
     assert!(own.symbol("A").is_none(), "what is foreign is not seen");
-    assert!(own.take_over(Some(&bystander), 3, "A"));
+    assert!(take_over(&mut own, Some(&bystander), 3));
     assert_eq!(sequence(&own), (2, Some(0)));
     assert!(own.image(&[3]).partitions[0].1 == engine(&[]).image(&[3]).partitions[0].1, "nothing of partition 3 yet");
     assert_eq!(feed(&mut own, 3, 3, &BEHIND), 1, "the episode goes on: one escalation");
     assert_eq!(sequence(&own), (3, Some(3)));
     // By now this lane knows more than the bystander.
-    assert!(!own.take_over(Some(&bystander), 4, "A"));
+    assert!(!take_over(&mut own, Some(&bystander), 4));
     assert_eq!(sequence(&own), (3, Some(3)));
 }
 
@@ -111,7 +115,22 @@ fn who_had_the_symbol_lets_it_go_and_keeps_what_it_was_for_whoever_reads_on() {
     let mut other = engine(&[]);
     other.restore_partition(UnixNanos(0), 0, &image);
     assert!(other.symbol("A").is_none());
-    assert!(other.take_over(None, 3, "A"));
+    assert!(take_over(&mut other, None, 3));
     assert_eq!(feed(&mut other, 3, 3, &BEHIND), 1, "the episode goes on");
     assert_eq!(sequence(&other), (3, Some(3)));
+}
+
+#[test]
+fn a_symbol_that_went_on_once_more_is_taken_over_as_it_was_before_the_record() {
+    let mut own = engine(&[]);
+    let mut bystander = own.bystander();
+    [0, 5].into_iter().for_each(|p| bystander.replay_begins(p));
+    feed(&mut bystander, 0, 0, &BEFORE);
+    // It has left partition 3 already, for partition 5, when its first record in 3 is taken.
+    let tick = format!(r#"{{"type":"tick","symbol":"A","ts":{},"price":89.9,"seq":9}}"#, OPEN + 60 * SEC);
+    take_over(&mut bystander, None, 5);
+    let origin = Origin { partition: 5, offset: 0, timestamp: None };
+    bystander.step(UnixNanos(0), &origin, &decode(tick.as_bytes()).unwrap(), false, &mut Effects::default());
+    assert!(own.take_over(Some(&bystander), 3, "A", &|p| p != 5));
+    assert_eq!(sequence(&own), (2, Some(0)));
 }

@@ -55,7 +55,7 @@ struct Other {
     kept: i64,
 }
 
-/// The last record of others about a symbol.
+/// The last record about a symbol in a partition of others.
 #[derive(Clone, Copy)]
 struct Seen {
     rank: Rank,
@@ -111,8 +111,8 @@ impl Following {
     }
 
     /// Whether what follows from what others have read of a symbol before a record is committed.
-    fn is_said(&self, seen: Option<&Seen>, before: Rank) -> bool {
-        seen.filter(|seen| seen.rank < before).is_none_or(|seen| {
+    fn is_said(&self, seen: &[Seen], before: Rank) -> bool {
+        seen.iter().filter(|seen| seen.rank < before).all(|seen| {
             let (_, partition) = seen.rank;
             self.others.get(&partition).is_none_or(|other| other.kept > seen.offset)
         })
@@ -131,7 +131,7 @@ pub(super) struct Adoption {
     /// What partitions of others made of their symbols.
     bystander: Option<Box<Engine>>,
     effects: Effects,
-    seen: HashMap<Box<str>, Seen>,
+    seen: HashMap<Box<str>, Vec<Seen>>,
     /// Symbols of the records that partitions are held before.
     awaited: BTreeMap<i32, Vec<Box<str>>>,
     /// Moves of symbols that the snapshots know, and how many know them.
@@ -165,7 +165,7 @@ impl Adoption {
         let (partition, rank) = (record.partition, record.rank());
         let is_clear = |f: &Following| {
             let is_released = f.released.get(&partition) == Some(&record.offset);
-            let are_said = || strangers.iter().all(|s| f.is_said(self.seen.get(*s), rank));
+            let are_said = || strangers.iter().all(|s| f.is_said(self.seen(s), rank));
             is_released || (f.is_clear(rank, record.offset) && are_said())
         };
         if !strangers.is_empty() && !self.following.as_ref().is_none_or(is_clear) {
@@ -174,14 +174,19 @@ impl Adoption {
         }
         for symbol in strangers {
             // What others said of it later, after it had left here, is not what it was.
-            let bystander = self.bystander.as_deref().filter(|_| self.seen.get(symbol).is_none_or(|s| s.rank < rank));
-            let is_taken = engine.take_over(bystander, partition, symbol);
+            let seen = self.seen(symbol);
+            let was_before = |p: i32| seen.iter().all(|s| s.rank.1 != p || s.rank < rank);
+            let is_taken = engine.take_over(self.bystander.as_deref(), partition, symbol, &was_before);
             self.adopted += u64::from(is_taken);
         }
         if self.following.is_some() {
             self.observe(now, decoder, record, false);
         }
         false
+    }
+
+    fn seen(&self, symbol: &str) -> &[Seen] {
+        self.seen.get(symbol).map_or(&[], Vec::as_slice)
     }
 
     /// Lets the bystander see a record.
@@ -194,14 +199,17 @@ impl Adoption {
                 return None;
             }
             if let Some(symbol) = bystander.stranger(record.partition, observation) {
-                bystander.take_over(None, record.partition, symbol);
+                bystander.take_over(None, record.partition, symbol, &|_| true);
             }
             if is_others && let Some(symbol) = symbol_of(observation) {
                 let last = Seen { rank: record.rank(), offset: record.offset };
                 match seen.get_mut(symbol) {
-                    Some(seen) => *seen = last,
+                    Some(seen) => match seen.iter_mut().find(|s| s.rank.1 == record.partition) {
+                        Some(seen) => *seen = last,
+                        None => seen.push(last),
+                    },
                     None => {
-                        seen.insert(symbol.into(), last);
+                        seen.insert(symbol.into(), vec![last]);
                     }
                 }
             }
@@ -280,6 +288,11 @@ impl Lane {
     fn ask_ends(&mut self, following: &mut Following) -> Result<(), LaneError> {
         let all: Vec<i32> = (0..self.adoption.inputs).collect();
         let Some(bounds) = self.source.bounds(&all, ANSWER_TIMEOUT)? else { return Ok(()) };
+        let is_new = |p: &i32| !self.partitions.contains_key(p) && !following.others.contains_key(p);
+        let new: Vec<i32> = all.into_iter().filter(is_new).collect();
+        let kept = if new.is_empty() { Some(Vec::new()) } else { self.source.kept(&new, ANSWER_TIMEOUT)? };
+        let Some(kept) = kept else { return Ok(()) };
+        let kept: BTreeMap<i32, i64> = kept.into_iter().map(|k| (k.partition, k.next)).collect();
         following.asked_at = Some(self.clock.monotonic());
         (following.is_open, following.is_read) = (false, false);
         following.own.clear();
@@ -293,8 +306,10 @@ impl Lane {
                 continue;
             }
             let other = following.others.entry(partition).or_insert_with(|| {
-                // What another wrote down need not be read again.
-                let snapshot = self.snapshots.partition(partition, high).filter(|s| s.next_offset >= low);
+                // What another wrote down need not be read again, unless the group was set back: what is behind its offset
+                // is still to be said.
+                let bound = kept.get(&partition).map_or(low, |kept| high.min(*kept));
+                let snapshot = self.snapshots.partition(partition, bound).filter(|s| s.next_offset >= low);
                 let next = snapshot.map_or(low, |snapshot| {
                     bystander.restore_partition(now, partition, &snapshot.image);
                     bystander.wake_some(usize::MAX);
@@ -394,7 +409,7 @@ impl Lane {
             let is_asked = following.own.get(partition).is_some_and(|end| record.offset < *end);
             let symbols = self.adoption.awaited.get(partition);
             let is_said = || {
-                let seen = |symbol: &str| following.is_said(self.adoption.seen.get(symbol), record.rank);
+                let seen = |symbol: &str| following.is_said(self.adoption.seen(symbol), record.rank);
                 symbols.is_none_or(|symbols| symbols.iter().all(|symbol| seen(symbol)))
             };
             if is_asked && is_said() && bounds[partition] > record.rank {
@@ -477,7 +492,7 @@ mod tests {
         following.others.insert(1, Other { kept: 7, ..Other::default() });
         let seen = |ts, offset| Seen { rank: (UnixNanos(ts), 1), offset };
         let check = |following: &Following, seen: Option<Seen>, expected| {
-            assert_eq!(following.is_said(seen.as_ref(), (UnixNanos(10), 2)), expected);
+            assert_eq!(following.is_said(seen.as_slice(), (UnixNanos(10), 2)), expected);
         };
         check(&following, None, true);
         check(&following, Some(seen(9, 6)), true);

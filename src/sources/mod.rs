@@ -9,7 +9,7 @@ pub use kafka::{
     ClientHealth, KafkaRange, KafkaSource, RangeError, RangePoint, RangePointError, RangeReader, RangeRecord,
     ReferenceReader, client_config, refusal,
 };
-pub(crate) use kafka::{Diagnosis, ask, offsets_with_note};
+pub(crate) use kafka::{Diagnosis, Reports, ask, offsets_with_note};
 
 use crate::domain::UnixNanos;
 use std::any::Any;

@@ -7,7 +7,7 @@
 use super::{Chunks, Slot, SnapshotStore};
 use crate::clock;
 use crate::config::Kafka;
-use crate::sources::{ClientHealth, client_config};
+use crate::sources::{ClientHealth, Reports, client_config};
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
@@ -16,7 +16,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Time given to the broker to take a snapshot, and to give one.
@@ -30,7 +30,7 @@ type Found = (u64, Vec<u8>);
 pub struct TopicStore {
     topic: String,
     group: String,
-    producer: BaseProducer,
+    producer: BaseProducer<Reports>,
     reading: ClientConfig,
     /// What was read for the first slot is kept until the second is asked for; and the slot that is written next.
     state: Mutex<State>,
@@ -40,6 +40,8 @@ pub struct TopicStore {
 struct State {
     found: BTreeMap<String, Vec<Found>>,
     turns: BTreeMap<String, u8>,
+    /// Reads one name after another while partitions are restored; a new client for each would take a second.
+    reader: Option<BaseConsumer<ClientHealth>>,
 }
 
 fn other(error: KafkaError) -> io::Error {
@@ -71,11 +73,15 @@ impl TopicStore {
             .set("enable.auto.commit", "false")
             .set("enable.partition.eof", "true")
             .set("auto.offset.reset", "earliest")
+            // Where a partition ends is known when the broker has waited for more.
+            .set("fetch.wait.max.ms", "10")
+            .set("fetch.queue.backoff.ms", "5")
             .set_log_level(RDKafkaLogLevel::Error);
+        let reports = Reports::new(Arc::new(ClientHealth::default()));
         Ok(Self {
             topic: topic.to_owned(),
             group: kafka.group.clone(),
-            producer: writing.create().map_err(other)?,
+            producer: writing.create_with_context(reports).map_err(other)?,
             reading,
             state: Mutex::default(),
         })
@@ -98,10 +104,8 @@ impl TopicStore {
     }
 
     /// Whole snapshots of a name, newest first.
-    fn find(&self, name: &str) -> io::Result<Vec<Found>> {
+    fn find(&self, consumer: &BaseConsumer<ClientHealth>, name: &str) -> io::Result<Vec<Found>> {
         let partition = self.partition(name)?;
-        let consumer: BaseConsumer<ClientHealth> =
-            self.reading.create_with_context(ClientHealth::default()).map_err(other)?;
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(&self.topic, partition, Offset::Beginning).map_err(other)?;
         consumer.assign(&list).map_err(other)?;
@@ -110,6 +114,8 @@ impl TopicStore {
         let until = clock::monotonic() + TIMEOUT;
         loop {
             match consumer.poll(Duration::from_millis(100)) {
+                // Of a name that was read before, and not taken.
+                Some(Ok(message)) if message.partition() != partition => {}
                 Some(Ok(message)) => {
                     let Some(key) = message.key().and_then(|k| std::str::from_utf8(k).ok()) else { continue };
                     for (prefix, slot) in prefixes.iter().zip(&mut slots) {
@@ -118,7 +124,7 @@ impl TopicStore {
                         }
                     }
                 }
-                Some(Err(KafkaError::PartitionEOF(_))) => break,
+                Some(Err(KafkaError::PartitionEOF(at))) if at == partition => break,
                 Some(Err(error)) if clock::monotonic() > until => return Err(other(error)),
                 Some(Err(_)) | None if clock::monotonic() > until => {
                     return Err(io::Error::other(format!("no answer within {TIMEOUT:?}")));
@@ -137,7 +143,20 @@ impl SnapshotStore for TopicStore {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let found = match state.found.remove(name) {
             Some(found) if slot == Slot::Previous => found,
-            _ => self.find(name)?,
+            _ => {
+                let reader = match state.reader.take() {
+                    Some(reader) => reader,
+                    None => self.reading.create_with_context(ClientHealth::default()).map_err(other)?,
+                };
+                let found = self.find(&reader, name).and_then(|found| {
+                    // Or it would go on looking for more.
+                    reader.unassign().map_err(other)?;
+                    Ok(found)
+                });
+                // One that failed is not tried again.
+                state.reader = found.is_ok().then_some(reader);
+                found?
+            }
         };
         let mut found = found.into_iter();
         Ok(match slot {
@@ -156,6 +175,8 @@ impl SnapshotStore for TopicStore {
         let partition = self.partition(name)?;
         let slot = {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            // Whoever writes is done with reading.
+            state.reader = None;
             let turn = state.turns.entry(name.to_owned()).or_insert(0);
             *turn ^= 1;
             *turn
@@ -175,6 +196,7 @@ impl SnapshotStore for TopicStore {
                 record = back;
             }
         }
-        self.producer.flush(TIMEOUT).map_err(other)
+        self.producer.flush(TIMEOUT).map_err(other)?;
+        self.producer.context().take_failure().map_or(Ok(()), |failure| Err(io::Error::other(failure)))
     }
 }

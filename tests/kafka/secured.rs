@@ -144,6 +144,7 @@ impl<'a> Secured<'a> {
             format!("kafka.topics.dead_letters={name}-dead"),
             format!("kafka.topics.state={name}-state"),
             format!("kafka.topics.reference={name}-reference"),
+            format!("kafka.topics.snapshots={name}-snapshots"),
             format!("delivery.mode={mode}"),
             format!("state.dir={}", world.dir.join(format!("{name}-state")).display()),
             format!("history.files=[{history:?}]"),
@@ -161,7 +162,7 @@ impl<'a> Secured<'a> {
     /// Serves a record and says it; what the service said while at it.
     fn is_served(&self, name: &str, sets: &[String]) -> Said {
         let topic = |what: &str, count: &str| format!("{name}-{what}:{count}");
-        let compact = [topic("reference", "1:compact"), topic("state", "1:compact")];
+        let compact = [topic("reference", "1:compact"), topic("state", "1:compact"), topic("snapshots", "1:compact")];
         let topics = [topic("market", "2"), topic("alerts", "1"), topic("dead", "1")];
         let all: Vec<&str> =
             ["topics", &self.plain].into_iter().chain(topics.iter().chain(&compact).map(|t| &**t)).collect();
@@ -174,7 +175,11 @@ impl<'a> Secured<'a> {
         let alerts = format!("{name}-alerts");
         let seen = self.world.client(&["consume", &self.plain, &alerts, "--from-beginning", "--count", "1"]);
         assert!(seen.contains("GOOD"), "{seen}");
-        Said::end(service)
+        let said = Said::end(service);
+        // Written when it stops, at the latest, and by a client of its own.
+        let snapshots = format!("{name}-snapshots");
+        self.world.client(&["consume", &self.plain, &snapshots, "--from-beginning", "--count", "2"]);
+        said
     }
 
     /// Is not ready, and says these things to it.

@@ -191,11 +191,14 @@ impl Broker {
         self.count
     }
 
+    fn has_grown(&self) -> bool {
+        self.count == i32::try_from(self.script.partitions.len()).unwrap()
+    }
+
     /// The log gets the rest of its partitions; the group's members learn of it some time later.
     pub(crate) fn grow(&mut self) {
-        let all = i32::try_from(self.script.partitions.len()).unwrap();
-        if self.count < all {
-            self.count = all;
+        if !self.has_grown() {
+            self.count = i32::try_from(self.script.partitions.len()).unwrap();
             self.grown_at = self.now;
             self.notice_at = self.now + self.dice.between(0, 20_000) * MS;
         }
@@ -210,7 +213,7 @@ impl Broker {
             self.grow();
         }
         // Producers look for partitions less often than members do.
-        let is_used = is_known && self.now >= self.grown_at + NOTICED;
+        let is_used = is_known && self.has_grown() && self.now >= self.grown_at + NOTICED;
         let more = if is_used { more } else { more.min(self.script.change.saturating_sub(from)) };
         let next: Vec<usize> = self.script.order.iter().skip(from).take(more).copied().collect();
         for p in next {

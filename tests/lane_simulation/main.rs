@@ -26,6 +26,8 @@ use world::{Choice, Seen, run};
 
 /// Worlds of a run that says nothing else: about 70 s on each of two cores, unoptimized.
 const WORLDS: u64 = 2_000;
+/// Worlds whose log grows, beside those that are drawn.
+const GROWN: u64 = 200;
 /// Failures after which a run ends.
 const FAILURES_MAX: usize = 20;
 
@@ -39,12 +41,23 @@ fn number(name: &str) -> Option<u64> {
     setting(name)?.parse().ok()
 }
 
+/// Tells what happens, if that is wanted.
+fn trace() {
+    if setting("FRAGILITY_SIM_TRACE").is_some() {
+        let _ = tracing_subscriber::fmt().without_time().with_ansi(false).with_writer(std::io::stderr).try_init();
+    }
+}
+
 /// Runs worlds and names those that fail.
 fn check(seeds: impl Iterator<Item = u64>) -> Seen {
+    check_of(Choice::default(), seeds)
+}
+
+fn check_of(choice: Choice, seeds: impl Iterator<Item = u64>) -> Seen {
     let mut total = Seen::default();
     let mut failures = Vec::new();
     for seed in seeds {
-        match run(seed, Choice::default()) {
+        match run(seed, choice) {
             Ok(seen) => total.add(&seen),
             Err(wrong) => failures.push(format!("seed {seed} (FRAGILITY_SIM_SEED={seed} runs it alone): {wrong}")),
         }
@@ -70,9 +83,7 @@ fn half(first: u64) {
 
 #[test]
 fn what_is_promised_holds_in_many_worlds() {
-    if setting("FRAGILITY_SIM_TRACE").is_some() {
-        tracing_subscriber::fmt().without_time().with_writer(std::io::stderr).init();
-    }
+    trace();
     match number("FRAGILITY_SIM_SEED") {
         Some(seed) => drop(check(std::iter::once(seed))),
         None => half(1),
@@ -86,6 +97,18 @@ fn what_is_promised_holds_in_as_many_others() {
     }
 }
 
+/// A log that gets more partitions, in every world.
+#[test]
+fn symbols_go_on_wherever_they_move() {
+    trace();
+    let choice = Choice { grows: Some(true), ..Choice::default() };
+    if let Some(seed) = number("FRAGILITY_SIM_GROWN_SEED") {
+        check_of(choice, std::iter::once(seed));
+        return;
+    }
+    check_of(choice, (0..number("FRAGILITY_SIM_GROWN").unwrap_or(GROWN)).chain(NAMED_GROWN));
+}
+
 /// Seeds that once found something, so that it is looked for again: what each of them shows without its remedy is
 /// in docs/faults.md.
 #[test]
@@ -94,3 +117,6 @@ fn worlds_that_found_a_fault_stay_sound() {
 }
 
 const NAMED: [u64; 8] = [42, 71, 157, 188, 284, 393, 1046, 1431];
+
+/// The same among logs that grow.
+const NAMED_GROWN: [u64; 3] = [1495, 2721, 2997];

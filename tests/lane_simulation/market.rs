@@ -124,8 +124,11 @@ pub(crate) fn grow(script: &mut Script, dice: &mut Dice) {
     }
     for p in script.begins_with..count {
         let mut last = script.partitions[0][script.partitions[0].len() - 1].clone();
-        at += 1;
-        push(script, p, at, dice, &mut last);
+        // What a symbol said is said once.
+        if last.key.is_empty() {
+            at += 1;
+            push(script, p, at, dice, &mut last);
+        }
     }
 }
 

@@ -90,9 +90,16 @@ impl Engine {
     }
 
     /// Before a record of a partition that its symbol was not read from: takes the symbol over as a bystander knows it, or
-    /// as it was when it left a partition, whichever has come farther; false when here no less is known. What the symbol
-    /// was until now stays with the partition that it comes from: who reads the new one once more goes on from there.
-    pub fn take_over(&mut self, bystander: Option<&Self>, partition: i32, symbol: &str) -> bool {
+    /// as it was when it left a partition, whichever has come farther; false when here no less is known. Partitions that
+    /// had it only after the record do not count: `was_before` tells. What the symbol was until now stays with the
+    /// partition that it comes from: who reads the new one once more goes on from there.
+    pub fn take_over(
+        &mut self,
+        bystander: Option<&Self>,
+        partition: i32,
+        symbol: &str,
+        was_before: &dyn Fn(i32) -> bool,
+    ) -> bool {
         self.wake_named(symbol);
         if let Some(id) = self.index.get(symbol)
             && ![NO_PARTITION, partition].contains(&self.states[id as usize].partition)
@@ -102,8 +109,8 @@ impl Engine {
         let gone = self.departed.take();
         let known = [bystander, bystander.and_then(|b| b.departed.as_deref()), gone.as_deref()];
         let of = |engine: &&Self| {
-            let at = engine.index.get(symbol).filter(|id| engine.states[*id as usize].partition != NO_PARTITION)?;
-            Some(progress(&engine.states[at as usize]))
+            let state = &engine.states[engine.index.get(symbol)? as usize];
+            (state.partition != NO_PARTITION && was_before(state.partition)).then(|| progress(state))
         };
         let farthest = known.into_iter().flatten().filter(|e| of(e).is_some()).max_by_key(of);
         let is_taken = farthest.is_some_and(|other| self.take_from(other, symbol));

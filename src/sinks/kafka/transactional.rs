@@ -16,17 +16,13 @@ use crate::clock;
 use crate::config::Kafka;
 use crate::domain::UnixNanos;
 use crate::sinks::{Outgoing, Sealed, Sink, SinkError, Stream};
-use crate::sources::{ClientHealth, Member, offsets_with_note};
+use crate::sources::{ClientHealth, Member, Reports, offsets_with_note};
 use crate::telemetry::Metrics;
-use rdkafka::client::ClientContext;
-use rdkafka::client::OAuthToken;
-use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::config::ClientConfig;
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::KafkaError;
-use rdkafka::message::DeliveryResult;
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
-use std::error::Error;
-use std::sync::{Arc, Mutex, PoisonError};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use std::sync::Arc;
 use std::time::Duration;
 use tracing::{debug, info, warn};
 
@@ -41,43 +37,6 @@ const RETRY_BACKOFF_MS: &str = "1";
 const REFRESH_MS: &str = "100";
 /// Pause between two looks at delivery reports.
 const LOOK: Duration = Duration::from_micros(100);
-
-/// Takes delivery reports; called by [`BaseProducer::poll`], on the lane's thread.
-struct Reports {
-    health: Arc<ClientHealth>,
-    failure: Mutex<Option<String>>,
-}
-
-impl ClientContext for Reports {
-    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
-
-    fn generate_oauth_token(&self, file: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
-        self.health.generate_oauth_token(file)
-    }
-
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        self.health.log(level, facility, message);
-    }
-
-    fn stats_raw(&self, statistics: &[u8]) {
-        self.health.stats_raw(statistics);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.health.error(error, reason);
-    }
-}
-
-impl ProducerContext for Reports {
-    type DeliveryOpaque = ();
-
-    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        if let Err((error, _)) = result {
-            let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
-            failure.get_or_insert_with(|| format!("delivery failed: {error}"));
-        }
-    }
-}
 
 /// Delivers to Kafka topics in transactions.
 pub struct TransactionalSink {
@@ -143,6 +102,7 @@ impl TransactionalSink {
     }
 
     /// Gives the client what waits for its transaction.
+    #[expect(clippy::result_large_err, reason = "the client gives back whole what it cannot take")]
     fn hand_over(&mut self) -> Result<(), SinkError> {
         if self.held.is_empty() {
             return Ok(());
@@ -210,17 +170,13 @@ impl TransactionalSink {
     }
 
     fn failure(&self) -> Result<(), SinkError> {
-        match &*self.producer.context().failure.lock().unwrap_or_else(PoisonError::into_inner) {
-            Some(failure) => Err(SinkError(failure.clone())),
-            None => Ok(()),
-        }
+        self.producer.context().failure().map_or(Ok(()), |failure| Err(SinkError(failure)))
     }
 }
 
 fn producer(config: &ClientConfig, health: &Arc<ClientHealth>) -> Result<BaseProducer<Reports>, SinkError> {
-    let reports = Reports { health: health.clone(), failure: Mutex::new(None) };
     config
-        .create_with_context(reports)
+        .create_with_context(Reports::new(health.clone()))
         .map_err(|e| SinkError(format!("kafka producer: {}", crate::sources::refusal(&e))))
 }
 

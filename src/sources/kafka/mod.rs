@@ -7,6 +7,7 @@ mod diagnosis;
 mod oauth;
 mod range;
 mod reference;
+mod reports;
 
 pub(crate) use client::ask;
 pub use client::{ClientHealth, client_config, refusal};
@@ -15,3 +16,4 @@ pub(crate) use consumer::offsets_with_note;
 pub(crate) use diagnosis::Diagnosis;
 pub use range::{KafkaRange, RangeError, RangePoint, RangePointError, RangeReader, RangeRecord};
 pub use reference::ReferenceReader;
+pub(crate) use reports::Reports;
