@@ -124,7 +124,9 @@ fn who_had_the_symbol_lets_it_go_and_keeps_what_it_was_for_whoever_reads_on() {
 fn a_symbol_that_went_on_once_more_is_taken_over_as_it_was_before_the_record() {
     let mut own = engine(&[]);
     let mut bystander = own.bystander();
-    [0, 5].into_iter().for_each(|p| bystander.replay_begins(p));
+    for partition in [0, 5] {
+        bystander.replay_begins(partition);
+    }
     feed(&mut bystander, 0, 0, &BEFORE);
     // It has left partition 3 already, for partition 5, when its first record in 3 is taken.
     let tick = format!(r#"{{"type":"tick","symbol":"A","ts":{},"price":89.9,"seq":9}}"#, OPEN + 60 * SEC);

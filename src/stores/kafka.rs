@@ -22,6 +22,7 @@ use std::time::Duration;
 /// Time given to the broker to take a snapshot, and to give one.
 const TIMEOUT: Duration = Duration::from_secs(30);
 const ASK: Duration = Duration::from_secs(5);
+const ASK_AGAIN: Duration = Duration::from_millis(500);
 
 /// A snapshot as it was found: when it was written, and its bytes.
 type Found = (u64, Vec<u8>);
@@ -31,6 +32,7 @@ pub struct TopicStore {
     topic: String,
     group: String,
     producer: BaseProducer<Reports>,
+    health: Arc<ClientHealth>,
     reading: ClientConfig,
     /// What was read for the first slot is kept until the second is asked for; and the slot that is written next.
     state: Mutex<State>,
@@ -77,11 +79,13 @@ impl TopicStore {
             .set("fetch.wait.max.ms", "10")
             .set("fetch.queue.backoff.ms", "5")
             .set_log_level(RDKafkaLogLevel::Error);
-        let reports = Reports::new(Arc::new(ClientHealth::default()));
+        let health = Arc::new(ClientHealth::default());
+        let reports = Reports::new(health.clone());
         Ok(Self {
             topic: topic.to_owned(),
             group: kafka.group.clone(),
             producer: writing.create_with_context(reports).map_err(other)?,
+            health,
             reading,
             state: Mutex::default(),
         })
@@ -89,7 +93,19 @@ impl TopicStore {
 
     /// The partition of a name: its number at the end, else the first.
     fn partition(&self, name: &str) -> io::Result<i32> {
-        let metadata = self.producer.client().fetch_metadata(Some(&self.topic), ASK).map_err(other)?;
+        let until = clock::monotonic() + ASK;
+        let metadata = loop {
+            // A token for the broker is asked for when the producer is polled.
+            self.producer.poll(Duration::ZERO);
+            match self.producer.client().fetch_metadata(Some(&self.topic), ASK_AGAIN) {
+                Ok(metadata) => break metadata,
+                Err(error) if clock::monotonic() >= until => {
+                    let why = self.health.trouble().unwrap_or_else(|| error.to_string());
+                    return Err(io::Error::other(why));
+                }
+                Err(_) => {}
+            }
+        };
         let count = metadata.topics().first().map_or(0, |t| t.partitions().len());
         let count = i32::try_from(count).unwrap_or(0);
         if count == 0 {
