@@ -268,8 +268,8 @@ impl Lane {
         let is_behind = held.iter().any(|(p, h)| following.own.get(p).is_none_or(|end| h.offset >= *end));
         let is_due = held.is_empty() && since(following.asked_at) >= LOOK_INTERVAL;
         if following.is_read && (is_behind || is_due) && since(following.tried_at) >= ASK_INTERVAL {
-            following.tried_at = Some(now);
             self.ask_ends(following)?;
+            following.tried_at = Some(self.clock.monotonic());
         }
         if !following.is_read {
             self.read_others(following)?;

@@ -77,8 +77,9 @@ impl Lane {
         let now = self.clock.monotonic();
         let since = self.commits.last.map_or(Duration::MAX, |at| now.saturating_duration_since(at));
         let unsealed = self.deliverer.unsealed;
-        // What waits for its transaction keeps the input waiting, too.
-        let is_awaited = unsealed.alerts > 0 || (self.is_paused && unsealed.records > 0);
+        // What waits for its transaction is in flight, and would keep the input waiting.
+        let is_much = unsealed.records > self.config.in_flight_max as u64 / 2;
+        let is_awaited = unsealed.alerts > 0 || is_much;
         let is_urgent = is_awaited && self.deliverer.sink.is_transactional() && since >= GAP;
         if !is_urgent && since < self.config.commit_interval {
             return Ok(());

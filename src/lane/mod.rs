@@ -313,8 +313,8 @@ impl Lane {
         self.still_encoded = self.engine.wake_some(WAKE_SLICE);
         self.follow_reference()?;
         self.advance(taken)?;
-        self.back_pressure()?;
         self.settle()?;
+        self.back_pressure()?;
         self.heartbeat()
     }
 

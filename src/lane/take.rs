@@ -18,7 +18,9 @@ const SAMPLE_EVERY: u64 = 64;
 impl Lane {
     /// Takes what has come, decides, and sends.
     pub(super) fn take_batch(&mut self) -> Result<usize, LaneError> {
-        let is_awaited = self.deliverer.sink.in_flight() > 0 || self.deliverer.unsealed.alerts > 0;
+        let Deliverer { sink, unsealed, .. } = &self.deliverer;
+        // A transaction leaves nothing in flight but what waits for the next.
+        let is_awaited = unsealed.alerts > 0 || (!sink.is_transactional() && sink.in_flight() > 0);
         let wait = match is_awaited {
             _ if self.still_encoded > 0 => Duration::ZERO,
             true => Duration::from_millis(1),

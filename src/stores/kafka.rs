@@ -98,7 +98,10 @@ impl TopicStore {
             // A token for the broker is asked for when the producer is polled.
             self.producer.poll(Duration::ZERO);
             match self.producer.client().fetch_metadata(Some(&self.topic), ASK_AGAIN) {
-                Ok(metadata) => break metadata,
+                Ok(metadata) => {
+                    self.health.heard();
+                    break metadata;
+                }
                 Err(error) if clock::monotonic() >= until => {
                     let why = self.health.trouble().unwrap_or_else(|| error.to_string());
                     return Err(io::Error::other(why));
@@ -189,6 +192,8 @@ impl SnapshotStore for TopicStore {
 
     fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let partition = self.partition(name)?;
+        // Of a write that was given up.
+        self.producer.context().take_failure();
         let slot = {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             // Whoever writes is done with reading.
@@ -212,7 +217,8 @@ impl SnapshotStore for TopicStore {
                 record = back;
             }
         }
-        self.producer.flush(TIMEOUT).map_err(other)?;
+        // What is not delivered is reported before that is over.
+        self.producer.flush(TIMEOUT + ASK).map_err(other)?;
         self.producer.context().take_failure().map_or(Ok(()), |failure| Err(io::Error::other(failure)))
     }
 }

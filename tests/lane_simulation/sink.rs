@@ -25,11 +25,15 @@ pub(crate) struct SimulatedSink {
     name: Option<String>,
     is_ready: bool,
     epoch: usize,
+    /// Of the transactional kind: what waits for its transaction.
+    held: Vec<Held>,
 }
+
+type Held = ((Stream, Option<i32>), (Vec<u8>, Vec<u8>, Option<(i32, i64)>));
 
 impl SimulatedSink {
     pub(crate) fn new(wire: Wire, name: Option<String>) -> Self {
-        Self { wire, name, is_ready: false, epoch: 0 }
+        Self { wire, name, is_ready: false, epoch: 0, held: Vec::new() }
     }
 
     fn failure(&self) -> Result<(), SinkError> {
@@ -68,11 +72,15 @@ impl Sink for SimulatedSink {
             .map(|(p, offset)| (i32::try_from(p).unwrap(), offset));
         let entry = (record.key.to_vec(), record.value.to_vec(), origin);
         let flight = (record.stream, record.partition);
+        if self.is_transactional() {
+            self.held.push((flight, entry));
+            return Ok(());
+        }
         self.wire.call(Operation::Send, |b| b.send(client, flight, entry, epoch)).map_err(SinkError)
     }
 
     fn in_flight(&self) -> usize {
-        self.wire.broker.borrow().in_flight(self.wire.client)
+        self.held.len() + self.wire.broker.borrow().in_flight(self.wire.client)
     }
 
     fn seal(&mut self, offsets: &[(i32, i64)], member: Option<&Member>) -> Result<Sealed, SinkError> {
@@ -81,10 +89,6 @@ impl Sink for SimulatedSink {
             self.epoch ^= 1;
             return Ok(Sealed::Open);
         }
-        self.wire.call(Operation::SealRecords, |_| ()).map_err(SinkError)?;
-        if !self.drain(STEP)? {
-            return Err(SinkError("records not acknowledged in time".into()));
-        }
         if !offsets.is_empty() {
             let proof = member.and_then(|m| m.proof.downcast_ref::<Proof>()).copied();
             let proof = proof.ok_or_else(|| SinkError("not a member of the group".into()))?;
@@ -92,6 +96,10 @@ impl Sink for SimulatedSink {
                 if b.is_up { b.add_offsets(client, offsets, proof) } else { Err("no answer in time".into()) }
             });
             added.map_err(SinkError)?.map_err(SinkError)?;
+        }
+        self.wire.call(Operation::SealRecords, |_| ()).map_err(SinkError)?;
+        if !self.drain(STEP)? {
+            return Err(SinkError("records not acknowledged in time".into()));
         }
         let ended = self.wire.call(Operation::SealEnd, |b| {
             if !b.is_up {
@@ -118,6 +126,10 @@ impl Sink for SimulatedSink {
 
     fn drain(&mut self, timeout: Duration) -> Result<bool, SinkError> {
         self.wire.call(Operation::Drain, |_| ()).map_err(SinkError)?;
+        let (client, epoch) = (self.wire.client, self.epoch);
+        for (flight, entry) in std::mem::take(&mut self.held) {
+            self.wire.call(Operation::Send, |b| b.send(client, flight, entry, epoch)).map_err(SinkError)?;
+        }
         let mut left = timeout;
         loop {
             self.failure()?;
@@ -135,6 +147,7 @@ impl Sink for SimulatedSink {
     fn renew(&mut self) -> Result<(), SinkError> {
         let client = self.wire.client;
         self.is_ready = false;
+        self.held.clear();
         self.wire.call(Operation::Renew, |b| b.renew(client)).map_err(SinkError)
     }
 

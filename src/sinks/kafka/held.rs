@@ -2,7 +2,7 @@
 
 use crate::sinks::{Outgoing, SinkError, Stream};
 
-/// Bytes that wait at most; what is more goes out before its offsets.
+/// Bytes that wait, about; what is more goes out before its offsets.
 const HELD_MAX: usize = 4 << 20;
 
 struct Record {
@@ -24,7 +24,7 @@ impl Held {
     /// Keeps a record; false when there is more than should wait.
     pub(super) fn keep(&mut self, record: &Outgoing<'_>) -> bool {
         let headers: Vec<_> = record.headers.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        let of_headers: usize = headers.iter().map(|(k, v)| k.len() + v.len()).sum();
+        let of_headers: usize = headers.iter().map(|(k, v)| size_of::<(String, String)>() + k.len() + v.len()).sum();
         self.bytes += size_of::<Record>() + record.key.len() + record.value.len() + of_headers;
         self.records.push(Record {
             stream: record.stream,

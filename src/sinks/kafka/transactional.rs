@@ -1,6 +1,7 @@
 //! Records and offsets as one: a transaction that readers of committed records see whole or not at all.
 //!
-//! Records wait until the transaction is sealed, and its offsets go before them. The coordinator refuses a transaction as
+//! Records wait until the transaction is sealed, and its offsets go before them, but for records of which there are too many
+//! and the last ones of a partition. The coordinator refuses a transaction as
 //! long as it ends the last one of the same producer. The client asks again after `retry.backoff.ms` where offsets open
 //! the transaction, and only after a fixed 20 ms where records do: a hundredth of the transactions met that.
 //!
@@ -31,9 +32,11 @@ use tracing::{debug, info, warn};
 const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest wait for one step of a commit.
 const STEP_TIMEOUT: Duration = Duration::from_secs(8);
-/// First pause of the client before it asks for a transaction again, in milliseconds; it doubles up to a second.
-const RETRY_BACKOFF_MS: &str = "1";
-/// Pause between two looks for the leader of a topic, which would follow the one above.
+/// First pause of the client before it asks again, in milliseconds; it doubles up to a second, but for records that a
+/// broker refuses as not its own.
+const RETRY_BACKOFF_MS: &str = "5";
+/// A look for the leader of a topic that is due later than this is taken at once when records are refused. It would follow
+/// the pause above, and the looks with it.
 const REFRESH_MS: &str = "100";
 /// Pause between two looks at delivery reports.
 const LOOK: Duration = Duration::from_micros(100);
