@@ -353,7 +353,7 @@ impl Metrics {
                 "Configurations read again on SIGHUP, by result: ok, or refused.",
                 &["result"],
             )?,
-            in_flight: r.gauge("fragility_alerts_in_flight", "Records sent and not acknowledged yet.")?,
+            in_flight: r.gauge("fragility_alerts_in_flight", "Records sent and not acknowledged yet, and those that wait for their transaction.")?,
             in_flight_limit: r.gauge(
                 "fragility_alerts_in_flight_limit",
                 "Records in flight of one lane at which its input is paused.",
