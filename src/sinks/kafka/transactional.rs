@@ -1,9 +1,9 @@
 //! Records and offsets as one: a transaction that readers of committed records see whole or not at all.
 //!
-//! Records wait until the transaction is sealed, and its offsets go before them, but for records of which there are too many
-//! and the last ones of a partition. The coordinator refuses a transaction as
-//! long as it ends the last one of the same producer. The client asks again after `retry.backoff.ms` where offsets open
-//! the transaction, and only after a fixed 20 ms where records do: a hundredth of the transactions met that.
+//! Records wait until the transaction is sealed, and its offsets go before them, but for records of which there are too
+//! many and the last ones of a partition. The coordinator refuses a transaction as long as it ends the last one of the
+//! same producer. The client asks again after `retry.backoff.ms` where offsets open the transaction, and only after a
+//! fixed 20 ms where records do: a hundredth of the transactions met that.
 //!
 //! The consumer's group metadata goes with the offsets, so that a commit of a member that the group has given
 //! up is refused (KIP-447). After any failure, a time-out included, the producer is abandoned: a request of
