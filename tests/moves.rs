@@ -45,7 +45,7 @@ fn feed(engine: &mut Engine, partition: i32, from: i64, prices: &[f64]) -> usize
 }
 
 fn take_over(engine: &mut Engine, bystander: Option<&Engine>, partition: i32) -> bool {
-    engine.take_over(bystander, partition, "A", &|_| true)
+    engine.take_over(bystander, partition, "A")
 }
 
 fn sequence(engine: &Engine) -> (u64, Option<i32>) {
@@ -105,10 +105,12 @@ fn who_had_the_symbol_lets_it_go_and_keeps_what_it_was_for_whoever_reads_on() {
     assert_eq!(feed(&mut own, 0, 0, &BEFORE), 2);
     let mut bystander = own.bystander();
     bystander.replay_begins(3);
-    assert_eq!(own.let_go(&bystander, &[0], &mut Effects::default()), 0, "not before it goes on elsewhere");
+    assert!(own.left_for(&bystander, &[0]).is_empty(), "not before it goes on elsewhere");
     feed(&mut bystander, 3, 3, &BEHIND);
-    assert_eq!(own.let_go(&bystander, &[0, 3], &mut Effects::default()), 0, "nor where that is its own");
-    assert_eq!(own.let_go(&bystander, &[0], &mut Effects::default()), 1);
+    assert!(own.left_for(&bystander, &[0, 3]).is_empty(), "nor where that is its own");
+    assert_eq!(own.left_for(&bystander, &[0]).iter().map(fragility::domain::Symbol::as_str).collect::<Vec<_>>(), ["A"]);
+    assert!(own.let_go_of("A", &mut Effects::default()));
+    assert!(!own.let_go_of("A", &mut Effects::default()) && !own.has_market("A"));
     assert_eq!(sequence(&own), (0, None));
     // The new partition read from its beginning, by who has no more than the old one's snapshot.
     let image = own.image(&[0]).partitions.remove(0).1;
@@ -121,18 +123,18 @@ fn who_had_the_symbol_lets_it_go_and_keeps_what_it_was_for_whoever_reads_on() {
 }
 
 #[test]
-fn a_symbol_that_went_on_once_more_is_taken_over_as_it_was_before_the_record() {
+fn a_symbol_that_comes_back_goes_on_as_it_was_elsewhere() {
     let mut own = engine(&[]);
+    assert_eq!(feed(&mut own, 0, 0, &BEFORE), 2);
     let mut bystander = own.bystander();
-    for partition in [0, 5] {
-        bystander.replay_begins(partition);
-    }
-    feed(&mut bystander, 0, 0, &BEFORE);
-    // It has left partition 3 already, for partition 5, when its first record in 3 is taken.
-    let tick = format!(r#"{{"type":"tick","symbol":"A","ts":{},"price":89.9,"seq":9}}"#, OPEN + 60 * SEC);
-    take_over(&mut bystander, None, 5);
-    let origin = Origin { partition: 5, offset: 0, timestamp: None };
-    bystander.step(UnixNanos(0), &origin, &decode(tick.as_bytes()).unwrap(), false, &mut Effects::default());
-    assert!(own.take_over(Some(&bystander), 3, "A", &|p| p != 5));
-    assert_eq!(sequence(&own), (2, Some(0)));
+    bystander.replay_begins(3);
+    assert!(!own.is_behind_of(&bystander, "A", 0), "it has been nowhere else");
+    feed(&mut bystander, 3, 3, &BEHIND);
+    assert!(own.is_behind_of(&bystander, "A", 0) && !own.is_behind_of(&bystander, "B", 0));
+    assert!(own.let_go_of("A", &mut Effects::default()));
+    assert!(take_over(&mut own, Some(&bystander), 0));
+    assert_eq!(sequence(&own), (3, Some(3)));
+    assert_eq!(feed(&mut own, 0, 5, &[93.9, 89.9]), 1, "from the sixth tier to the tenth");
+    assert_eq!(sequence(&own), (4, Some(0)));
+    assert!(!own.is_behind_of(&bystander, "A", 0), "more is known here by now");
 }

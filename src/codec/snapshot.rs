@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use std::fmt;
 
 /// Version of the image layout; raised with every change to it.
-pub const SNAPSHOT_VERSION: u16 = 10;
+pub const SNAPSHOT_VERSION: u16 = 11;
 
 const MAGIC: [u8; 4] = *b"FRGS";
 const HEADER_LEN: usize = 18;

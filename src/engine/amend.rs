@@ -37,6 +37,7 @@ impl Engine {
             PrintRef::Seq(seq) => PrintKey { feed, id: 0, seq: *seq },
         };
         self.read_from(id, origin.partition);
+        self.states[id as usize].cold.notices += 1;
         // What the watermark may have decided by now is decided.
         self.release(id, amendment.ts, effects);
         self.close_bucket_by(id, amendment.ts);

@@ -73,6 +73,7 @@ pub(in crate::engine) struct SymbolImage {
     live: bool,
     awaits_close: bool,
     sequence: u64,
+    notices: u64,
     regular_last: Option<f64>,
     decided: Option<(f64, f64)>,
     undecided: (f64, f64),
@@ -224,6 +225,7 @@ impl From<&SymbolState> for SymbolImage {
             live: cold.live,
             awaits_close: cold.awaits_close,
             sequence: cold.sequence,
+            notices: cold.notices,
             regular_last: cold.regular_last,
             decided: cold.decided,
             undecided: cold.undecided,
@@ -389,6 +391,7 @@ impl Engine {
         cold.live = image.live;
         cold.awaits_close = image.awaits_close;
         cold.sequence = image.sequence;
+        cold.notices = image.notices;
         cold.former = image.former.as_ref().and_then(|(s, n)| Some((Symbol::new(s).ok()?, *n)));
         cold.regular_last = image.regular_last;
         cold.decided = image.decided;

@@ -84,6 +84,8 @@ pub(super) struct Cold {
     pub(super) live: bool,
     pub(super) awaits_close: bool,
     pub(super) sequence: u64,
+    /// Amendments and statuses: how far it has come where no price or sequence number tells.
+    pub(super) notices: u64,
     pub(super) regular_last: Option<f64>,
     /// Low and high of the prices that decided, once the regular session is over.
     pub(super) decided: Option<(f64, f64)>,
@@ -419,6 +421,7 @@ impl SymbolState {
                 live: false,
                 awaits_close: false,
                 sequence: 0,
+                notices: 0,
                 regular_last: None,
                 decided: None,
                 undecided: NO_RANGE,

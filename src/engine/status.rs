@@ -20,6 +20,7 @@ impl Engine {
         };
         self.read_from(id, origin.partition);
         let state = &mut self.states[id as usize];
+        state.cold.notices += 1;
         if status.ts < state.last_ts.plus(-self.params.lateness) {
             return Disposition::LATE;
         }

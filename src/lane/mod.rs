@@ -477,12 +477,13 @@ impl Lane {
         if should_pause != self.is_paused {
             let reading: Vec<i32> =
                 self.partitions.iter().filter(|(_, p)| !p.is_kept_back()).map(|(p, _)| *p).collect();
-            self.source.set_paused(&reading, should_pause)?;
             self.is_paused = should_pause;
             if should_pause {
+                self.source.set_paused(&reading, true)?;
                 self.shared.metrics.pauses.inc();
                 warn!(in_flight, "input paused: alerts are not acknowledged fast enough");
             } else {
+                self.resume(&reading)?;
                 info!("input resumed");
             }
         }

@@ -1,7 +1,6 @@
 //! One partition's way from assigned to live, and what is known of it.
 
 use crate::domain::{Accounts, UnixNanos};
-use crate::sources::Rank;
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -49,17 +48,14 @@ pub(super) struct Partition {
     pub(super) moved_at: Instant,
     /// When its snapshot is due.
     pub(super) snapshot_due: Instant,
-    /// Where everything there was had been handed out.
-    pub(super) ended: Option<i64>,
-    /// The record that it waits before, until other partitions have come far enough.
+    /// The record that it waits before, until what others have of its symbols is committed.
     pub(super) held: Option<Held>,
 }
 
-/// A record whose symbol was read from another partition before: what is left there comes first.
+/// A record whose symbol was read from a partition of others before: what follows from that is said first.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Held {
     pub(super) offset: i64,
-    pub(super) rank: Rank,
     pub(super) since: Instant,
 }
 
@@ -74,7 +70,6 @@ impl Partition {
             seen: next,
             moved_at: now,
             snapshot_due: now,
-            ended: None,
             held: None,
         }
     }
@@ -90,7 +85,7 @@ impl Partition {
 
     /// Whether its records are not to come now.
     pub(super) fn is_kept_back(&self) -> bool {
-        self.held.is_some() || self.stage == Stage::Caught
+        self.stage == Stage::Caught
     }
 
     /// Whether what its records say has been said.

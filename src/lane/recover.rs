@@ -41,8 +41,8 @@ impl Lane {
 
     fn revoked(&mut self, partitions: &[i32], lost: bool) -> Result<(), LaneError> {
         info!(?partitions, lost, "partitions revoked");
-        self.settle_symbols();
-        self.adoption.begin_anew();
+        self.settle_note();
+        self.follow_anew();
         self.asking.retain(|p| !partitions.contains(p));
         if lost && self.deliverer.sink.is_transactional() && self.deliverer.unsealed.records > 0 {
             // What is open holds records of partitions that someone else may read by now.
@@ -98,7 +98,7 @@ impl Lane {
             return Ok(());
         }
         self.asking.clear();
-        self.adoption.begin_anew();
+        self.follow_anew();
         self.has_cleared = false;
         if self.partitions.is_empty() && !self.has_lived {
             self.restore_groups(&standings);
@@ -113,14 +113,13 @@ impl Lane {
         let (known, new): (Vec<_>, Vec<_>) = starts.into_iter().partition(|(p, _)| self.started.contains(p));
         if !known.is_empty() {
             self.source.seek(&known)?;
-            let known: Vec<i32> = known.iter().map(|(p, _)| *p).collect();
-            self.source.set_paused(&known, false)?;
+            self.resume(&known.iter().map(|(p, _)| *p).collect::<Vec<_>>())?;
         }
         if !new.is_empty() {
             self.source.start(&new)?;
             self.started.extend(new.iter().map(|(p, _)| *p));
         }
-        if self.is_paused {
+        if self.is_paused || self.adoption.is_ordered() {
             self.source.set_paused(&self.assigned(), true)?;
         }
         self.has_lived = true;
@@ -263,11 +262,10 @@ impl Lane {
 
     /// Moves restoring on: partitions that have come to where the group stands are caught up, new ones are asked for.
     pub(super) fn recover(&mut self) -> Result<(), LaneError> {
-        let at_end = self.source.at_end();
-        for partition in &at_end {
-            if let Some(state) = self.partitions.get_mut(partition).filter(|s| s.held.is_none()) {
-                state.ended = Some(state.next);
-            }
+        let mut at_end = self.source.at_end();
+        if self.adoption.is_ordered() {
+            // What comes so is not taken.
+            at_end.clear();
         }
         if !self.partitions.values().all(Partition::is_live) {
             self.look_for_caught_up(&at_end)?;
@@ -280,7 +278,7 @@ impl Lane {
         let mut is_news = false;
         for (partition, state) in &mut self.partitions {
             let Stage::Replaying { to, .. } = state.stage else { continue };
-            if state.next < to && at_end.contains(partition) && state.held.is_none() {
+            if state.next < to && at_end.contains(partition) {
                 // Its last records were aborted or compacted away.
                 info!(partition, at = state.next, to, "nothing more stands before the group's offset");
                 state.next = to;
@@ -328,17 +326,21 @@ impl Lane {
             self.show_progress(*partition);
         }
         info!(partitions = ?caught, "live");
-        if !self.is_paused {
-            let free: Vec<i32> =
-                caught.into_iter().filter(|p| self.partitions.get(p).is_some_and(|s| s.held.is_none())).collect();
-            self.source.set_paused(&free, false)?;
-        }
+        self.resume(&caught)?;
         self.deliverer.alerts(&mut self.effects, None)?;
         self.resolve()
     }
 
+    /// Lets records of partitions come, unless something else keeps them from coming.
+    pub(super) fn resume(&mut self, partitions: &[i32]) -> Result<(), LaneError> {
+        if self.is_paused || self.adoption.is_ordered() {
+            return Ok(());
+        }
+        Ok(self.source.set_paused(partitions, false)?)
+    }
+
     /// Whether what this lane decides spans its partitions.
-    fn waits_for_all(&self) -> bool {
+    pub(super) fn waits_for_all(&self) -> bool {
         self.role == Role::Symbols && self.engine.spans_partitions()
     }
 

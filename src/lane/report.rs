@@ -130,7 +130,8 @@ impl Lane {
         let ends: std::collections::BTreeMap<i32, i64> = self.source.ends().into_iter().collect();
         let mut all = Vec::with_capacity(self.partitions.len());
         for (number, partition) in &mut self.partitions {
-            let lag = ends.get(number).map(|end| end - partition.next.min(*end));
+            let end = self.adoption.end(*number).max(ends.get(number).copied());
+            let lag = end.map(|end| end - partition.next.min(end));
             if partition.seen != partition.next || lag.is_none_or(|lag| lag == 0) {
                 partition.seen = partition.next;
                 partition.moved_at = now;

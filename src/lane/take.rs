@@ -1,19 +1,25 @@
 //! The path of a record: taken, decoded, decided, its alerts sent.
 
+use super::adopt::Adoption;
 use super::deliver::Deliverer;
 use super::partition::{Held, Partition, Stage};
+use super::publish::Shared;
 use super::{BATCH_MAX, Lane, LaneError, Role, WAIT};
+use crate::clock::Clock;
 use crate::codec::{Decoder, Judged, decode_member, encode_tick};
+use crate::config::Config;
 use crate::domain::{Accounts, Outcome, UnixNanos};
 use crate::engine::{Effects, Engine, Origin, Resolved};
 use crate::sinks::SinkError;
-use crate::sources::RawRecord;
+use crate::sources::{RawRecord, Source};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
 /// One record in so many has its processing timed.
 const SAMPLE_EVERY: u64 = 64;
+/// Longest wait for the next part of the topic.
+const IDLE: Duration = Duration::from_millis(5);
 
 impl Lane {
     /// Takes what has come, decides, and sends.
@@ -26,96 +32,212 @@ impl Lane {
             true => Duration::from_millis(1),
             false => WAIT,
         };
+        if self.adoption.is_watching() {
+            // What is known of a symbol is compared with what others know.
+            self.engine.wake_some(usize::MAX);
+        }
+        let is_ordered = self.adoption.is_ordered();
+        let is_reading = self.adoption.is_reading() && self.asking.is_empty() && !(is_ordered && self.is_paused);
+        let mut taken = 0;
+        if is_ordered {
+            // Its membership goes on; what still comes so comes again in its place.
+            let wait = if is_reading { Duration::ZERO } else { wait.min(IDLE) };
+            self.source.poll(BATCH_MAX, wait, &mut |_| ControlFlow::Continue(()))?;
+        } else {
+            taken = self.take_as_it_comes(if is_reading { Duration::ZERO } else { wait })?;
+        }
+        if is_reading && self.adoption.is_reading() {
+            taken += self.take_aside(if is_ordered { wait } else { wait.min(IDLE) })?;
+        }
+        Ok(taken)
+    }
+
+    /// Takes records as the group's consumer hands them out.
+    fn take_as_it_comes(&mut self, wait: Duration) -> Result<usize, LaneError> {
+        let (source, mut taking) = self.begin();
+        let taken = source.poll(BATCH_MAX, wait, &mut |record| taking.take(&record))?;
+        let done = taking.done;
+        if let Some(at) = done.overshoot {
+            self.source.seek(&[at])?;
+        }
+        self.follow_up(done)?;
+        Ok(taken)
+    }
+
+    /// Looks at records of others, and takes the lane's own in one order with them.
+    fn take_aside(&mut self, wait: Duration) -> Result<usize, LaneError> {
+        let (source, mut taking) = self.begin();
+        let mut met = 0;
+        let is_all = source.poll_aside(BATCH_MAX, wait, &mut |record| {
+            met += 1;
+            if taking.partitions.contains_key(&record.partition) { taking.take(&record) } else { taking.see(&record) }
+        })?;
+        let done = taking.done;
+        if met > usize::from(done.is_held) {
+            self.has_followed();
+        }
+        let taken = usize::try_from(done.fresh).unwrap_or(usize::MAX);
+        self.follow_up(done)?;
+        if is_all {
+            self.has_read_all()?;
+        }
+        Ok(taken)
+    }
+
+    fn follow_up(&mut self, done: Done) -> Result<(), LaneError> {
+        if done.fresh > 0 && self.role == Role::Symbols {
+            let waiting = self.partitions.values().map(|p| p.accounts.quarantined).sum();
+            self.shared.metrics.count(self.number, done.fresh, &done.batch.outcomes, waiting);
+        }
+        if let Some(error) = done.failure {
+            return Err(LaneError::Sink(error));
+        }
+        if done.is_held && !self.adoption.is_ordered() {
+            self.put_in_order()?;
+        }
+        self.say_gone()
+    }
+
+    fn begin(&mut self) -> (&mut dyn Source, Taking<'_>) {
         let now = self.clock.now();
         let Self {
             source, engine, deliverer, partitions, effects, shared, sampled, config, clock, role, adoption, ..
         } = self;
         let (is_watching, has_grown) = (adoption.is_watching(), adoption.has_grown());
-        if is_watching {
-            // What is known of a symbol is compared with what others know.
-            engine.wake_some(usize::MAX);
-        }
-        let mut held = None;
-        let mut batch = Accounts::default();
-        let (mut failure, mut fresh, mut overshoot) = (None, 0_u64, None);
-        let bound = config.in_flight_max;
-        let taken = source.poll(BATCH_MAX, wait, &mut |record| {
-            let Some(partition) = partitions.get_mut(&record.partition) else { return ControlFlow::Continue(()) };
-            if record.offset < partition.next || partition.held.is_some() {
-                // Taken before, or to come again.
-                return ControlFlow::Continue(());
-            }
-            let is_silent = partition.is_silent();
-            if is_silent && !matches!(partition.stage, Stage::Replaying { to, .. } if record.offset < to) {
-                // The first new one comes again once its partition is live.
-                if let Stage::Replaying { to, .. } = partition.stage {
-                    partition.next = to;
-                }
-                overshoot = Some((record.partition, record.offset));
-                return ControlFlow::Break(());
-            }
-            let is_past = has_grown && is_silent && is_past(&config.decoder, engine, &record);
-            if is_watching && !is_past && adoption.meet(now, &config.decoder, engine, &record) {
-                partition.held = Some(Held { offset: record.offset, rank: record.rank(), since: clock.monotonic() });
-                held = Some((record.partition, record.offset));
-                return ControlFlow::Break(());
-            }
-            partition.next = record.offset + 1;
-            partition.timestamp = record.timestamp;
-            *sampled += 1;
-            let timer = sampled.is_multiple_of(SAMPLE_EVERY).then(|| clock.monotonic());
-            let sent = deliverer.unsealed.records;
-            let taken = match role {
-                Role::Symbols if is_past => Ok(Some(Outcome::Duplicate)),
-                Role::Symbols => take_record(&config.decoder, engine, deliverer, effects, (now, is_silent), &record),
-                Role::Groups => take_member(engine, deliverer, effects, (now, is_silent), &record),
-            };
-            if let Some(timer) = timer {
-                shared.metrics.observe_processing(clock.monotonic() - timer);
-            }
-            match taken {
-                Ok(outcome) => {
-                    fresh += 1;
-                    batch.take(outcome);
-                    partition.accounts.take(outcome);
-                }
-                Err(error) => {
-                    failure = Some(error);
-                    return ControlFlow::Break(());
-                }
-            }
-            let is_caught = matches!(partition.stage, Stage::Replaying { to, .. } if partition.next >= to);
-            if !effects.resolved.is_empty()
-                && let Err(error) = resolve(effects, partitions, deliverer, &mut batch.outcomes)
-            {
-                failure = Some(error);
-                return ControlFlow::Break(());
-            }
-            let is_full = deliverer.unsealed.records != sent && deliverer.sink.in_flight() > bound;
-            if is_caught || is_full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        })?;
-        if fresh > 0 && *role == Role::Symbols {
-            let waiting = partitions.values().map(|p| p.accounts.quarantined).sum();
-            shared.metrics.count(self.number, fresh, &batch.outcomes, waiting);
-        }
-        if let Some(error) = failure {
-            return Err(LaneError::Sink(error));
-        }
-        if let Some(at) = overshoot {
-            self.source.seek(&[at])?;
-        }
-        if let Some((partition, offset)) = held {
-            self.hold(partition, offset)?;
-        }
-        Ok(taken)
+        let taking = Taking {
+            engine,
+            deliverer,
+            partitions,
+            effects,
+            shared,
+            sampled,
+            config,
+            clock,
+            role: *role,
+            adoption,
+            now,
+            is_watching,
+            has_grown,
+            done: Done::default(),
+        };
+        (&mut **source, taking)
     }
 }
 
-/// Whether what a record that is read again says is part of what another partition's snapshot knows.
-fn is_past(decoder: &Decoder, engine: &mut Engine, record: &RawRecord<'_>) -> bool {
-    let batch = decoder.decode(record.value.unwrap_or_default());
-    let mut events = std::iter::once(&batch.first).chain(&batch.rest).filter_map(|e| e.as_ref().ok());
-    events.any(|event| engine.is_past(record.partition, event))
+/// What came of a batch.
+#[derive(Default)]
+struct Done {
+    batch: Accounts,
+    /// Records that were not taken before.
+    fresh: u64,
+    failure: Option<SinkError>,
+    /// A record that comes again once its partition is live.
+    overshoot: Option<(i32, i64)>,
+    /// Whether one has to wait, for others or for order.
+    is_held: bool,
+}
+
+/// A batch being taken.
+struct Taking<'a> {
+    engine: &'a mut Engine,
+    deliverer: &'a mut Deliverer,
+    partitions: &'a mut BTreeMap<i32, Partition>,
+    effects: &'a mut Effects,
+    shared: &'a Shared,
+    sampled: &'a mut u64,
+    config: &'a Config,
+    clock: &'a Clock,
+    role: Role,
+    adoption: &'a mut Adoption,
+    now: UnixNanos,
+    is_watching: bool,
+    has_grown: bool,
+    done: Done,
+}
+
+impl Taking<'_> {
+    /// Takes a record; breaks where the batch ends.
+    fn take(&mut self, record: &RawRecord<'_>) -> ControlFlow<()> {
+        let Some(partition) = self.partitions.get_mut(&record.partition) else { return ControlFlow::Continue(()) };
+        if record.offset < partition.next {
+            // Taken before.
+            return ControlFlow::Continue(());
+        }
+        let is_silent = partition.is_silent();
+        if is_silent && !matches!(partition.stage, Stage::Replaying { to, .. } if record.offset < to) {
+            // The first new one comes again once its partition is live.
+            if let Stage::Replaying { to, .. } = partition.stage {
+                partition.next = to;
+            }
+            self.done.overshoot = Some((record.partition, record.offset));
+            return ControlFlow::Break(());
+        }
+        let decoder = &self.config.decoder;
+        let is_past = self.has_grown && is_silent && self.adoption.is_past(decoder, self.engine, record);
+        if self.is_watching && !is_past {
+            let (engine, effects) = (&mut *self.engine, &mut *self.effects);
+            if self.adoption.meet(self.now, decoder, engine, effects, (record, is_silent)) {
+                let held = Held { offset: record.offset, since: self.clock.monotonic() };
+                partition.held.get_or_insert(held);
+                self.done.is_held = true;
+                return ControlFlow::Break(());
+            }
+            partition.held = None;
+        }
+        partition.next = record.offset + 1;
+        partition.timestamp = record.timestamp;
+        *self.sampled += 1;
+        let timer = self.sampled.is_multiple_of(SAMPLE_EVERY).then(|| self.clock.monotonic());
+        let sent = self.deliverer.unsealed.records;
+        let (engine, deliverer, effects) = (&mut *self.engine, &mut *self.deliverer, &mut *self.effects);
+        let taken = match self.role {
+            Role::Symbols if is_past => Ok(Some(Outcome::Duplicate)),
+            Role::Symbols => take_record(decoder, engine, deliverer, effects, (self.now, is_silent), record),
+            Role::Groups => take_member(engine, deliverer, effects, (self.now, is_silent), record),
+        };
+        if let Some(timer) = timer {
+            self.shared.metrics.observe_processing(self.clock.monotonic() - timer);
+        }
+        match taken {
+            Ok(outcome) => {
+                self.done.fresh += 1;
+                self.done.batch.take(outcome);
+                partition.accounts.take(outcome);
+            }
+            Err(error) => return self.fail(error),
+        }
+        let is_caught = matches!(partition.stage, Stage::Replaying { to, .. } if partition.next >= to);
+        if self.resolve().is_break() {
+            return ControlFlow::Break(());
+        }
+        let Deliverer { sink, unsealed, .. } = &self.deliverer;
+        let is_full = unsealed.records != sent && sink.in_flight() > self.config.in_flight_max;
+        if is_caught || is_full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    /// Looks at a record of others.
+    fn see(&mut self, record: &RawRecord<'_>) -> ControlFlow<()> {
+        if !self.adoption.see(self.now, &self.config.decoder, self.engine, self.effects, record) {
+            self.done.is_held = true;
+            return ControlFlow::Break(());
+        }
+        self.resolve()
+    }
+
+    fn resolve(&mut self) -> ControlFlow<()> {
+        if self.effects.resolved.is_empty() {
+            return ControlFlow::Continue(());
+        }
+        match resolve(self.effects, self.partitions, self.deliverer, &mut self.done.batch.outcomes) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => self.fail(error),
+        }
+    }
+
+    fn fail(&mut self, error: SinkError) -> ControlFlow<()> {
+        self.done.failure = Some(error);
+        ControlFlow::Break(())
+    }
 }
 
 /// One record: decoded, decided, its alerts sent unless it is read again. Returns its one outcome, or `None`

@@ -36,6 +36,19 @@ pub struct RawRecord<'a> {
 /// Part of a partition: which one, its first offset and the one behind its last.
 pub type Part = (i32, i64, i64);
 
+/// Part of a partition that is read beside the group, in order with others.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Stretch {
+    /// Which partition.
+    pub partition: i32,
+    /// First offset.
+    pub from: i64,
+    /// Behind the last record that is wanted.
+    pub wanted: i64,
+    /// Behind the last record that is handed out where it comes before wanted ones of other partitions.
+    pub to: i64,
+}
+
 /// What records of different partitions are put in order by: the log's timestamp, then the partition.
 pub type Rank = (UnixNanos, i32);
 
@@ -170,12 +183,12 @@ pub trait Source {
     ///
     /// # Errors
     /// When the log refuses.
-    fn read_aside(&mut self, _parts: &[Part]) -> Result<(), SourceError> {
+    fn read_aside(&mut self, _parts: &[Stretch]) -> Result<(), SourceError> {
         Ok(())
     }
 
-    /// Hands records of these parts to `take`, at most `max`, merged by [`RawRecord::rank`]; waits at most `wait`. Whether
-    /// all have been handed out.
+    /// Hands records of these parts to `take`, at most `max`, merged by [`RawRecord::rank`]; waits at most `wait`. One that
+    /// it breaks at comes again. Whether all wanted ones have been handed out.
     ///
     /// # Errors
     /// When the log cannot be read.
@@ -183,7 +196,7 @@ pub trait Source {
         &mut self,
         _max: usize,
         _wait: Duration,
-        _take: &mut dyn FnMut(RawRecord<'_>),
+        _take: &mut dyn FnMut(RawRecord<'_>) -> ControlFlow<()>,
     ) -> Result<bool, SourceError> {
         Ok(true)
     }

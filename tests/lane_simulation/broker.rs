@@ -2,7 +2,7 @@
 
 use super::dice::Dice;
 use super::group::{Group, Proof};
-use super::market::Script;
+use super::market::{Growth, Script};
 use fragility::clock::ManualClock;
 use fragility::sinks::Stream;
 use std::collections::{BTreeMap, VecDeque};
@@ -81,6 +81,8 @@ pub(crate) struct Broker {
     /// Partitions that there are so far, and that the group's members have noticed.
     pub(crate) count: i32,
     pub(crate) noticed: i32,
+    /// How often it got more, and when last.
+    grown: usize,
     grown_at: i64,
     notice_at: i64,
     /// What consumers note with offsets; the first is nothing.
@@ -168,6 +170,7 @@ impl Broker {
             written,
             count,
             noticed: count,
+            grown: 0,
             grown_at: 0,
             notice_at: 0,
             notes: vec![String::new()],
@@ -191,17 +194,12 @@ impl Broker {
         self.count
     }
 
-    fn has_grown(&self) -> bool {
-        self.count == i32::try_from(self.script.partitions.len()).unwrap()
-    }
-
-    /// The log gets the rest of its partitions; the group's members learn of it some time later.
-    pub(crate) fn grow(&mut self) {
-        if !self.has_grown() {
-            self.count = i32::try_from(self.script.partitions.len()).unwrap();
-            self.grown_at = self.now;
-            self.notice_at = self.now + self.dice.between(0, 20_000) * MS;
-        }
+    /// The log gets more partitions; the group's members learn of it some time later.
+    fn grow(&mut self, growth: Growth) {
+        self.count = i32::try_from(growth.count).unwrap();
+        self.grown += 1;
+        self.grown_at = self.now;
+        self.notice_at = self.now + self.dice.between(0, 20_000) * MS;
     }
 
     /// Producers write so many records more, in the order in which keys went from partition to partition.
@@ -209,12 +207,18 @@ impl Broker {
         let from: usize = self.written.iter().sum();
         // What was before a group first committed is not known to it.
         let is_known = self.group.committed.len() >= self.script.begins_with;
-        if is_known && from >= self.script.change {
-            self.grow();
+        let growths = self.script.growths.clone();
+        if let Some(next) = growths.get(self.grown).filter(|g| is_known && from >= g.after) {
+            self.grow(*next);
         }
         // Producers look for partitions less often than members do.
-        let is_used = is_known && self.has_grown() && self.now >= self.grown_at + NOTICED;
-        let more = if is_used { more } else { more.min(self.script.change.saturating_sub(from)) };
+        let is_used = self.now >= self.grown_at + NOTICED;
+        let last = self.grown.checked_sub(1).map(|number| growths[number]);
+        let bound = match last {
+            Some(last) if !is_used => last.used_after,
+            _ => growths.get(self.grown).map_or(usize::MAX, |next| next.after),
+        };
+        let more = more.min(bound.saturating_sub(from));
         let next: Vec<usize> = self.script.order.iter().skip(from).take(more).copied().collect();
         for p in next {
             self.written[p] += 1;

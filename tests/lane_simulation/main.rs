@@ -109,6 +109,18 @@ fn symbols_go_on_wherever_they_move() {
     check_of(choice, (0..number("FRAGILITY_SIM_GROWN").unwrap_or(GROWN)).chain(NAMED_GROWN));
 }
 
+/// The same twice in a row: symbols come back to where they were.
+#[test]
+fn symbols_go_on_when_they_come_back() {
+    trace();
+    let choice = Choice { grows: Some(true), grows_twice: true, ..Choice::default() };
+    if let Some(seed) = number("FRAGILITY_SIM_TWICE_SEED") {
+        check_of(choice, std::iter::once(seed));
+        return;
+    }
+    check_of(choice, 0..number("FRAGILITY_SIM_TWICE").unwrap_or(GROWN));
+}
+
 /// Seeds that once found something, so that it is looked for again: what each of them shows without its remedy is
 /// in docs/faults.md.
 #[test]

@@ -33,8 +33,19 @@ pub(crate) struct Script {
     pub(crate) begins_with: usize,
     /// Of a log that gets more partitions: which of them each record goes to, in the order in which they are written.
     pub(crate) order: Vec<usize>,
-    /// How many of these are written before there are more partitions.
-    pub(crate) change: usize,
+    /// How it gets them.
+    pub(crate) growths: Vec<Growth>,
+}
+
+/// A log gets more partitions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Growth {
+    /// How many records are written before.
+    pub(crate) after: usize,
+    /// How many partitions there are from then on.
+    pub(crate) count: usize,
+    /// How many records are written before producers make use of them.
+    pub(crate) used_after: usize,
 }
 
 impl Script {
@@ -75,7 +86,7 @@ pub(crate) fn write(dice: &mut Dice, rules: Rules) -> Script {
         ends: Vec::new(),
         begins_with: partitions,
         order: Vec::new(),
-        change: 0,
+        growths: Vec::new(),
     };
     let has_reference_topic = dice.permille(300);
     let mut symbols = SYMBOLS.to_vec();
@@ -100,8 +111,8 @@ pub(crate) fn write(dice: &mut Dice, rules: Rules) -> Script {
 }
 
 /// The same script, written to a log that gets more partitions on the way: from then on every key goes to the one that
-/// it falls to, among the old ones too.
-pub(crate) fn grow(script: &mut Script, dice: &mut Dice) {
+/// it falls to, among the old ones too; and perhaps once more soon after.
+pub(crate) fn grow(script: &mut Script, dice: &mut Dice, is_twice: bool) {
     let count = script.partitions.len() + 1 + dice.index(2);
     // As producers write one after the other: together in event time.
     let mut left: Vec<VecDeque<Written>> = script.partitions.drain(..).map(VecDeque::from).collect();
@@ -110,15 +121,31 @@ pub(crate) fn grow(script: &mut Script, dice: &mut Dice) {
         all.extend(left[p].pop_front().map(|record| (p, record)));
     }
     let change = all.len() / 5 + dice.index(all.len() / 2);
-    script.change = change;
+    script.growths.push(Growth { after: change, count, used_after: change });
     let mut homes: BTreeMap<Vec<u8>, usize> = BTreeMap::new();
+    let mut again = homes.clone();
+    let mut count = count;
+    let mut next = usize::MAX;
+    if is_twice {
+        // Soon enough that symbols have hardly gone when they come back.
+        let after = change + 1 + dice.index(6);
+        (count, next) = (count + 1, after + dice.index(6));
+        script.growths.push(Growth { after, count, used_after: next });
+    }
     script.partitions = vec![Vec::new(); count];
     script.ends = vec![0; count];
     let mut at = 0;
     for (number, (old, mut record)) in all.into_iter().enumerate() {
         // Heartbeats behind everything go to every partition.
         let is_for_one = number < change || record.key.is_empty();
-        let p = if is_for_one { old } else { *homes.entry(record.key.clone()).or_insert_with(|| dice.index(count)) };
+        let p = if is_for_one {
+            old
+        } else if number < next {
+            *homes.entry(record.key.clone()).or_insert_with(|| dice.index(script.growths[0].count))
+        } else {
+            // Half of them come back to where they were at first.
+            *again.entry(record.key.clone()).or_insert_with(|| if dice.permille(500) { old } else { dice.index(count) })
+        };
         at = record.at.max(at + 1);
         push(script, p, at, dice, &mut record);
     }

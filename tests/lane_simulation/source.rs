@@ -2,9 +2,10 @@
 
 use super::broker::{Broker, Sabotage};
 use super::group::Proof;
+use super::market::Written;
 use super::plan::{Fate, Fault, Operation, kill};
 use fragility::sources::{
-    Kept, Member, Ownership, Part, RawRecord, ReferenceLog, Source, SourceError, Standing, TakeReference,
+    Kept, Member, Ownership, Part, RawRecord, ReferenceLog, Source, SourceError, Standing, Stretch, TakeReference,
 };
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -59,8 +60,8 @@ pub(crate) struct SimulatedSource {
     reading: BTreeMap<i32, Reading>,
     at_end: Vec<i32>,
     note: usize,
-    /// Parts of partitions read beside the group: partition, next offset, end.
-    aside: Vec<(i32, i64, i64)>,
+    /// Parts of partitions read beside the group: where each begins is its next offset.
+    aside: Vec<Stretch>,
 }
 
 impl SimulatedSource {
@@ -92,7 +93,7 @@ impl SimulatedSource {
     }
 
     /// The record at or after an offset: its offset, timestamp, key and value.
-    fn fetch(&self, partition: i32, from: i64) -> Option<super::market::Written> {
+    fn fetch(&self, partition: i32, from: i64) -> Option<Written> {
         let mut broker = self.wire.broker.borrow_mut();
         let at = usize::try_from(partition).unwrap();
         let records = &broker.script.partitions[at][..broker.written[at]];
@@ -228,7 +229,7 @@ impl Source for SimulatedSource {
         self.note = self.wire.broker.borrow_mut().note(note);
     }
 
-    fn read_aside(&mut self, parts: &[Part]) -> Result<(), SourceError> {
+    fn read_aside(&mut self, parts: &[Stretch]) -> Result<(), SourceError> {
         self.call(Operation::Aside, |_| ())?;
         self.aside = parts.to_vec();
         Ok(())
@@ -238,7 +239,7 @@ impl Source for SimulatedSource {
         &mut self,
         max: usize,
         wait: Duration,
-        take: &mut dyn FnMut(RawRecord<'_>),
+        take: &mut dyn FnMut(RawRecord<'_>) -> ControlFlow<()>,
     ) -> Result<bool, SourceError> {
         if !self.call(Operation::Aside, |b| b.is_up)? {
             self.wire.pass(wait);
@@ -246,20 +247,28 @@ impl Source for SimulatedSource {
         }
         let most = self.wire.broker.borrow_mut().dice.index(max.min(40)) + 1;
         for _ in 0..most {
-            let heads = self.aside.iter().enumerate().filter_map(|(at, (p, next, end))| {
-                let record = self.fetch(*p, *next).filter(|r| r.offset < *end)?;
-                Some((record.timestamp, *p, at, record))
-            });
-            let first = heads.min_by_key(|(ts, p, ..)| (*ts, *p));
-            let Some((_, partition, at, record)) = first else { return Ok(true) };
-            self.aside[at].1 = record.offset + 1;
-            take(RawRecord {
-                partition,
+            let head = |part: &Stretch| self.fetch(part.partition, part.from).filter(|r| r.offset < part.to);
+            let heads: Vec<_> = self.aside.iter().map(head).collect();
+            let is_wanted =
+                |(part, head): (&Stretch, &Option<Written>)| head.as_ref().is_some_and(|r| r.offset < part.wanted);
+            if !self.aside.iter().zip(&heads).any(is_wanted) {
+                return Ok(true);
+            }
+            let ranked = heads.iter().enumerate().filter_map(|(at, head)| Some((at, head.as_ref()?)));
+            let first = ranked.min_by_key(|(at, record)| (record.timestamp, self.aside[*at].partition));
+            let Some((at, record)) = first else { return Ok(true) };
+            let raw = RawRecord {
+                partition: self.aside[at].partition,
                 offset: record.offset,
                 timestamp: record.timestamp,
                 key: Some(&record.key),
                 value: record.value.as_deref(),
-            });
+            };
+            let offset = record.offset;
+            if take(raw).is_break() {
+                break;
+            }
+            self.aside[at].from = offset + 1;
         }
         Ok(false)
     }

@@ -27,6 +27,8 @@ pub(crate) struct Choice {
     pub(crate) is_calm: bool,
     /// Whether the log gets more partitions.
     pub(crate) grows: Option<bool>,
+    /// Whether it gets more once again soon after.
+    pub(crate) grows_twice: bool,
     /// Disks hold snapshots of a run that came to the end, while the group stands at the beginning.
     pub(crate) is_ahead: bool,
 }
@@ -86,7 +88,7 @@ struct World {
 
 /// Runs the world of a seed.
 pub(crate) fn run(seed: u64, choice: Choice) -> Result<Seen, String> {
-    let (world, about) = make(seed, choice);
+    let (world, about) = make(seed, choice)?;
     world.live().map_err(|wrong| format!("{about}: {wrong}"))?;
     let plan = world.fate.plan();
     let brought = |from: &str| -> u64 {
@@ -110,13 +112,13 @@ pub(crate) fn run(seed: u64, choice: Choice) -> Result<Seen, String> {
 }
 
 /// What the disk of a world without faults holds at its end.
-fn leftovers(seed: u64, choice: Choice) -> super::sink::Kept {
-    let (world, about) = make(seed, Choice { is_calm: true, is_ahead: false, ..choice });
-    world.live().unwrap_or_else(|wrong| panic!("{about}, without faults: {wrong}"));
-    world.members[0].borrow().store.copy()
+fn leftovers(seed: u64, choice: Choice) -> Result<super::sink::Kept, String> {
+    let (world, about) = make(seed, Choice { is_calm: true, is_ahead: false, ..choice })?;
+    world.live().map_err(|wrong| format!("{about}, without faults: {wrong}"))?;
+    Ok(world.members[0].borrow().store.copy())
 }
 
-fn make(seed: u64, choice: Choice) -> (Rc<World>, String) {
+fn make(seed: u64, choice: Choice) -> Result<(Rc<World>, String), String> {
     let mut dice = Dice::new(seed);
     // Drawn in any case: what follows must be the same.
     let (drawn, drawn_exact) = (Rules::ALL[dice.index(Rules::ALL.len())], dice.permille(500));
@@ -126,7 +128,7 @@ fn make(seed: u64, choice: Choice) -> (Rc<World>, String) {
     // Drawn apart, so that other worlds stay what they are.
     let mut growth = Dice::new(!seed);
     if choice.grows.unwrap_or(seed % 4 == 1) && rules.may_grow() {
-        market::grow(&mut script, &mut growth);
+        market::grow(&mut script, &mut growth, choice.grows_twice);
     }
     let expected = expect(&config, &script);
     let mut broker = Broker::new(dice.split(), script);
@@ -146,7 +148,7 @@ fn make(seed: u64, choice: Choice) -> (Rc<World>, String) {
     stand_in.is_retired = true;
     members.push(stand_in);
     if choice.is_ahead || (!is_calm && dice.permille(30)) {
-        let kept = leftovers(seed, Choice { rules: Some(rules), is_exact: Some(is_exact), ..choice });
+        let kept = leftovers(seed, Choice { rules: Some(rules), is_exact: Some(is_exact), ..choice })?;
         for member in &members {
             member.store.restore(kept.clone());
         }
@@ -175,7 +177,7 @@ fn make(seed: u64, choice: Choice) -> (Rc<World>, String) {
         trace: super::setting("FRAGILITY_SIM_TRACE").is_some(),
     });
     let kind = if is_exact { "exactly once" } else { "at least once" };
-    (world, format!("{rules:?}, {kind}"))
+    Ok((world, format!("{rules:?}, {kind}")))
 }
 
 impl World {

@@ -5,8 +5,8 @@
 //! nothing, and is asked when a symbol appears that had been elsewhere. So what is foreign is in no breadth, view,
 //! snapshot, clock or group until its first record comes from a partition of the lane's own.
 //!
-//! Of two states of one symbol the one that has come farther counts: by the event time of its newest price, then by
-//! what was said of it.
+//! Of two states of one symbol the one that has come farther counts: by session, by the sequence numbers of its feeds, by
+//! the notices that carry none, then by the event time of its newest price, which a cancellation moves back.
 
 use super::packed::Bytes;
 use super::{PartitionImage, SymbolImage};
@@ -17,15 +17,23 @@ use crate::engine::{Disposition, Effects, Engine, Params, Resolved, Universe, re
 use std::sync::Arc;
 
 /// How far a symbol has come.
-type Progress = (UnixNanos, u64, Option<i32>);
+type Progress = (Option<i32>, u64, u64, UnixNanos, u64);
 
 fn progress(state: &SymbolState) -> Progress {
-    (state.last_ts, state.cold.sequence, state.cold.session.map(|s| s.date.days()))
+    let session = state.cold.session.map(|s| s.date.days());
+    let cold = &state.cold;
+    (session, heard(state.next_seq, &cold.feeds), cold.notices, state.last_ts, cold.sequence)
+}
+
+/// What the last sequence numbers of the feeds add up to.
+fn heard(unnamed: u64, feeds: &[(u16, u64)]) -> u64 {
+    feeds.iter().fold(unnamed, |sum, (_, last)| sum.saturating_add(*last))
 }
 
 impl SymbolImage {
     fn progress(&self) -> Progress {
-        (UnixNanos(self.last_ts), self.sequence, self.session)
+        let heard = heard(self.next_seq, &self.feeds);
+        (self.session, heard, self.notices, UnixNanos(self.last_ts), self.sequence)
     }
 }
 
@@ -90,44 +98,34 @@ impl Engine {
     }
 
     /// Before a record of a partition that its symbol was not read from: takes the symbol over as a bystander knows it, or
-    /// as it was when it left a partition, whichever has come farther; false when here no less is known. Partitions that
-    /// had it only after the record do not count: `was_before` tells. What the symbol was until now stays with the
-    /// partition that it comes from: who reads the new one once more goes on from there.
-    pub fn take_over(
-        &mut self,
-        bystander: Option<&Self>,
-        partition: i32,
-        symbol: &str,
-        was_before: &dyn Fn(i32) -> bool,
-    ) -> bool {
-        self.wake_named(symbol);
-        if let Some(id) = self.index.get(symbol)
-            && ![NO_PARTITION, partition].contains(&self.states[id as usize].partition)
-        {
+    /// as it was when it left a partition, whichever has come farther; false when here no less is known. What the
+    /// symbol was until now stays with the partition that it comes from: who reads the new one once more goes on from
+    /// there.
+    pub fn take_over(&mut self, bystander: Option<&Self>, partition: i32, symbol: &str) -> bool {
+        let own = self.has_market(symbol).then(|| self.index.get(symbol)).flatten();
+        if let Some(id) = own.filter(|id| self.states[*id as usize].partition != partition) {
             self.keep_departed(id);
         }
         let gone = self.departed.take();
-        let known = [bystander, bystander.and_then(|b| b.departed.as_deref()), gone.as_deref()];
-        let of = |engine: &&Self| {
+        // Of equals the last: the bystander has seen the most.
+        let known = [gone.as_deref(), bystander.and_then(|b| b.departed.as_deref()), bystander];
+        let of = |engine: &'_ Self| {
             let state = &engine.states[engine.index.get(symbol)? as usize];
-            (state.partition != NO_PARTITION && was_before(state.partition)).then(|| progress(state))
+            (state.partition != NO_PARTITION).then(|| progress(state))
         };
-        let farthest = known.into_iter().flatten().filter(|e| of(e).is_some()).max_by_key(of);
-        let is_taken = farthest.is_some_and(|other| self.take_from(other, symbol));
+        let farthest = known.into_iter().flatten().filter(|e| of(e).is_some()).max_by_key(|e| of(e));
+        let at_hand = own.map(|id| progress(&self.states[id as usize]));
+        let theirs = farthest.filter(|other| of(other) > at_hand);
+        if let Some(other) = theirs
+            && let Some(id) = other.index.get(symbol)
+        {
+            let state = &other.states[id as usize];
+            let image = SymbolImage::from(state);
+            self.take_image(state.partition, &image, &other.params.rules.tiers, &other.feeds.clone());
+        }
+        let is_taken = theirs.is_some();
         self.departed = gone;
         is_taken
-    }
-
-    /// Takes a symbol as another engine has it.
-    fn take_from(&mut self, other: &Self, symbol: &str) -> bool {
-        let Some(theirs) = other.index.get(symbol).map(|id| &other.states[id as usize]) else { return false };
-        let own = self.index.get(symbol).map(|id| &self.states[id as usize]);
-        if own.is_some_and(|own| own.partition != NO_PARTITION && progress(own) >= progress(theirs)) {
-            return false;
-        }
-        let image = SymbolImage::from(theirs);
-        self.take_image(theirs.partition, &image, &other.params.rules.tiers, &other.feeds.clone());
-        true
     }
 
     fn take_image(&mut self, partition: i32, image: &SymbolImage, tiers: &[f64], feeds: &[Arc<str>]) {
@@ -182,41 +180,62 @@ impl Engine {
         self.is_behind(&image.symbol, partition, &image.progress())
     }
 
-    /// Forgets the market state of symbols of the partitions named that a bystander has met later in another partition:
-    /// they are someone else's now. How many.
-    pub fn let_go(&mut self, bystander: &Self, partitions: &[i32], effects: &mut Effects) -> usize {
+    /// Symbols of the partitions named that a bystander has met later in another partition: they are someone else's now.
+    pub fn left_for(&mut self, bystander: &Self, partitions: &[i32]) -> Vec<Symbol> {
         self.wake_some(usize::MAX);
-        let mut gone = Vec::new();
-        for theirs in bystander.states.iter().filter(|s| s.partition != NO_PARTITION) {
-            let Some(id) = self.index.get(theirs.cold.symbol.as_str()) else { continue };
-            let own = &self.states[id as usize];
-            let is_elsewhere = !partitions.contains(&theirs.partition);
-            if is_elsewhere && partitions.contains(&own.partition) && progress(own) < progress(theirs) {
-                gone.push(id);
-            }
+        let theirs =
+            bystander.states.iter().filter(|s| s.partition != NO_PARTITION && !partitions.contains(&s.partition));
+        let is_own = |own: &SymbolState| partitions.contains(&own.partition);
+        let left = theirs.filter(|theirs| {
+            let own = self.index.get(theirs.cold.symbol.as_str()).map(|id| &self.states[id as usize]);
+            own.is_some_and(|own| is_own(own) && progress(own) < progress(theirs))
+        });
+        left.map(|theirs| theirs.cold.symbol.clone()).collect()
+    }
+
+    /// Whether the market has said anything of a symbol here.
+    pub fn has_market(&mut self, symbol: &str) -> bool {
+        self.wake_named(symbol);
+        self.index.get(symbol).is_some_and(|id| self.states[id as usize].partition != NO_PARTITION)
+    }
+
+    /// Forgets the market state of a symbol that has gone on in a partition of others; false when there is none.
+    pub fn let_go_of(&mut self, symbol: &str, effects: &mut Effects) -> bool {
+        let at_hand = self.has_market(symbol).then(|| self.index.get(symbol)).flatten();
+        if let Some(id) = at_hand {
+            self.forget_market(id, effects);
         }
-        for id in &gone {
-            self.flush_bucket(*id);
-            self.keep_departed(*id);
-            let state = &mut self.states[*id as usize];
-            // Who goes on with the symbol decides what waits; here its records are accounted for.
-            let held = state.cold.quarantine.held().iter().map(|h| Resolved {
-                origin: h.record.origin,
-                disposition: Disposition::APPLIED,
-                tick: h.record.tick.clone(),
-                is_part: h.record.is_part,
-            });
-            effects.resolved.extend(held);
-            let mut fresh = without_market(state, &self.params);
-            if state.is_tracked {
-                fresh.start_tracking();
-            }
-            *state = fresh;
+        at_hand.is_some()
+    }
+
+    /// Whether a bystander has met a symbol of a partition later in another one.
+    pub fn is_behind_of(&self, bystander: &Self, symbol: &str, partition: i32) -> bool {
+        let state = |engine: &'_ Self| engine.index.get(symbol).map(|id| progress(&engine.states[id as usize]));
+        let at = |engine: &Self| engine.index.get(symbol).map(|id| engine.states[id as usize].partition);
+        at(self) == Some(partition)
+            && at(bystander).is_some_and(|p| p != partition && p != NO_PARTITION)
+            && state(self) < state(bystander)
+    }
+
+    fn forget_market(&mut self, id: u32, effects: &mut Effects) {
+        self.flush_bucket(id);
+        self.keep_departed(id);
+        let state = &mut self.states[id as usize];
+        // Who goes on with the symbol decides what waits; here its records are accounted for.
+        let held = state.cold.quarantine.held().iter().map(|h| Resolved {
+            origin: h.record.origin,
+            disposition: Disposition::APPLIED,
+            tick: h.record.tick.clone(),
+            is_part: h.record.is_part,
+        });
+        effects.resolved.extend(held);
+        let mut fresh = without_market(state, &self.params);
+        if state.is_tracked {
+            fresh.start_tracking();
         }
-        let states = &self.states;
-        self.quarantined.retain(|id| states[*id as usize].partition != NO_PARTITION);
-        self.awaiting_close.retain(|id| states[*id as usize].partition != NO_PARTITION);
-        gone.len()
+        *state = fresh;
+        self.quarantined.retain(|other| *other != id);
+        self.awaiting_close.retain(|other| *other != id);
     }
 
     /// Whether a record that is read again is older than what another partition's snapshot has made of its symbol: it is

@@ -11,6 +11,8 @@ use tracing::{info, warn};
 const WINDOW: Duration = Duration::from_mins(15);
 /// Spacing of looks at the number of partitions: well below the five minutes after which a producer looks for itself.
 const COUNT_INTERVAL: Duration = Duration::from_secs(10);
+/// A look that comes later than this may have missed a number of partitions that symbols moved under.
+const LATE_MAX: Duration = Duration::from_secs(1);
 /// Snapshots since a symbol last moved: one may fail.
 const CAPTURES: u8 = 2;
 
@@ -103,8 +105,18 @@ impl Lane {
     /// Asks how many partitions the log has; false while nobody answers.
     pub(in crate::lane) fn count_inputs(&mut self, wait: Duration) -> Result<bool, LaneError> {
         let Some(inputs) = self.source.partitions(wait)? else { return Ok(false) };
-        self.adoption.inputs = inputs;
-        self.adoption.count_due = Some(self.clock.monotonic() + COUNT_INTERVAL);
+        let now = self.clock.monotonic();
+        let adoption = &mut self.adoption;
+        let before = std::mem::replace(&mut adoption.inputs, inputs);
+        let was_due = adoption.count_due.replace(now + COUNT_INTERVAL);
+        if inputs > before {
+            // A process that stood still may have missed one.
+            let is_in_time = was_due.is_some_and(|due| now <= due + LATE_MAX);
+            let was_settled = adoption.following.is_none() && adoption.note.is_some_and(|n| n.settled == before);
+            adoption.is_first_growth = is_in_time && was_settled;
+            // After another one symbols may come back to where they were.
+            self.put_in_order()?;
+        }
         if self.tells_members() {
             // Groups elsewhere wait for every partition there is.
             self.engine.tell_members(inputs);
@@ -118,14 +130,15 @@ impl Lane {
     }
 
     fn begin_following(&mut self) {
-        let until = self.clock.monotonic() + WINDOW;
-        let Adoption { inputs, note, following, .. } = &mut self.adoption;
+        let now = self.clock.monotonic();
+        let until = now + WINDOW;
+        let Adoption { inputs, note, following, is_first_growth, .. } = &mut self.adoption;
         if let Some(following) = following {
             following.until = until;
         } else {
             let before = note.map(|n| n.settled);
             warn!(partitions = inputs, before, "the number of partitions has changed: symbols may go on elsewhere");
-            *following = Some(Following::new(until));
+            *following = Some(Following::new(now, until, !*is_first_growth));
         }
     }
 
@@ -142,24 +155,38 @@ impl Lane {
         let before = self.adoption.inputs;
         if self.count_inputs(ANSWER_TIMEOUT)? && self.adoption.inputs > before {
             self.begin_following();
+            if self.adoption.is_ordered() {
+                self.put_in_order()?;
+            }
         }
         Ok(())
     }
 
-    /// When the time is over and snapshots know of every symbol that moved, the group is told that symbols stay where
-    /// they are; the opposite as long as a later one is in no snapshot. What others' partitions made of symbols not met
-    /// since is kept for them.
-    pub(in crate::lane) fn settle_symbols(&mut self) {
+    /// When the time is over and snapshots know of every symbol that moved, the topic is read as before. What others'
+    /// partitions made of symbols not met since is kept for them.
+    pub(in crate::lane) fn settle_symbols(&mut self) -> Result<(), LaneError> {
         let now = self.clock.monotonic();
-        let moves = self.engine.moved().map_or(0, |(count, _)| count);
         let is_held = self.partitions.values().any(|p| p.held.is_some());
-        let adoption = &mut self.adoption;
-        let is_known = moves == adoption.moves && adoption.captures >= CAPTURES;
-        if is_known && !is_held && adoption.following.as_ref().is_some_and(|f| now >= f.until && f.is_read) {
-            adoption.following = None;
-            self.source.leave_aside();
-            info!(partitions = adoption.inputs, "symbols stay where they are");
+        let is_over = self.adoption.following.as_ref().is_some_and(|f| now >= f.until && f.has_read);
+        if is_over && !is_held && self.are_moves_kept() {
+            info!(partitions = self.adoption.inputs, "symbols stay where they are");
+            self.leave()?;
         }
+        self.settle_note();
+        Ok(())
+    }
+
+    /// Whether snapshots know of every symbol that moved.
+    fn are_moves_kept(&self) -> bool {
+        let moves = self.engine.moved().map_or(0, |(count, _)| count);
+        moves == self.adoption.moves && self.adoption.captures >= CAPTURES
+    }
+
+    /// The group is told that symbols stay where they are; the opposite as long as one that moved is in no snapshot.
+    pub(in crate::lane) fn settle_note(&mut self) {
+        let moves = self.engine.moved().map_or(0, |(count, _)| count);
+        let is_known = self.are_moves_kept();
+        let adoption = &mut self.adoption;
         let Some(note) = adoption.note.filter(|_| adoption.following.is_none()) else { return };
         let is_settled = is_known || (moves == adoption.moves && note.settled == adoption.inputs);
         let settled = if is_settled { adoption.inputs } else { note.since.min(note.settled) };

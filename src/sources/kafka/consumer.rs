@@ -9,7 +9,7 @@ use super::committer::Committer;
 use super::range::{RangeError, RangeReader};
 use crate::config::Kafka;
 use crate::domain::UnixNanos;
-use crate::sources::{Kept, Member, Ownership, Part, RawRecord, Source, SourceError, Standing};
+use crate::sources::{Kept, Member, Ownership, Part, RawRecord, Source, SourceError, Standing, Stretch};
 use rdkafka::client::ClientContext;
 use rdkafka::client::OAuthToken;
 use rdkafka::config::RDKafkaLogLevel;
@@ -351,7 +351,7 @@ impl Source for KafkaSource {
         }
     }
 
-    fn read_aside(&mut self, parts: &[Part]) -> Result<(), SourceError> {
+    fn read_aside(&mut self, parts: &[Stretch]) -> Result<(), SourceError> {
         let failed = |e: RangeError| SourceError(format!("partitions of others: {e}"));
         let reader = match self.aside.take() {
             Some(reader) => reader,
@@ -364,7 +364,7 @@ impl Source for KafkaSource {
         &mut self,
         max: usize,
         wait: Duration,
-        take: &mut dyn FnMut(RawRecord<'_>),
+        take: &mut dyn FnMut(RawRecord<'_>) -> ControlFlow<()>,
     ) -> Result<bool, SourceError> {
         let Some(reader) = &mut self.aside else { return Ok(true) };
         let polled = reader.poll(max, wait, take);

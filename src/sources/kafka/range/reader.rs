@@ -10,7 +10,7 @@ use crate::config::Kafka;
 use crate::domain::UnixNanos;
 use crate::sources::kafka::client::{ClientHealth, ask, client_config};
 use crate::sources::kafka::consumer::logged_at;
-use crate::sources::{RawRecord, SourceError};
+use crate::sources::{RawRecord, SourceError, Stretch};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -21,6 +21,7 @@ use rdkafka::types::RDKafkaRespErr;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use std::fmt;
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 use tracing::warn;
 
@@ -89,6 +90,8 @@ impl RangeRecord {
 /// One partition's part of the range.
 struct Share {
     from: i64,
+    /// Behind the last record that is wanted, and that is fetched.
+    wanted: i64,
     to: i64,
     /// Next offset to be fetched, and to be handed out.
     next: i64,
@@ -100,9 +103,10 @@ struct Share {
 }
 
 impl Share {
-    fn new(from: i64, to: i64) -> Self {
+    fn new(from: i64, wanted: i64, to: i64) -> Self {
         Self {
             from,
+            wanted,
             to,
             next: from,
             reached: from,
@@ -111,6 +115,11 @@ impl Share {
             is_paused: false,
             is_fetched: false,
         }
+    }
+
+    /// Whether no wanted record is left.
+    fn is_done(&self) -> bool {
+        self.waiting.front().map_or(self.is_fetched || self.next >= self.wanted, |head| head.offset >= self.wanted)
     }
 }
 
@@ -124,6 +133,8 @@ pub struct RangeReader {
     heads: BinaryHeap<Reverse<(UnixNanos, i32)>>,
     /// Partitions that go on and have no record waiting.
     awaited: BTreeSet<i32>,
+    /// Partitions that still have wanted records.
+    left: BTreeSet<i32>,
     heard_at: Instant,
     asked_at: Instant,
 }
@@ -183,20 +194,21 @@ impl RangeReader {
             shares: BTreeMap::new(),
             heads: BinaryHeap::new(),
             awaited: BTreeSet::new(),
+            left: BTreeSet::new(),
             heard_at: clock::monotonic(),
             asked_at: clock::monotonic(),
         })
     }
 
-    /// Leaves what was read and begins to read other parts: partition, first offset and the one behind the last.
+    /// Leaves what was read and begins to read other parts.
     ///
     /// # Errors
     /// When the log refuses.
-    pub fn go_on(&mut self, parts: &[(i32, i64, i64)]) -> Result<(), RangeError> {
+    pub fn go_on(&mut self, parts: &[Stretch]) -> Result<(), RangeError> {
         self.heads.clear();
         self.awaited.clear();
-        self.shares =
-            parts.iter().filter(|(_, from, to)| from < to).map(|(p, f, t)| (*p, Share::new(*f, *t))).collect();
+        let shares = parts.iter().filter(|s| s.from < s.to);
+        self.shares = shares.map(|s| (s.partition, Share::new(s.from, s.wanted, s.to))).collect();
         self.start()?;
         // A partition that was read to its end stays paused, whatever it is assigned for.
         let list = self.list(&self.shares.keys().map(|p| (*p, Offset::Invalid)).collect::<Vec<_>>());
@@ -256,7 +268,7 @@ impl RangeReader {
             }
             let (from, to) = (from.max(low), to.min(high));
             if from < to {
-                self.shares.insert(partition, Share::new(from, to));
+                self.shares.insert(partition, Share::new(from, to, to));
             }
         }
         Ok(())
@@ -304,6 +316,8 @@ impl RangeReader {
             return Ok(());
         }
         self.awaited = self.shares.keys().copied().collect();
+        self.left = self.awaited.clone();
+        self.left.retain(|p| !self.shares[p].is_done());
         let starts: Vec<_> = self.shares.iter().map(|(p, s)| (*p, Offset::Offset(s.from))).collect();
         let assigned = self.list(&starts).and_then(|list| self.consumer.assign(&list));
         assigned.map_err(|e| failed(format!("assign {}: {e}", self.topic)))?;
@@ -334,7 +348,8 @@ impl RangeReader {
         self.head()
     }
 
-    /// Hands records of the range to `take`, at most `max`; waits at most `wait`. Whether that was all.
+    /// Hands records of the range to `take`, at most `max`; waits at most `wait`. One that it breaks at comes again.
+    /// Whether all wanted ones were handed out.
     ///
     /// # Errors
     /// As [`Self::next_record`].
@@ -342,7 +357,7 @@ impl RangeReader {
         &mut self,
         max: usize,
         wait: Duration,
-        take: &mut dyn FnMut(RawRecord<'_>),
+        take: &mut dyn FnMut(RawRecord<'_>) -> ControlFlow<()>,
     ) -> Result<bool, RangeError> {
         let now = clock::monotonic();
         if now - self.asked_at > WAIT * 5 {
@@ -353,6 +368,9 @@ impl RangeReader {
         let until = now + wait;
         let mut count = 0;
         while count < max {
+            if self.left.is_empty() {
+                return Ok(true);
+            }
             if !self.awaited.is_empty() {
                 let left = until.saturating_duration_since(clock::monotonic());
                 if left.is_zero() {
@@ -361,11 +379,14 @@ impl RangeReader {
                 self.fetch(left)?;
                 continue;
             }
-            let Some(record) = self.head()? else { return Ok(true) };
-            let RangeRecord { partition, offset, timestamp, key, value } = &record;
+            let head = self.heads.peek().and_then(|Reverse((_, p))| self.shares.get(p)?.waiting.front());
+            let Some(RangeRecord { partition, offset, timestamp, key, value }) = head else { return Ok(true) };
             let value = (!value.is_empty()).then_some(&**value);
             let (partition, offset, timestamp) = (*partition, *offset, *timestamp);
-            take(RawRecord { partition, offset, timestamp, key: key.as_deref(), value });
+            if take(RawRecord { partition, offset, timestamp, key: key.as_deref(), value }).is_break() {
+                break;
+            }
+            self.head()?;
             count += 1;
         }
         Ok(false)
@@ -384,6 +405,9 @@ impl RangeReader {
             None => {
                 self.awaited.insert(partition);
             }
+        }
+        if share.is_done() {
+            self.left.remove(&partition);
         }
         if share.is_paused && !share.is_fetched && share.waiting.len() <= self.records_max() / 2 {
             self.pause(partition, false)?;
@@ -451,6 +475,9 @@ impl RangeReader {
         }
         share.waiting_bytes += record.len();
         share.waiting.push_back(record);
+        if share.is_done() {
+            self.left.remove(&partition);
+        }
         if share.next >= share.to {
             return self.end(partition);
         }
@@ -468,6 +495,9 @@ impl RangeReader {
             share.reached = share.to;
         }
         self.awaited.remove(&partition);
+        if share.is_done() {
+            self.left.remove(&partition);
+        }
         if share.is_paused { Ok(()) } else { self.pause(partition, true) }
     }
 
