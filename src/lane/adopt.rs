@@ -39,6 +39,8 @@ pub(super) struct Adoption {
     /// Whether symbols were known to stay where they are when there were more partitions all at once.
     is_first_growth: bool,
     following: Option<Following>,
+    /// Whether partitions were ever paused for it.
+    pub(super) was_ordered: bool,
     /// What is known of symbols in all partitions.
     bystander: Option<Box<Engine>>,
     effects: Effects,
@@ -185,10 +187,10 @@ impl Adoption {
     }
 
     /// What is others' is other partitions, and what is known of the lane's own may lie ahead.
-    fn begin_anew(&mut self) {
+    fn begin_anew(&mut self, now: Instant) {
         self.bystander = None;
         if let Some(following) = &mut self.following {
-            following.begin_anew();
+            following.begin_anew(now);
         }
     }
 
@@ -202,7 +204,7 @@ impl Adoption {
 impl Lane {
     /// Partitions came or went, or went back: others are other partitions.
     pub(super) fn follow_anew(&mut self) {
-        self.adoption.begin_anew();
+        self.adoption.begin_anew(self.clock.monotonic());
         self.partitions.values_mut().for_each(|state| state.held = None);
     }
 

@@ -117,8 +117,13 @@ impl Lane {
         }
         if !new.is_empty() {
             self.source.start(&new)?;
+            if self.adoption.was_ordered {
+                // One that was paused when it went comes back paused.
+                self.resume(&new.iter().map(|(p, _)| *p).collect::<Vec<_>>())?;
+            }
             self.started.extend(new.iter().map(|(p, _)| *p));
         }
+        self.adoption.was_ordered |= self.adoption.is_ordered();
         if self.is_paused || self.adoption.is_ordered() {
             self.source.set_paused(&self.assigned(), true)?;
         }

@@ -41,7 +41,8 @@ impl Lane {
         let mut taken = 0;
         if is_ordered {
             // Its membership goes on; what still comes so comes again in its place.
-            let wait = if is_reading { Duration::ZERO } else { wait.min(IDLE) };
+            let is_held = self.partitions.values().any(|state| state.held.is_some());
+            let wait = if is_reading && !is_held { Duration::ZERO } else { wait.min(IDLE) };
             self.source.poll(BATCH_MAX, wait, &mut |_| ControlFlow::Continue(()))?;
         } else {
             taken = self.take_as_it_comes(if is_reading { Duration::ZERO } else { wait })?;
