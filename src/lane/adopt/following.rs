@@ -304,10 +304,12 @@ impl Lane {
     /// A symbol moves: the lane's own partitions are read in one order with those of others.
     pub(in crate::lane) fn put_in_order(&mut self) -> Result<(), LaneError> {
         let Some(following) = &mut self.adoption.following else { return Ok(()) };
-        (following.is_ordered, following.is_open, following.has_read, following.asked_at) = (true, false, false, None);
+        if !std::mem::replace(&mut following.is_ordered, true) {
+            info!("symbols move, or may come back: the topic is read in one order");
+        }
+        (following.is_open, following.has_read, following.asked_at) = (false, false, None);
         self.partitions.values_mut().for_each(|state| state.held = None);
         self.adoption.was_ordered = true;
-        info!("symbols move: the topic is read in one order");
         Ok(self.source.set_paused(&self.assigned(), true)?)
     }
 
