@@ -32,10 +32,14 @@ fn engine(references: &[String]) -> Engine {
 }
 
 fn tick(engine: &mut Engine, offset: usize, symbol: &str, price: f64) -> Effects {
+    tick_in(engine, 0, offset, symbol, price)
+}
+
+fn tick_in(engine: &mut Engine, partition: i32, offset: usize, symbol: &str, price: f64) -> Effects {
     let mut effects = Effects::default();
     let ts = START + offset as i64 * 1_000_000;
     let json = format!(r#"{{"type":"tick","symbol":"{symbol}","ts":{ts},"price":{price}}}"#);
-    let origin = Origin { partition: 0, offset: offset as i64, timestamp: None };
+    let origin = Origin { partition, offset: offset as i64, timestamp: None };
     engine.step(UnixNanos(0), &origin, &decode(json.as_bytes()).unwrap(), false, &mut effects);
     effects
 }
@@ -128,4 +132,26 @@ fn a_rename_finds_everything_decoded() {
     again.restore_partition(UnixNanos(0), 0, &image);
     assert_eq!(again.wake_some(0), 0);
     assert_eq!(again.symbol("S8"), lived.symbol("S8"));
+}
+
+#[test]
+fn the_last_encoded_symbol_of_one_snapshot_may_stand_in_the_next_one() {
+    // It moved, and both partitions' snapshots have it.
+    let mut lived = engine(&[]);
+    let packed = |engine: &mut Engine, partition: i32| -> PartitionImage {
+        decode_snapshot(&encode_snapshot(&engine.image(&[partition]).partitions[0].1).unwrap()).unwrap()
+    };
+    tick(&mut lived, 0, &name(0), 100.0);
+    let old = packed(&mut lived, 0);
+    for n in 0..3 {
+        tick_in(&mut lived, 1, 1 + n, &name(n), 101.0);
+    }
+    let new = packed(&mut lived, 1);
+    let mut engine = engine(&[]);
+    engine.restore_partition(UnixNanos(0), 0, &old);
+    engine.restore_partition(UnixNanos(0), 1, &new);
+    assert_eq!(engine.wake_some(usize::MAX), 0);
+    for n in 0..3 {
+        assert_eq!(engine.symbol(&name(n)), lived.symbol(&name(n)), "{n}");
+    }
 }

@@ -44,8 +44,13 @@ impl Parked {
         self.left == 0
     }
 
-    fn put(&mut self, id: u32, batch: usize, at: usize) {
+    fn put(&mut self, id: u32, batch: &Arc<Batch>, at: usize) {
         let id = id as usize;
+        // Batches go with their last symbol, and that may happen while another one is put here.
+        if !self.batches.last().is_some_and(|last| Arc::ptr_eq(last, batch)) {
+            self.batches.push(batch.clone());
+        }
+        let batch = self.batches.len() - 1;
         if self.places.len() <= id {
             self.places.resize(id + 1, None);
         }
@@ -80,10 +85,8 @@ impl Engine {
     /// Restores what an image has of symbols: at once where that is called for, the rest later.
     pub(super) fn restore_packed(&mut self, batch: Batch) {
         let batch = Arc::new(batch);
-        let number = self.parked.batches.len();
-        self.parked.batches.push(batch.clone());
         for record in records(&batch.bytes) {
-            if record.is_pressing || !self.park(&batch, number, &record) {
+            if record.is_pressing || !self.park(&batch, &record) {
                 let Some(image) = record.image() else {
                     self.parked.unreadable += 1;
                     continue;
@@ -91,12 +94,9 @@ impl Engine {
                 self.restore_image(&batch, &image);
             }
         }
-        if self.parked.is_empty() {
-            self.parked.batches.clear();
-        }
     }
 
-    fn park(&mut self, batch: &Batch, number: usize, record: &Record<'_>) -> bool {
+    fn park(&mut self, batch: &Arc<Batch>, record: &Record<'_>) -> bool {
         if !self.renames.is_empty() {
             return false;
         }
@@ -110,7 +110,7 @@ impl Engine {
         state.partition = batch.partition;
         // So that its next record stops at the door.
         state.deadline = UnixNanos::MIN;
-        self.parked.put(id, number, record.at);
+        self.parked.put(id, batch, record.at);
         true
     }
 
