@@ -5,7 +5,7 @@ mod harness;
 
 use fragility::codec::decode;
 use fragility::domain::UnixNanos;
-use fragility::engine::{Effects, Engine, Origin, Params};
+use fragility::engine::{Effects, Engine, Origin, Params, digest};
 use harness::params_without_groups;
 
 const SEC: i64 = 1_000_000_000;
@@ -120,6 +120,30 @@ fn who_had_the_symbol_lets_it_go_and_keeps_what_it_was_for_whoever_reads_on() {
     assert!(take_over(&mut other, None, 3));
     assert_eq!(feed(&mut other, 3, 3, &BEHIND), 1, "the episode goes on");
     assert_eq!(sequence(&other), (3, Some(3)));
+}
+
+#[test]
+fn a_snapshot_of_before_a_symbol_was_elsewhere_is_known_by_what_left_there() {
+    let mut before = engine(&[0, 3]);
+    feed(&mut before, 0, 0, &BEFORE);
+    let old = before.image(&[0]).partitions.remove(0).1;
+    feed(&mut before, 3, 3, &BEHIND);
+    assert!(before.let_go_of("A", &mut Effects::default()));
+    let left = before.image(&[3]).partitions.remove(0).1;
+    let mut restored = engine(&[]);
+    restored.restore_partition(UnixNanos(0), 0, &old);
+    assert!(!restored.has_been_away("A", 0) && !restored.was_elsewhere("B", 0));
+    restored.restore_partition(UnixNanos(0), 3, &left);
+    assert!(restored.has_been_away("A", 0) && !restored.has_been_away("A", 3) && restored.was_elsewhere("A", 3));
+    assert!(take_over(&mut restored, None, 0));
+    assert_eq!(sequence(&restored), (3, Some(3)), "as it left");
+    // A lane that has one of the two alone is told by the other's names.
+    let names = [digest("A")].into_iter().collect();
+    let elsewhere = left.progress_of(&names);
+    let mut own = engine(&[]);
+    own.restore_partition(UnixNanos(0), 0, &old);
+    assert!(elsewhere.iter().any(|e| own.is_behind_elsewhere(&[0], e)));
+    assert!(!elsewhere.iter().any(|e| own.is_behind_elsewhere(&[1], e) || restored.is_behind_elsewhere(&[3], e)));
 }
 
 #[test]

@@ -35,6 +35,11 @@ impl<'a> Batch<'a> {
         Self { first, rest: Vec::new() }
     }
 
+    /// The events that could be decoded, in order.
+    pub fn events(&self) -> impl Iterator<Item = &Observation<'a>> + Clone {
+        std::iter::once(&self.first).chain(&self.rest).filter_map(|event| event.as_ref().ok())
+    }
+
     /// Takes every event that could be decoded, in order, and settles the record's one outcome.
     ///
     /// The outcome is that of the event with the most to say, the first of its kind: a refusal (`malformed`,

@@ -18,6 +18,7 @@ mod event;
 mod foreign;
 mod intraday;
 mod modes;
+mod names;
 pub(in crate::engine) mod packed;
 
 pub(crate) use foreign::symbol_of;
@@ -31,6 +32,7 @@ use intraday::{
 use modes::RecursiveImage;
 use packed::{Bytes, Symbols};
 
+pub use names::{Digests, Elsewhere, digest};
 pub use packed::in_place;
 
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
@@ -484,5 +486,17 @@ mod tests {
     pub(in crate::engine) fn image_of(name: &str) -> Box<SymbolImage> {
         let Ok(loaded) = crate::config::load_text("test", "", &[], &[]) else { panic!("the defaults load") };
         Box::new(SymbolImage::from(&SymbolState::new(Symbol::new(name).unwrap(), &loaded.config.params)))
+    }
+
+    /// The image of a partition with these symbols, and those that have left it.
+    #[expect(clippy::vec_box, reason = "as in the image")]
+    pub(in crate::engine) fn partition_of(
+        symbols: Vec<Box<SymbolImage>>,
+        departed: Vec<Box<SymbolImage>>,
+    ) -> PartitionImage {
+        let Ok(loaded) = crate::config::load_text("test", "", &[], &[]) else { panic!("the defaults load") };
+        let mut image = Engine::new(loaded.config.params).image(&[0]).partitions.remove(0).1;
+        (image.symbols, image.departed) = (Symbols::Taken(symbols), Symbols::Taken(departed));
+        image
     }
 }

@@ -37,7 +37,7 @@ mod watermark;
 
 pub(crate) use alerts::{severity, view_of as window_view_of};
 pub(crate) use image::symbol_of;
-pub use image::{EngineImage, GroupsImage, PartitionImage, in_place};
+pub use image::{Digests, Elsewhere, EngineImage, GroupsImage, PartitionImage, digest, in_place};
 pub use params::{FeedParams, Params, StaleRules, Universe};
 pub(crate) use sentence::Sentence;
 pub use state::SymbolView;

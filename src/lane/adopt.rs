@@ -12,17 +12,20 @@
 //! there were when symbols were last known to stay where they are. So it is known after any restart, with or without a
 //! snapshot, and it is committed with what follows from it.
 
+pub(super) mod census;
 mod counts;
 mod following;
+mod newcomers;
 
 use super::{Lane, LaneError, Role};
 use crate::app::take_reference;
-use crate::codec::Decoder;
+use crate::codec::{Batch, Decoder};
 use crate::domain::UnixNanos;
 use crate::engine::{Channel, Effects, Engine, Origin, Watermark, symbol_of};
 use crate::sources::RawRecord;
 use counts::Note;
 use following::Following;
+use newcomers::{Lookout, MOVES_MAX};
 use std::time::{Duration, Instant};
 
 /// Time given to the broker for an answer.
@@ -41,6 +44,8 @@ pub(super) struct Adoption {
     following: Option<Following>,
     /// Whether partitions were ever paused for it.
     pub(super) was_ordered: bool,
+    /// What snapshots know of symbols in partitions of others.
+    lookout: Lookout,
     /// What is known of symbols in all partitions.
     bystander: Option<Box<Engine>>,
     effects: Effects,
@@ -57,9 +62,9 @@ impl Adoption {
         self.following.is_some() || self.bystander.is_some()
     }
 
-    /// Whether the log ever got more partitions while the group read it.
-    pub(super) fn has_grown(&self) -> bool {
-        self.note.is_some_and(|n| n.since < self.inputs)
+    /// Whether symbols have another partition to go to.
+    pub(super) fn may_move(&self) -> bool {
+        self.inputs > 1
     }
 
     /// Where a partition ended when last asked.
@@ -68,12 +73,10 @@ impl Adoption {
     }
 
     /// Whether what a record that is read again says is part of what is known of another partition.
-    pub(super) fn is_past(&mut self, decoder: &Decoder, engine: &mut Engine, record: &RawRecord<'_>) -> bool {
-        let batch = decoder.decode(record.value.unwrap_or_default());
-        let mut events = std::iter::once(&batch.first).chain(&batch.rest).filter_map(|e| e.as_ref().ok());
+    pub(super) fn is_past(&mut self, engine: &mut Engine, partition: i32, batch: &Batch<'_>) -> bool {
         let bystander = &mut self.bystander;
-        events.any(|event| {
-            let is_past = |engine: &mut Engine| engine.is_past(record.partition, event);
+        batch.events().any(|event| {
+            let is_past = |engine: &mut Engine| engine.is_past(partition, event);
             is_past(engine) || bystander.as_deref_mut().is_some_and(is_past)
         })
     }
@@ -83,37 +86,43 @@ impl Adoption {
     pub(super) fn meet(
         &mut self,
         now: UnixNanos,
-        decoder: &Decoder,
         engine: &mut Engine,
         effects: &mut Effects,
         (record, is_silent): (&RawRecord<'_>, bool),
+        batch: &Batch<'_>,
     ) -> bool {
-        let batch = decoder.decode(record.value.unwrap_or_default());
-        let events = std::iter::once(&batch.first).chain(&batch.rest).filter_map(|e| e.as_ref().ok());
         // What is read again was said once.
         if let Some(following) = self.following.as_ref().filter(|_| !is_silent)
-            && !events.clone().filter_map(symbol_of).all(|symbol| following.is_said(symbol, record))
+            && !batch.events().filter_map(symbol_of).all(|symbol| following.is_said(symbol, record))
         {
             return true;
         }
         let is_stranger = |event| engine.stranger(record.partition, event).is_some();
-        if self.following.is_some() && !self.is_ordered() && events.clone().any(is_stranger) {
+        if self.following.is_some() && !self.is_ordered() && batch.events().any(is_stranger) {
             return true;
         }
-        for event in events {
+        for event in batch.events() {
             let Some(symbol) = symbol_of(event) else { continue };
             if let Some(bystander) = self.bystander.as_deref().filter(|_| self.following.is_some())
                 && engine.is_behind_of(bystander, symbol, record.partition)
             {
                 self.gone += u64::from(engine.let_go_of(symbol, effects));
             }
-            if engine.stranger(record.partition, event).is_some() {
+            let has_been_away = |engine: &Engine| engine.has_been_away(symbol, record.partition);
+            if engine.stranger(record.partition, event).is_some()
+                || has_been_away(engine)
+                || self.bystander.as_deref().is_some_and(has_been_away)
+            {
                 let is_taken = engine.take_over(self.bystander.as_deref(), record.partition, symbol);
                 self.adopted += u64::from(is_taken);
+                self.lookout.owes |= is_taken;
+                if let Some(following) = &mut self.following {
+                    self.lookout.is_unkeyed |= following.comes(symbol) > MOVES_MAX;
+                }
             }
         }
         if self.following.is_some() {
-            self.observe(now, decoder, record);
+            self.observe(now, record, batch);
         }
         false
     }
@@ -133,9 +142,8 @@ impl Adoption {
             return true;
         }
         let batch = decoder.decode(record.value.unwrap_or_default());
-        let events = std::iter::once(&batch.first).chain(&batch.rest).filter_map(|e| e.as_ref().ok());
         let mut met: Vec<&str> = Vec::new();
-        for event in events {
+        for event in batch.events() {
             if !bystander.is_past(record.partition, event) {
                 met.extend(symbol_of(event));
             }
@@ -148,24 +156,28 @@ impl Adoption {
             following.sees(symbol, record);
             self.gone += u64::from(engine.let_go_of(symbol, effects));
         }
-        self.observe(now, decoder, record);
+        self.observe(now, record, &batch);
         true
     }
 
     /// Lets the bystander see a record.
-    fn observe(&mut self, now: UnixNanos, decoder: &Decoder, record: &RawRecord<'_>) {
+    fn observe(&mut self, now: UnixNanos, record: &RawRecord<'_>, batch: &Batch<'_>) {
         let Self { bystander: Some(bystander), effects, .. } = self else { return };
         let origin = Origin { partition: record.partition, offset: record.offset, timestamp: record.timestamp };
-        decoder.decode(record.value.unwrap_or_default()).judge(|observation, is_part| {
+        let is_part = !batch.rest.is_empty();
+        for observation in batch.events() {
             if bystander.is_past(record.partition, observation) {
                 // An older part of a log whose end is known already.
-                return None;
+                continue;
             }
-            if let Some(symbol) = bystander.stranger(record.partition, observation) {
+            if let Some(symbol) = symbol_of(observation)
+                && (bystander.stranger(record.partition, observation).is_some()
+                    || bystander.has_been_away(symbol, record.partition))
+            {
                 bystander.take_over(None, record.partition, symbol);
             }
-            bystander.step(now, &origin, observation, is_part, effects)
-        });
+            bystander.step(now, &origin, observation, is_part, effects);
+        }
         effects.clear();
     }
 
@@ -213,6 +225,7 @@ impl Lane {
         if self.role != Role::Symbols || !self.asking.is_empty() || self.partitions.is_empty() {
             return Ok(());
         }
+        self.look_for_leavers()?;
         self.follow()?;
         self.settle_symbols()
     }

@@ -141,10 +141,8 @@ impl Lane {
                 Sealed::Open => self.commit_offsets(Pending { offsets, state: None }, Some(COMMIT_TIMEOUT)),
             }
         }
-        let (live, committed) = (self.live_offsets(), &self.commits.committed);
-        let kept = live.iter().all(|(p, offset)| {
-            committed.get(p) == Some(offset) || self.source.confirmed(*p).is_some_and(|c| c >= *offset)
-        });
+        let live = self.live_offsets();
+        let kept = live.iter().all(|(p, offset)| self.is_kept(*p, *offset));
         // Without partitions there is nothing to keep, and what the disk has of the groups is worth more. What is still
         // encoded takes longer to decode than there is time; the snapshot that it came from stays.
         if kept && !live.is_empty() && self.still_encoded == 0 {
@@ -171,12 +169,17 @@ impl Lane {
     /// Writes captured state once the group has kept its offsets.
     fn keep_confirmed(&mut self) {
         let Some(captured) = self.commits.unconfirmed.take() else { return };
-        let is_kept = |(p, offset): &(i32, i64)| self.source.confirmed(*p).is_some_and(|kept| kept >= *offset);
-        if captured.offsets.iter().all(is_kept) {
+        if captured.offsets.iter().all(|(p, offset)| self.is_kept(*p, *offset)) {
             self.writer.submit(captured);
         } else {
             self.commits.unconfirmed = Some(captured);
         }
+    }
+
+    /// Whether the group stands at an offset or behind it: it has kept it, or stood there when the partition was assigned.
+    fn is_kept(&self, partition: i32, offset: i64) -> bool {
+        self.commits.committed.get(&partition) == Some(&offset)
+            || self.source.confirmed(partition).is_some_and(|kept| kept >= offset)
     }
 
     fn live_offsets(&self) -> Vec<(i32, i64)> {
@@ -225,7 +228,8 @@ impl Lane {
                 image,
             });
         }
-        let is_shared = is_last
+        let is_shared = self.adoption.takes_news()
+            || is_last
             || self
                 .commits
                 .last_shared

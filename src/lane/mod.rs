@@ -32,6 +32,7 @@ use crate::sinks::{Sink, SinkError};
 use crate::sources::{Diagnosis, InputError, ReferenceLog, Source, SourceError};
 use crate::stores::SnapshotStore;
 use adopt::Adoption;
+use adopt::census::Clerk;
 use commit::Commits;
 use deliver::Deliverer;
 use flood::Flood;
@@ -139,7 +140,7 @@ pub struct LaneParts {
     pub store: Arc<dyn SnapshotStore>,
     /// Where other machines find them, if that is configured.
     pub shared_store: Option<Arc<dyn SnapshotStore>>,
-    /// Whether snapshots are written beside the lane.
+    /// Whether snapshots are written, and looked through, beside the lane.
     pub writes_aside: bool,
 }
 
@@ -158,6 +159,7 @@ pub struct Lane {
     deliverer: Deliverer,
     snapshots: Snapshots,
     writer: Writer,
+    clerk: Clerk,
     /// Partitions assigned of which it is not known yet where they stand.
     asking: Vec<i32>,
     asked_since: Instant,
@@ -225,10 +227,12 @@ impl Lane {
         let namesake = if role == Role::Groups { 0 } else { number };
         let snapshots = Snapshots::new(store, shared_store, &config.kafka, namesake);
         let metrics = shared.metrics.clone();
-        let writer = if writes_aside {
-            Writer::thread(snapshots.clone(), metrics).map_err(LaneError::Snapshot)?
+        let (writer, clerk) = if writes_aside {
+            let writer = Writer::thread(snapshots.clone(), metrics);
+            let clerk = Clerk::thread(snapshots.clone());
+            (writer.map_err(LaneError::Snapshot)?, clerk.map_err(LaneError::Snapshot)?)
         } else {
-            Writer::inline(snapshots.clone(), metrics)
+            (Writer::inline(snapshots.clone(), metrics), Clerk::inline(snapshots.clone()))
         };
         shared.metrics.recount(number, &Accounts::default());
         Ok(Self {
@@ -247,6 +251,7 @@ impl Lane {
             reference,
             snapshots,
             writer,
+            clerk,
             asking: Vec::new(),
             partitions: BTreeMap::new(),
             started: BTreeSet::new(),

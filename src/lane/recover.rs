@@ -94,7 +94,7 @@ impl Lane {
             return Ok(());
         }
         let Some(mut standings) = self.source.standing(&self.asking, ASK_TIMEOUT)? else { return self.ask_again() };
-        if is_market && !self.compare_counts(&mut standings)? {
+        if is_market && !(self.has_census() && self.compare_counts(&mut standings)?) {
             return Ok(());
         }
         self.asking.clear();
@@ -109,6 +109,9 @@ impl Lane {
         }
         // From here on the groups are what they have become.
         self.groups_at.clear();
+        if is_market {
+            self.compare_census()?;
+        }
         info!(?starts, "reading");
         let (known, new): (Vec<_>, Vec<_>) = starts.into_iter().partition(|(p, _)| self.started.contains(p));
         if !known.is_empty() {

@@ -6,7 +6,7 @@ use super::partition::{Held, Partition, Stage};
 use super::publish::Shared;
 use super::{BATCH_MAX, Lane, LaneError, Role, WAIT};
 use crate::clock::Clock;
-use crate::codec::{Decoder, Judged, decode_member, encode_tick};
+use crate::codec::{Batch, Judged, decode_member, encode_tick};
 use crate::config::Config;
 use crate::domain::{Accounts, Outcome, UnixNanos};
 use crate::engine::{Effects, Engine, Origin, Resolved};
@@ -93,9 +93,12 @@ impl Lane {
         if let Some(error) = done.failure {
             return Err(LaneError::Sink(error));
         }
-        if done.is_held && !self.adoption.is_ordered() {
+        if done.is_newcomer {
+            self.follow_newcomers()?;
+        } else if done.is_held && !self.adoption.is_ordered() {
             self.put_in_order()?;
         }
+        self.give_up_on_unkeyed()?;
         self.say_gone()
     }
 
@@ -104,7 +107,7 @@ impl Lane {
         let Self {
             source, engine, deliverer, partitions, effects, shared, sampled, config, clock, role, adoption, ..
         } = self;
-        let (is_watching, has_grown) = (adoption.is_watching(), adoption.has_grown());
+        let (is_watching, may_move, looks) = (adoption.is_watching(), adoption.may_move(), adoption.looks());
         let taking = Taking {
             engine,
             deliverer,
@@ -118,7 +121,8 @@ impl Lane {
             adoption,
             now,
             is_watching,
-            has_grown,
+            may_move,
+            looks,
             done: Done::default(),
         };
         (&mut **source, taking)
@@ -136,6 +140,8 @@ struct Done {
     overshoot: Option<(i32, i64)>,
     /// Whether one has to wait, for others or for order.
     is_held: bool,
+    /// Whether one is about a symbol that was elsewhere.
+    is_newcomer: bool,
 }
 
 /// A batch being taken.
@@ -152,7 +158,8 @@ struct Taking<'a> {
     adoption: &'a mut Adoption,
     now: UnixNanos,
     is_watching: bool,
-    has_grown: bool,
+    may_move: bool,
+    looks: bool,
     done: Done,
 }
 
@@ -173,28 +180,36 @@ impl Taking<'_> {
             self.done.overshoot = Some((record.partition, record.offset));
             return ControlFlow::Break(());
         }
-        let decoder = &self.config.decoder;
-        let is_past = self.has_grown && is_silent && self.adoption.is_past(decoder, self.engine, record);
-        if self.is_watching && !is_past {
+        *self.sampled += 1;
+        let timer = self.sampled.is_multiple_of(SAMPLE_EVERY).then(|| self.clock.monotonic());
+        let is_market = self.role == Role::Symbols;
+        let batch = is_market.then(|| self.config.decoder.decode(record.value.unwrap_or_default()));
+        let mut is_past = false;
+        if let Some(batch) = &batch {
             let (engine, effects) = (&mut *self.engine, &mut *self.effects);
-            if self.adoption.meet(self.now, decoder, engine, effects, (record, is_silent)) {
-                let held = Held { offset: record.offset, since: self.clock.monotonic() };
-                partition.held.get_or_insert(held);
-                self.done.is_held = true;
+            is_past = self.may_move && is_silent && self.adoption.is_past(engine, record.partition, batch);
+            if self.looks && !is_past && self.adoption.is_newcomer(engine, record.partition, batch) {
+                self.done.is_newcomer = true;
                 return ControlFlow::Break(());
             }
-            partition.held = None;
+            if self.is_watching && !is_past {
+                if self.adoption.meet(self.now, engine, effects, (record, is_silent), batch) {
+                    let held = Held { offset: record.offset, since: self.clock.monotonic() };
+                    partition.held.get_or_insert(held);
+                    self.done.is_held = true;
+                    return ControlFlow::Break(());
+                }
+                partition.held = None;
+            }
         }
         partition.next = record.offset + 1;
         partition.timestamp = record.timestamp;
-        *self.sampled += 1;
-        let timer = self.sampled.is_multiple_of(SAMPLE_EVERY).then(|| self.clock.monotonic());
         let sent = self.deliverer.unsealed.records;
         let (engine, deliverer, effects) = (&mut *self.engine, &mut *self.deliverer, &mut *self.effects);
-        let taken = match self.role {
-            Role::Symbols if is_past => Ok(Some(Outcome::Duplicate)),
-            Role::Symbols => take_record(decoder, engine, deliverer, effects, (self.now, is_silent), record),
-            Role::Groups => take_member(engine, deliverer, effects, (self.now, is_silent), record),
+        let taken = match batch {
+            Some(_) if is_past => Ok(Some(Outcome::Duplicate)),
+            Some(batch) => take_record(batch, engine, deliverer, effects, (self.now, is_silent), record),
+            None => take_member(engine, deliverer, effects, (self.now, is_silent), record),
         };
         if let Some(timer) = timer {
             self.shared.metrics.observe_processing(self.clock.monotonic() - timer);
@@ -244,7 +259,7 @@ impl Taking<'_> {
 /// One record: decoded, decided, its alerts sent unless it is read again. Returns its one outcome, or `None`
 /// while it waits.
 fn take_record(
-    decoder: &Decoder,
+    batch: Batch<'_>,
     engine: &mut Engine,
     deliverer: &mut Deliverer,
     effects: &mut Effects,
@@ -254,7 +269,7 @@ fn take_record(
     let origin = Origin { partition: record.partition, offset: record.offset, timestamp: record.timestamp };
     let value = record.value.unwrap_or_default();
     let Judged { outcome, reason, detail } =
-        decoder.decode(value).judge(|observation, is_part| engine.step(now, &origin, observation, is_part, effects));
+        batch.judge(|observation, is_part| engine.step(now, &origin, observation, is_part, effects));
     if !effects.alerts.is_empty() || !effects.members.is_empty() {
         deliverer.alerts(effects, record.timestamp)?;
     }

@@ -197,7 +197,7 @@ impl SnapshotStore for TopicStore {
         let slot = {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             // Whoever writes is done with reading.
-            state.reader = None;
+            (state.reader, state.found) = (None, BTreeMap::new());
             let turn = state.turns.entry(name.to_owned()).or_insert(0);
             *turn ^= 1;
             *turn

@@ -81,6 +81,8 @@ pub(crate) struct Broker {
     /// Partitions that there are so far, and that the group's members have noticed.
     pub(crate) count: i32,
     pub(crate) noticed: i32,
+    /// How often keys went to other partitions.
+    pub(crate) changed: usize,
     /// How often it got more, and when last.
     grown: usize,
     grown_at: i64,
@@ -170,6 +172,7 @@ impl Broker {
             written,
             count,
             noticed: count,
+            changed: 0,
             grown: 0,
             grown_at: 0,
             notice_at: 0,
@@ -218,11 +221,23 @@ impl Broker {
             Some(last) if !is_used => last.used_after,
             _ => growths.get(self.grown).map_or(usize::MAX, |next| next.after),
         };
+        let bound = self.script.changes.get(self.changed).map_or(bound, |change| bound.min(*change));
         let more = more.min(bound.saturating_sub(from));
         let next: Vec<usize> = self.script.order.iter().skip(from).take(more).copied().collect();
         for p in next {
             self.written[p] += 1;
         }
+    }
+
+    /// Whether producers are about to use other keys.
+    pub(crate) fn waits_for_keys(&self) -> bool {
+        self.script.changes.get(self.changed).is_some_and(|change| self.written.iter().sum::<usize>() >= *change)
+    }
+
+    /// Whether the group has committed all that is written.
+    pub(crate) fn is_all_committed(&self) -> bool {
+        let last = |p: usize| self.written[p].checked_sub(1).map(|n| self.script.partitions[p][n].offset + 1);
+        (0..).zip(0..self.written.len()).all(|(number, p)| self.group.committed.get(&number).copied() >= last(p))
     }
 
     /// The number of a note.

@@ -22,7 +22,7 @@ mod sweep;
 mod watch;
 mod world;
 
-use world::{Choice, Seen, run};
+use world::{Choice, Moves, Seen, run};
 
 /// Worlds of a run that says nothing else: about 70 s on each of two cores, unoptimized.
 const WORLDS: u64 = 2_000;
@@ -101,7 +101,7 @@ fn what_is_promised_holds_in_as_many_others() {
 #[test]
 fn symbols_go_on_wherever_they_move() {
     trace();
-    let choice = Choice { grows: Some(true), ..Choice::default() };
+    let choice = Choice { moves: Moves::Grows, ..Choice::default() };
     if let Some(seed) = number("FRAGILITY_SIM_GROWN_SEED") {
         check_of(choice, std::iter::once(seed));
         return;
@@ -113,12 +113,24 @@ fn symbols_go_on_wherever_they_move() {
 #[test]
 fn symbols_go_on_when_they_come_back() {
     trace();
-    let choice = Choice { grows: Some(true), grows_twice: true, ..Choice::default() };
+    let choice = Choice { moves: Moves::GrowsTwice, ..Choice::default() };
     if let Some(seed) = number("FRAGILITY_SIM_TWICE_SEED") {
         check_of(choice, std::iter::once(seed));
         return;
     }
     check_of(choice, 0..number("FRAGILITY_SIM_TWICE").unwrap_or(GROWN));
+}
+
+/// Keys that go to other partitions of as many, and once more, some back.
+#[test]
+fn symbols_go_on_when_keys_change_their_partition() {
+    trace();
+    let choice = Choice { moves: Moves::ChangesKeys, ..Choice::default() };
+    if let Some(seed) = number("FRAGILITY_SIM_KEYS_SEED") {
+        check_of(choice, std::iter::once(seed));
+        return;
+    }
+    check_of(choice, (0..number("FRAGILITY_SIM_KEYS").unwrap_or(GROWN)).chain(NAMED_KEYS));
 }
 
 /// Seeds that once found something, so that it is looked for again: what each of them shows without its remedy is
@@ -132,3 +144,6 @@ const NAMED: [u64; 8] = [42, 71, 157, 188, 284, 393, 1046, 1431];
 
 /// The same among logs that grow.
 const NAMED_GROWN: [u64; 3] = [1495, 2721, 2997];
+
+/// The same among those whose keys change.
+const NAMED_KEYS: [u64; 3] = [430, 1336, 2493];

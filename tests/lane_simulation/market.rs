@@ -35,6 +35,8 @@ pub(crate) struct Script {
     pub(crate) order: Vec<usize>,
     /// How it gets them.
     pub(crate) growths: Vec<Growth>,
+    /// How many records are written before keys go to other partitions of as many, each time.
+    pub(crate) changes: Vec<usize>,
 }
 
 /// A log gets more partitions.
@@ -49,9 +51,9 @@ pub(crate) struct Growth {
 }
 
 impl Script {
-    /// Whether the log gets more partitions.
-    pub(crate) fn grows(&self) -> bool {
-        self.begins_with < self.partitions.len()
+    /// Whether symbols move.
+    pub(crate) fn moves(&self) -> bool {
+        !self.order.is_empty()
     }
 }
 
@@ -87,6 +89,7 @@ pub(crate) fn write(dice: &mut Dice, rules: Rules) -> Script {
         begins_with: partitions,
         order: Vec::new(),
         growths: Vec::new(),
+        changes: Vec::new(),
     };
     let has_reference_topic = dice.permille(300);
     let mut symbols = SYMBOLS.to_vec();
@@ -114,12 +117,7 @@ pub(crate) fn write(dice: &mut Dice, rules: Rules) -> Script {
 /// it falls to, among the old ones too; and perhaps once more soon after.
 pub(crate) fn grow(script: &mut Script, dice: &mut Dice, is_twice: bool) {
     let count = script.partitions.len() + 1 + dice.index(2);
-    // As producers write one after the other: together in event time.
-    let mut left: Vec<VecDeque<Written>> = script.partitions.drain(..).map(VecDeque::from).collect();
-    let mut all: Vec<(usize, Written)> = Vec::new();
-    while let Some((_, p)) = (0..left.len()).filter_map(|p| Some((left[p].front()?.at, p))).min() {
-        all.extend(left[p].pop_front().map(|record| (p, record)));
-    }
+    let all = in_order(script);
     let change = all.len() / 5 + dice.index(all.len() / 2);
     script.growths.push(Growth { after: change, count, used_after: change });
     let mut homes: BTreeMap<Vec<u8>, usize> = BTreeMap::new();
@@ -149,7 +147,55 @@ pub(crate) fn grow(script: &mut Script, dice: &mut Dice, is_twice: bool) {
         at = record.at.max(at + 1);
         push(script, p, at, dice, &mut record);
     }
-    for p in script.begins_with..count {
+    end_new(script, at, dice);
+}
+
+/// The same script, written with other keys from some record on, and with others once more later: to the partitions that
+/// there are.
+pub(crate) fn change_keys(script: &mut Script, dice: &mut Dice) {
+    let count = script.partitions.len().max(2);
+    let all = in_order(script);
+    let first = all.len() / 5 + dice.index(all.len() / 3);
+    let second = first + 1 + dice.index(all.len() / 3);
+    script.changes = vec![first, second];
+    script.begins_with = count;
+    script.partitions = vec![Vec::new(); count];
+    script.ends = vec![0; count];
+    let mut homes: [BTreeMap<Vec<u8>, usize>; 2] = [BTreeMap::new(), BTreeMap::new()];
+    let mut at = 0;
+    for (number, (old, mut record)) in all.into_iter().enumerate() {
+        let p = if record.key.is_empty() || number < first {
+            old
+        } else if number < second {
+            *homes[0].entry(record.key.clone()).or_insert_with(|| dice.index(count))
+        } else {
+            // Half of them come back.
+            *homes[1]
+                .entry(record.key.clone())
+                .or_insert_with(|| if dice.permille(500) { old } else { dice.index(count) })
+        };
+        at = record.at.max(at + 1);
+        push(script, p, at, dice, &mut record);
+    }
+    end_new(script, at, dice);
+}
+
+/// All records as producers write them one after the other: together in event time, each with its partition.
+fn in_order(script: &mut Script) -> Vec<(usize, Written)> {
+    let mut left: Vec<VecDeque<Written>> = script.partitions.drain(..).map(VecDeque::from).collect();
+    let mut all: Vec<(usize, Written)> = Vec::new();
+    while let Some((_, p)) = (0..left.len()).filter_map(|p| Some((left[p].front()?.at, p))).min() {
+        all.extend(left[p].pop_front().map(|record| (p, record)));
+    }
+    all
+}
+
+/// Partitions without a heartbeat behind everything get one.
+fn end_new(script: &mut Script, mut at: i64, dice: &mut Dice) {
+    for p in 0..script.partitions.len() {
+        if script.partitions[p].last().is_some_and(|last| last.key.is_empty()) {
+            continue;
+        }
         let mut last = script.partitions[0][script.partitions[0].len() - 1].clone();
         // What a symbol said is said once.
         if last.key.is_empty() {

@@ -85,6 +85,11 @@ impl Fate {
         plan.at = None;
     }
 
+    /// Faults in ten thousand operations from here on; how many there were.
+    pub(crate) fn set_rate(&self, rate: u64) -> u64 {
+        std::mem::replace(&mut self.plan().rate, rate)
+    }
+
     /// What becomes of the operation at hand.
     pub(crate) fn draw(&self, operation: Operation) -> Fault {
         let mut guard = self.plan();

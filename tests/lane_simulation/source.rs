@@ -82,7 +82,7 @@ impl SimulatedSource {
     /// Asks about partitions, in worlds whose log gets more of them; elsewhere nothing can go wrong with that, so that their
     /// seeds stay what they are.
     fn ask<T>(&self, wait: Duration, answer: impl FnOnce(&mut Broker) -> Option<T>) -> Result<Option<T>, SourceError> {
-        if !self.wire.broker.borrow().script.grows() {
+        if !self.wire.broker.borrow().script.moves() {
             return Ok(answer(&mut self.wire.broker.borrow_mut()));
         }
         let found = self.call(Operation::Ask, |b| if b.is_up { answer(b) } else { None })?;
@@ -210,7 +210,7 @@ impl Source for SimulatedSource {
 
     fn kept(&mut self, partitions: &[i32], wait: Duration) -> Result<Option<Vec<Kept>>, SourceError> {
         self.ask(wait, |b| {
-            if b.script.grows() && partitions.iter().any(|p| b.is_unstable(*p)) {
+            if b.script.moves() && partitions.iter().any(|p| b.is_unstable(*p)) {
                 return None;
             }
             let kept = |p: &i32| {

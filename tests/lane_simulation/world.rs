@@ -25,12 +25,24 @@ pub(crate) struct Choice {
     /// One operation fails, and nothing else goes wrong.
     pub(crate) at: Option<(u64, Fault)>,
     pub(crate) is_calm: bool,
-    /// Whether the log gets more partitions.
-    pub(crate) grows: Option<bool>,
-    /// Whether it gets more once again soon after.
-    pub(crate) grows_twice: bool,
+    /// How symbols come to other partitions.
+    pub(crate) moves: Moves,
     /// Disks hold snapshots of a run that came to the end, while the group stands at the beginning.
     pub(crate) is_ahead: bool,
+}
+
+/// How symbols come to other partitions.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) enum Moves {
+    /// The log gets more of them in one world of four.
+    #[default]
+    Drawn,
+    /// It gets more in every world.
+    Grows,
+    /// And once again soon after.
+    GrowsTwice,
+    /// Keys go to others of as many.
+    ChangesKeys,
 }
 
 /// What a world has seen.
@@ -123,12 +135,17 @@ fn make(seed: u64, choice: Choice) -> Result<(Rc<World>, String), String> {
     // Drawn in any case: what follows must be the same.
     let (drawn, drawn_exact) = (Rules::ALL[dice.index(Rules::ALL.len())], dice.permille(500));
     let (rules, is_exact) = (choice.rules.unwrap_or(drawn), choice.is_exact.unwrap_or(drawn_exact));
-    let config = config(rules, is_exact);
+    let mut config = config(rules, is_exact);
     let mut script = market::write(&mut dice.split(), rules);
     // Drawn apart, so that other worlds stay what they are.
     let mut growth = Dice::new(!seed);
-    if choice.grows.unwrap_or(seed % 4 == 1) && rules.may_grow() {
-        market::grow(&mut script, &mut growth, choice.grows_twice);
+    let changes_keys = choice.moves == Moves::ChangesKeys && rules.may_grow();
+    if rules.may_grow() && !changes_keys && (choice.moves != Moves::Drawn || seed % 4 == 1) {
+        market::grow(&mut script, &mut growth, choice.moves == Moves::GrowsTwice);
+    }
+    if changes_keys {
+        market::change_keys(&mut script, &mut growth);
+        config = Arc::new(Config { shared_interval: Duration::from_secs(1), ..(*config).clone() });
     }
     let expected = expect(&config, &script);
     let mut broker = Broker::new(dice.split(), script);
@@ -153,7 +170,8 @@ fn make(seed: u64, choice: Choice) -> Result<(Rc<World>, String), String> {
             member.store.restore(kept.clone());
         }
     }
-    if seed % 7 == 5 {
+    // What others have is known by their snapshots.
+    if seed % 7 == 5 || choice.moves == Moves::ChangesKeys {
         let common = Arc::new(disk(&fate, &broker));
         for member in &mut members {
             member.common = Some(common.clone());
@@ -191,8 +209,40 @@ impl World {
         for _ in 0..steps {
             if is_calm { self.calm_step() } else { self.step() }?;
             self.look()?;
+            self.let_keys_change()?;
         }
         self.drain()
+    }
+
+    /// Before keys go to other partitions nothing goes wrong for a while: everyone is there, and snapshots know all symbols.
+    fn let_keys_change(&self) -> Result<(), String> {
+        if !self.broker.borrow().waits_for_keys() {
+            return Ok(());
+        }
+        self.say(|| "calm, before keys change".into());
+        let rate = self.fate.set_rate(0);
+        let (is_up, delay_max) = {
+            let broker = &mut *self.broker.borrow_mut();
+            (std::mem::replace(&mut broker.is_up, true), std::mem::take(&mut broker.delay_max))
+        };
+        for round in 0..600 {
+            if round > 150 && self.broker.borrow().is_all_committed() {
+                break;
+            }
+            for who in 0..self.members.len() {
+                self.turn(who, false)?;
+                self.look()?;
+            }
+            let ms = if round % 4 == 0 { 1_500 } else { 120 };
+            self.broker.borrow_mut().pass(Duration::from_millis(ms));
+        }
+        self.fate.set_rate(rate);
+        let mut broker = self.broker.borrow_mut();
+        (broker.is_up, broker.delay_max) = (is_up, delay_max);
+        broker.changed += 1;
+        drop(broker);
+        self.say(|| "keys change".into());
+        Ok(())
     }
 
     fn say(&self, what: impl FnOnce() -> String) {
@@ -257,7 +307,7 @@ impl World {
     /// Producers write on.
     fn produce(&self) {
         let mut broker = self.broker.borrow_mut();
-        if broker.script.grows() {
+        if broker.script.moves() {
             let more = (0..broker.written.len()).map(|_| self.roll(|d| d.index(8))).sum();
             broker.write_on(more);
             return;
@@ -456,6 +506,7 @@ impl World {
         }
         loop {
             self.produce();
+            self.let_keys_change()?;
             for who in 0..self.members.len() {
                 self.turn(who, false)?;
                 self.look()?;
@@ -519,7 +570,7 @@ impl World {
             let [applied, duplicate, ..] = &mut accounts.outcomes;
             *applied += std::mem::take(duplicate);
         }
-        if self.broker.borrow().script.grows() {
+        if self.broker.borrow().script.moves() {
             // Nor does a late one, where the symbol's later snapshot knows it already.
             for accounts in [&mut got, &mut wanted] {
                 accounts.outcomes[0] += std::mem::take(&mut accounts.outcomes[2]);

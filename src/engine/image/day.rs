@@ -139,10 +139,12 @@ impl From<&SymbolState> for DayImage {
 }
 
 impl DayImage {
-    /// Continues from the image; opening prices known meanwhile stay where the image has none.
+    /// Continues from the image; opening prices that reference records said meanwhile stay where the image has none. A first
+    /// price is the market's, and what the market said of it since is in the image.
     pub(super) fn restore(&self, state: &mut SymbolState) {
         state.quiet_until = UnixNanos(self.quiet_until);
         let day = &mut state.cold.day;
+        day.opens = day.opens.without_first_prices();
         for (session, price, is_day) in &self.opens {
             let basis = if *is_day { OpenBasis::Day } else { OpenBasis::FirstPrice };
             if let Ok(price) = Price::new(*price) {

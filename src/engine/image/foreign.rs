@@ -17,9 +17,9 @@ use crate::engine::{Disposition, Effects, Engine, Params, Resolved, Universe, re
 use std::sync::Arc;
 
 /// How far a symbol has come.
-type Progress = (Option<i32>, u64, u64, UnixNanos, u64);
+pub(super) type Progress = (Option<i32>, u64, u64, UnixNanos, u64);
 
-fn progress(state: &SymbolState) -> Progress {
+pub(super) fn progress(state: &SymbolState) -> Progress {
     let session = state.cold.session.map(|s| s.date.days());
     let cold = &state.cold;
     (session, heard(state.next_seq, &cold.feeds), cold.notices, state.last_ts, cold.sequence)
@@ -31,7 +31,7 @@ fn heard(unnamed: u64, feeds: &[(u16, u64)]) -> u64 {
 }
 
 impl SymbolImage {
-    fn progress(&self) -> Progress {
+    pub(super) fn progress(&self) -> Progress {
         let heard = heard(self.next_seq, &self.feeds);
         (self.session, heard, self.notices, UnixNanos(self.last_ts), self.sequence)
     }
@@ -210,11 +210,18 @@ impl Engine {
 
     /// Whether a bystander has met a symbol of a partition later in another one.
     pub fn is_behind_of(&self, bystander: &Self, symbol: &str, partition: i32) -> bool {
-        let state = |engine: &'_ Self| engine.index.get(symbol).map(|id| progress(&engine.states[id as usize]));
-        let at = |engine: &Self| engine.index.get(symbol).map(|id| engine.states[id as usize].partition);
-        at(self) == Some(partition)
-            && at(bystander).is_some_and(|p| p != partition && p != NO_PARTITION)
-            && state(self) < state(bystander)
+        let state = |engine: &Self| {
+            let state = &engine.states[engine.index.get(symbol)? as usize];
+            Some((state.partition, progress(state)))
+        };
+        let Some((at, own)) = state(self) else { return false };
+        at == partition
+            && state(bystander).is_some_and(|(at, theirs)| at != partition && at != NO_PARTITION && own < theirs)
+    }
+
+    /// Whether a symbol of a partition left another one later: what is known of it here is of the time before it was there.
+    pub fn has_been_away(&self, symbol: &str, partition: i32) -> bool {
+        self.departed.as_deref().is_some_and(|departed| self.is_behind_of(departed, symbol, partition))
     }
 
     fn forget_market(&mut self, id: u32, effects: &mut Effects) {

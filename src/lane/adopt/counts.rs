@@ -88,7 +88,7 @@ impl Lane {
         self.adoption.note = Some(found);
         self.write_note();
         if found.settled < inputs {
-            self.begin_following();
+            self.begin_following(!self.adoption.is_first_growth);
         }
         Ok(true)
     }
@@ -98,7 +98,7 @@ impl Lane {
         if let Some(note) = self.adoption.note.filter(|n| n.since < self.adoption.inputs) {
             self.adoption.note = Some(Note { settled: note.since, ..note });
             self.write_note();
-            self.begin_following();
+            self.begin_following(!self.adoption.is_first_growth);
         }
     }
 
@@ -129,16 +129,18 @@ impl Lane {
         self.source.note(&note.map(Note::write).unwrap_or_default());
     }
 
-    fn begin_following(&mut self) {
+    pub(super) fn begin_following(&mut self, is_ordered: bool) {
         let now = self.clock.monotonic();
         let until = now + WINDOW;
-        let Adoption { inputs, note, following, is_first_growth, .. } = &mut self.adoption;
+        let Adoption { inputs, note, following, bystander, .. } = &mut self.adoption;
         if let Some(following) = following {
             following.until = until;
         } else {
             let before = note.map(|n| n.settled);
-            warn!(partitions = inputs, before, "the number of partitions has changed: symbols may go on elsewhere");
-            *following = Some(Following::new(now, until, !*is_first_growth));
+            warn!(partitions = inputs, before, "symbols may go on in other partitions, and are followed");
+            *following = Some(Following::new(now, until, is_ordered));
+            // It has not seen what the lane has taken since.
+            *bystander = None;
         }
     }
 
@@ -154,7 +156,7 @@ impl Lane {
         }
         let before = self.adoption.inputs;
         if self.count_inputs(ANSWER_TIMEOUT)? && self.adoption.inputs > before {
-            self.begin_following();
+            self.begin_following(!self.adoption.is_first_growth);
             if self.adoption.is_ordered() {
                 self.put_in_order()?;
             }

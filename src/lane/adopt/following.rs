@@ -7,6 +7,7 @@
 //! records are taken as they come, and nothing waits.
 
 use super::{ANSWER_TIMEOUT, Adoption};
+use crate::engine::digest;
 use crate::lane::partition::{Partition, Stage};
 use crate::lane::{Lane, LaneError};
 use crate::sources::{RawRecord, Stretch};
@@ -54,6 +55,8 @@ pub(super) struct Following {
     wanted: BTreeMap<i32, i64>,
     others: BTreeMap<i32, Other>,
     seen: HashMap<Box<str>, Vec<Seen>>,
+    /// How often symbols came to partitions of the lane's own.
+    moves: HashMap<u64, u32>,
     /// A record that waits no longer, whatever it follows from.
     released: Option<(i32, i64)>,
     /// When anything last came on, and what the group had kept of others then.
@@ -74,6 +77,7 @@ impl Following {
             wanted: BTreeMap::new(),
             others: BTreeMap::new(),
             seen: HashMap::new(),
+            moves: HashMap::new(),
             released: None,
             moved_at: now,
             kept: 0,
@@ -112,6 +116,13 @@ impl Following {
             Some(seen) => *seen = last,
             None => all.push(last),
         }
+    }
+
+    /// A symbol comes to a partition of the lane's own; how often it has by now.
+    pub(super) fn comes(&mut self, symbol: &str) -> u32 {
+        let count = self.moves.entry(digest(symbol)).or_default();
+        *count += 1;
+        *count
     }
 
     /// Whether what follows from what others have of a symbol before a record is committed.
@@ -267,6 +278,10 @@ impl Lane {
         let gone = std::mem::take(&mut self.adoption.gone);
         if gone > 0 {
             info!(symbols = gone, "symbols go on in partitions of others");
+            // Others, and whoever reads the partition after a restart, are to see it.
+            self.adoption.lookout.owes = true;
+            let now = self.clock.monotonic();
+            self.partitions.values_mut().for_each(|p| p.snapshot_due = now);
             self.deliverer.alerts(&mut self.effects, None)?;
             self.resolve()?;
         }
@@ -365,6 +380,14 @@ mod tests {
         assert!(!following.is_said("A", &own));
         following.released = Some((0, 3));
         assert!(following.is_said("A", &own) && !following.is_said("A", &record(0, 4)), "that one alone");
+    }
+
+    #[test]
+    fn how_often_a_symbol_comes_is_counted_by_symbol() {
+        let mut following = following(&[]);
+        assert_eq!(["A", "B", "A", "A"].map(|symbol| following.comes(symbol)), [1, 1, 2, 3]);
+        following.begin_anew(crate::clock::monotonic());
+        assert_eq!(following.comes("A"), 1);
     }
 
     #[test]

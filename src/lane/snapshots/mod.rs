@@ -75,6 +75,11 @@ impl Snapshots {
         Self { store, shared, topic: kafka.topics.market.clone(), group: kafka.group.clone(), spanning }
     }
 
+    /// Whether other machines write snapshots that this one can read.
+    pub(super) fn are_shared(&self) -> bool {
+        self.shared.is_some()
+    }
+
     /// The newest snapshot of a partition that is not ahead of `bound`.
     pub(super) fn partition(&self, partition: i32, bound: i64) -> Option<PartitionSnapshot> {
         let name = self.name(&partition.to_string());
@@ -96,6 +101,29 @@ impl Snapshots {
             (Some(own), Some(shared)) if own.next_offset >= shared.next_offset => Some(own),
             (own, shared) => shared.or(own),
         }
+    }
+
+    /// Shows what is known of a partition's symbols, wherever the group stands: from each store the newest snapshot, or all
+    /// that a restart may go on from. An error where one may be there that cannot be read.
+    pub(super) fn look_at(&self, partition: i32, is_all: bool, see: &mut dyn FnMut(PartitionImage)) -> io::Result<()> {
+        let name = self.name(&partition.to_string());
+        let is_it = |snapshot: &PartitionSnapshot| {
+            snapshot.topic == self.topic && snapshot.group == self.group && snapshot.partition == partition
+        };
+        for store in std::iter::once(&self.store).chain(&self.shared) {
+            for slot in [Slot::Newest, Slot::Previous] {
+                let Some(bytes) = store.read(&name, slot)? else { continue };
+                // One that does not hold up is not gone on from either.
+                let Ok(snapshot) = in_place(bytes, decode_snapshot::<PartitionSnapshot>) else { continue };
+                if is_it(&snapshot) {
+                    see(snapshot.image);
+                    if !is_all {
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The newest snapshot of the groups of which no offset is ahead of `bound`.

@@ -1,0 +1,167 @@
+//! Symbols that move though the number of partitions stays: found by what snapshots know, then followed in order.
+//!
+//! - Who reads the new partition meets a symbol that it does not have and another partition's snapshot knows, or that it
+//!   has itself in another partition.
+//! - Who reads the old one finds that another partition's snapshot has one of its symbols, and farther.
+
+use super::Adoption;
+use super::census::{Census, Wanted};
+use crate::codec::Batch;
+use crate::engine::{Engine, symbol_of};
+use crate::lane::{Lane, LaneError};
+use std::time::{Duration, Instant};
+use tracing::warn;
+
+/// Time between two looks at others' snapshots, at least: and at least so many times what a look takes.
+const INTERVAL: Duration = Duration::from_secs(15);
+const SHARE: u32 = 100;
+/// A look that failed is tried again after so long, and so often before partitions are read without.
+const AGAIN: Duration = Duration::from_secs(1);
+const TRIES: u32 = 10;
+/// A symbol that changes its partition more often than this within one time of following has none: the topic is not keyed
+/// by symbol.
+pub(super) const MOVES_MAX: u32 = 32;
+
+/// What is known of symbols in partitions of others, and what is on its way.
+#[derive(Default)]
+pub(super) struct Lookout {
+    census: Census,
+    /// When the census at hand was asked for.
+    taken_at: Option<Instant>,
+    /// When one was asked for that has not come.
+    asked_at: Option<Instant>,
+    due: Option<Instant>,
+    failures: u32,
+    is_news: bool,
+    /// Whether symbols moved since state was last captured for others to see.
+    pub(super) owes: bool,
+    /// Whether symbols were found to have no partition of their own.
+    pub(super) is_unkeyed: bool,
+}
+
+impl Adoption {
+    /// Whether symbols may be met that were elsewhere.
+    pub(in crate::lane) fn looks(&self) -> bool {
+        self.may_move() && self.following.is_none() && !self.lookout.is_unkeyed
+    }
+
+    /// Whether a record is about a symbol that was elsewhere before.
+    pub(in crate::lane) fn is_newcomer(&self, engine: &Engine, partition: i32, batch: &Batch<'_>) -> bool {
+        let is_newcomer =
+            |symbol| engine.was_elsewhere(symbol, partition) || self.lookout.census.knows(symbol, partition);
+        batch.events().any(|event| match engine.stranger(partition, event) {
+            Some(symbol) => is_newcomer(symbol),
+            None => symbol_of(event).is_some_and(|symbol| engine.has_been_away(symbol, partition)),
+        })
+    }
+
+    /// State is captured; whether symbols moved since the time before.
+    pub(in crate::lane) fn takes_news(&mut self) -> bool {
+        std::mem::take(&mut self.lookout.owes)
+    }
+}
+
+impl Lane {
+    /// Whether it is known what others' snapshots know, since partitions were assigned.
+    pub(in crate::lane) fn has_census(&mut self) -> bool {
+        self.look_around();
+        let Lookout { taken_at, failures, .. } = &self.adoption.lookout;
+        let is_recent = taken_at.is_some_and(|at| at >= self.asked_since);
+        if !is_recent && *failures >= TRIES {
+            warn!("snapshots cannot be looked at: symbols that come from other partitions may begin anew");
+            return true;
+        }
+        is_recent || !self.needs_census()
+    }
+
+    /// Partitions that someone else reads.
+    fn others(&self) -> Vec<i32> {
+        let is_own = |p: &i32| self.partitions.contains_key(p) || self.asking.contains(p);
+        (0..self.adoption.inputs).filter(|p| !is_own(p)).collect()
+    }
+
+    /// Whether there are snapshots that know more than what is restored from them.
+    fn needs_census(&self) -> bool {
+        self.adoption.may_move() && (self.snapshots.are_shared() || !self.others().is_empty())
+    }
+
+    /// Asks what snapshots know when it is time for it, and hears the answer.
+    fn look_around(&mut self) {
+        let now = self.clock.monotonic();
+        let lookout = &self.adoption.lookout;
+        let is_old = lookout.taken_at.is_none_or(|at| at < self.asked_since) && lookout.failures == 0;
+        if lookout.asked_at.is_none() && (is_old || lookout.due.is_none_or(|due| now >= due)) {
+            if !self.needs_census() {
+                self.adoption.lookout.census = Census::default();
+                return;
+            }
+            let others = self.others();
+            let own = self.assigned().into_iter().chain(self.asking.iter().copied()).collect();
+            self.adoption.lookout.asked_at = Some(now);
+            self.clerk.ask(Wanted { own, others });
+        }
+        let Some(answer) = self.clerk.answer() else { return };
+        let lookout = &mut self.adoption.lookout;
+        let asked_at = lookout.asked_at.take().unwrap_or(now);
+        match answer {
+            Ok(census) => {
+                let took = now.saturating_duration_since(asked_at);
+                lookout.due = Some(now + INTERVAL.max(took * SHARE));
+                (lookout.census, lookout.taken_at) = (census, Some(asked_at));
+                (lookout.failures, lookout.is_news) = (0, true);
+            }
+            Err(error) => {
+                lookout.failures = lookout.failures.saturating_add(1);
+                lookout.due = Some(now + AGAIN);
+                warn!(%error, "snapshots of others cannot be looked at");
+            }
+        }
+    }
+
+    /// Looks whether symbols of the lane's own have gone on elsewhere.
+    pub(super) fn look_for_leavers(&mut self) -> Result<(), LaneError> {
+        if !self.adoption.may_move() || self.adoption.lookout.is_unkeyed {
+            return Ok(());
+        }
+        self.look_around();
+        self.compare_census()?;
+        let now = self.clock.monotonic();
+        if self.adoption.lookout.owes && self.partitions.values().any(|p| p.is_live() && p.snapshot_due <= now) {
+            // Where no records come none would be taken.
+            self.commits.restate();
+        }
+        Ok(())
+    }
+
+    /// Follows symbols that have come farther in a partition of others.
+    pub(in crate::lane) fn compare_census(&mut self) -> Result<(), LaneError> {
+        let own = self.assigned();
+        let Self { adoption, engine, .. } = self;
+        if !std::mem::take(&mut adoption.lookout.is_news) || adoption.is_ordered() {
+            return Ok(());
+        }
+        let is_behind = adoption.lookout.census.doubled.iter().any(|e| engine.is_behind_elsewhere(&own, e));
+        if is_behind { self.follow_newcomers() } else { Ok(()) }
+    }
+
+    /// A symbol has moved, though the number of partitions is what it was.
+    pub(in crate::lane) fn follow_newcomers(&mut self) -> Result<(), LaneError> {
+        if self.adoption.lookout.is_unkeyed {
+            return Ok(());
+        }
+        self.begin_following(true);
+        self.put_in_order()
+    }
+
+    /// Symbols that change their partition again and again are not followed.
+    pub(in crate::lane) fn give_up_on_unkeyed(&mut self) -> Result<(), LaneError> {
+        if !self.adoption.lookout.is_unkeyed || self.adoption.following.is_none() {
+            return Ok(());
+        }
+        warn!(
+            "symbols change their partition again and again: the topic is not keyed by symbol; each lane goes by what it reads"
+        );
+        self.adoption.bystander = None;
+        self.leave()
+    }
+}
