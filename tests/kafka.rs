@@ -60,7 +60,7 @@ fn scenarios() {
         return;
     }
     let only = std::env::var_os("FRAGILITY_KAFKA_ONLY").map(|o| o.into_string().expect("names"));
-    let scenarios: [(&str, Scenario); 34] = [
+    let scenarios: [(&str, Scenario); 36] = [
         ("million", load::million),
         ("million_once", load::million_once),
         ("day", day::day),
@@ -83,6 +83,8 @@ fn scenarios() {
         ("grid", grid::grid),
         ("moved", moved::grown),
         ("moved_once", moved::grown_once),
+        ("other_keys", moved::other_keys),
+        ("other_keys_once", moved::other_keys_once),
         ("forgotten_once", faults::forgotten_once),
         ("faults", faults::kills),
         ("faults_once", faults::kills_once),

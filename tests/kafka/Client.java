@@ -51,6 +51,7 @@ import org.apache.kafka.common.resource.ResourcePattern;
 import org.apache.kafka.common.resource.ResourceType;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
+import org.apache.kafka.common.utils.Utils;
 
 /**
  * The far side of the Kafka tests: Apache's own client and a second implementation of the alert rules, sharing no code with the service, so that an
@@ -66,7 +67,7 @@ class Client {
             acls     BOOT
             allow    BOOT PRINCIPAL RESOURCE:NAME:OPERATION ...
             produce  BOOT TOPIC FILE [--rate N] [--partition P] [--transactional] [--batch N] [--abort]
-            generate BOOT|- TOPIC|- --count N [--symbols N] [--seed S] [--rate N] [--ticks FILE] [--refs FILE] [--expected FILE] [--metadata MS] [--half FILE]
+            generate BOOT|- TOPIC|- --count N [--symbols N] [--seed S] [--rate N] [--ticks FILE] [--refs FILE] [--expected FILE] [--metadata MS] [--half FILE] [--other-keys 1]
             consume  BOOT TOPIC [--from-beginning] [--count N] [--timeout SECS] [--until-end] [--values FILE] [--uncommitted]
             latency  BOOT TICK_TOPIC ALERT_TOPIC ECHO_TOPIC [--rate N] [--seconds N] [--warmup SECS] [--drain SECS] [--symbols N] [--seed S] [--out FILE] [--hdr PREFIX] [--relay TOPIC [--relay-transacts]]
             offsets  BOOT GROUP TOPIC
@@ -74,7 +75,7 @@ class Client {
             hold     BOOT GROUP TOPIC --back N [--seconds N]""";
     static final Set<String> FLAGS = Set.of("transactional", "abort", "from-beginning", "until-end", "uncommitted", "relay-transacts");
     static final Set<String> OPTIONS = Set.of("rate", "partition", "batch", "hdr", "count", "symbols", "seed", "ticks", "refs", "expected", "timeout", "values",
-            "seconds", "warmup", "drain", "out", "metadata", "half", "back", "relay");
+            "seconds", "warmup", "drain", "out", "metadata", "half", "other-keys", "back", "relay");
     static final long SECOND = 1_000_000_000L;
     /** Wall-clock nanoseconds minus System.nanoTime(), taken once: later steps of the wall clock cannot enter a difference of two times. */
     static final long EPOCH = epochNanos(Instant.now()) - System.nanoTime();
@@ -415,7 +416,9 @@ class Client {
                 Tick tick = market.next(Market.OPEN + i * step);
                 if (i == count / 2 && args.has("half")) pacer.pauseUntil(Path.of(args.options.get("half")));
                 long due = pacer.await(i);
-                if (send) sender.send(args.at(2), null, pacer.rate > 0 ? millis(due) : null, tick.symbol, tick.json);
+                // Another partitioner from the half on: the next partition of as many.
+                Integer partition = send && i >= count / 2 && args.has("other-keys") ? sender.next(args.at(2), tick.symbol) : null;
+                if (send) sender.send(args.at(2), partition, pacer.rate > 0 ? millis(due) : null, tick.symbol, tick.json);
                 if (args.has("ticks")) ticks.println(tick.json);
                 for (Alert alert : tick.alerts) expected.println(alert.json());
                 alerts += tick.alerts.size();
@@ -814,6 +817,12 @@ class Client {
             producer.send(new ProducerRecord<>(topic, partition, timestamp, bytes(key), bytes(value)), (metadata, e) -> {
                 if (e != null) failure.compareAndSet(null, e);
             });
+        }
+
+        /** The partition behind the one that the default partitioner gives a key. */
+        int next(String topic, String key) {
+            int count = producer.partitionsFor(topic).size();
+            return (Utils.toPositive(Utils.murmur2(bytes(key))) + 1) % count;
         }
 
         /** Flushed first even to abort: an abort drops what is still in the buffer, and the tests want aborted records in the log. */

@@ -55,6 +55,54 @@ fn moved(world: &World, mode: &'static str, start: &str) {
     );
 }
 
+/// Two instances and four partitions, and from the middle on another partitioner: every symbol goes on in the next partition of
+/// as many. Nobody tells the instances; what does is the snapshots that each keeps in a topic, and has written by then.
+fn changed(world: &World, mode: &'static str) {
+    let load = Load::over(world, "other-keys", mode, 4);
+    let snapshots = format!("{}-snapshots", load.name);
+    world.create(&[&format!("{snapshots}:2")]);
+    let topic = format!("kafka.topics.snapshots={snapshots}");
+    // Heartbeats are committed, and with them state is written where no record comes.
+    let settings = [&topic, "state.topic_interval_secs=1", "alerts.heartbeat_secs=1"];
+    let serve = |name: &str| load.serve_with(name, &settings);
+    let services = [serve("a"), serve("b")];
+    services.iter().for_each(Service::await_ready);
+    let half = world.dir.join(format!("{}-half", load.name));
+    let feed = load.generate_with(RATE * 20, RATE, &["--half", half.to_str().unwrap(), "--other-keys", "1"]);
+    until("half of it is committed", LONG, || {
+        let at = world.offsets(&load.name, &load.market);
+        let sum: i64 = at.iter().map(|(committed, _)| committed.unwrap_or(0)).sum();
+        (usize::try_from(sum).unwrap() >= RATE * 10).then_some(())
+    });
+    let written = || services.each_ref().map(|s| s.metrics()["fragility_snapshots_total{result=\"written\"}"]);
+    let before = written();
+    until("snapshots know it", LONG, || {
+        before.iter().zip(written()).all(|(before, now)| now >= before + 2.0).then_some(())
+    });
+    std::fs::write(&half, "").unwrap();
+    feed.finish(LONG);
+    until("everything committed", LONG * 3, || {
+        let at = world.offsets(&load.name, &load.market);
+        at.iter().all(|(committed, end)| *committed == Some(*end)).then_some(())
+    });
+    let adopted = total(&services, "fragility_symbols_adopted_total");
+    assert!(adopted > 100.0, "{adopted} symbols adopted: nothing was asked of anybody");
+    services.into_iter().for_each(Service::terminate);
+    load.check_committed();
+    let (alerts, repeated) = load.check_alerts(mode == AT_LEAST_ONCE);
+    eprintln!(
+        "other keys {mode}: {adopted} symbols from another instance, {alerts} alerts, 0 lost, {repeated} repeated, 0 wrong"
+    );
+}
+
+pub(crate) fn other_keys(world: &World) {
+    changed(world, AT_LEAST_ONCE);
+}
+
+pub(crate) fn other_keys_once(world: &World) {
+    changed(world, EXACTLY_ONCE);
+}
+
 pub(crate) fn grown(world: &World) {
     moved(world, AT_LEAST_ONCE, "latest");
 }
