@@ -25,7 +25,7 @@ use crate::engine::{Channel, Effects, Engine, Origin, Watermark, symbol_of};
 use crate::sources::RawRecord;
 use counts::Note;
 use following::Following;
-use newcomers::{Lookout, MOVES_MAX};
+use newcomers::Lookout;
 use std::time::{Duration, Instant};
 
 /// Time given to the broker for an answer.
@@ -108,17 +108,14 @@ impl Adoption {
             {
                 self.gone += u64::from(engine.let_go_of(symbol, effects));
             }
-            let has_been_away = |engine: &Engine| engine.has_been_away(symbol, record.partition);
+            let has_been_away = |engine: &mut Engine| engine.has_been_away(symbol, record.partition);
             if engine.stranger(record.partition, event).is_some()
                 || has_been_away(engine)
-                || self.bystander.as_deref().is_some_and(has_been_away)
+                || self.bystander.as_deref_mut().is_some_and(has_been_away)
             {
                 let is_taken = engine.take_over(self.bystander.as_deref(), record.partition, symbol);
                 self.adopted += u64::from(is_taken);
                 self.lookout.owes |= is_taken;
-                if let Some(following) = &mut self.following {
-                    self.lookout.is_unkeyed |= following.comes(symbol) > MOVES_MAX;
-                }
             }
         }
         if self.following.is_some() {

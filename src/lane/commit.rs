@@ -18,6 +18,8 @@ use tracing::warn;
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Least time between two transactions: alerts of a burst share one.
 const GAP: Duration = Duration::from_millis(2);
+/// Least time between two snapshots for others, while symbols move.
+const NEWS_INTERVAL: Duration = Duration::from_secs(5);
 /// Time given to the disk when partitions are given up.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -228,13 +230,12 @@ impl Lane {
                 image,
             });
         }
-        let is_shared = self.adoption.takes_news()
-            || is_last
-            || self
-                .commits
-                .last_shared
-                .is_none_or(|at| now.saturating_duration_since(at) >= self.config.shared_interval);
+        let interval = if self.adoption.has_news() { NEWS_INTERVAL } else { self.config.shared_interval };
+        let interval = interval.min(self.config.shared_interval);
+        let is_shared =
+            is_last || self.commits.last_shared.is_none_or(|at| now.saturating_duration_since(at) >= interval);
         if is_shared {
+            self.adoption.is_shown();
             self.commits.last_shared = Some(now);
         }
         Captured { partitions: captured, groups: image.groups, offsets: self.live_offsets(), is_shared }

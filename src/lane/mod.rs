@@ -140,6 +140,8 @@ pub struct LaneParts {
     pub store: Arc<dyn SnapshotStore>,
     /// Where other machines find them, if that is configured.
     pub shared_store: Option<Arc<dyn SnapshotStore>>,
+    /// The same for looks at what they know, which take their time.
+    pub census_store: Option<Arc<dyn SnapshotStore>>,
     /// Whether snapshots are written, and looked through, beside the lane.
     pub writes_aside: bool,
 }
@@ -163,6 +165,8 @@ pub struct Lane {
     /// Partitions assigned of which it is not known yet where they stand.
     asking: Vec<i32>,
     asked_since: Instant,
+    /// When the group could first be asked.
+    asking_since: Instant,
     /// Whether leftovers of an earlier life were ended since it was asked.
     has_cleared: bool,
     partitions: BTreeMap<i32, Partition>,
@@ -217,6 +221,7 @@ impl Lane {
             sink,
             store,
             shared_store,
+            census_store,
             writes_aside,
         } = parts;
         if role == Role::Symbols && config.kafka.topics.members.is_some() {
@@ -225,14 +230,15 @@ impl Lane {
         }
         // Judges of groups have a topic of their own, and so names of their own.
         let namesake = if role == Role::Groups { 0 } else { number };
+        let looked_at = Snapshots::new(store.clone(), census_store, &config.kafka, namesake);
         let snapshots = Snapshots::new(store, shared_store, &config.kafka, namesake);
         let metrics = shared.metrics.clone();
         let (writer, clerk) = if writes_aside {
             let writer = Writer::thread(snapshots.clone(), metrics);
-            let clerk = Clerk::thread(snapshots.clone());
+            let clerk = Clerk::thread(looked_at);
             (writer.map_err(LaneError::Snapshot)?, clerk.map_err(LaneError::Snapshot)?)
         } else {
-            (Writer::inline(snapshots.clone(), metrics), Clerk::inline(snapshots.clone()))
+            (Writer::inline(snapshots.clone(), metrics), Clerk::inline(looked_at))
         };
         shared.metrics.recount(number, &Accounts::default());
         Ok(Self {
@@ -241,6 +247,7 @@ impl Lane {
             instance,
             deliverer: Deliverer::new(sink, shared.clone(), &config),
             asked_since: clock.monotonic(),
+            asking_since: clock.monotonic(),
             has_cleared: false,
             started_at: clock.now(),
             config,

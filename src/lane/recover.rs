@@ -90,11 +90,11 @@ impl Lane {
             return Ok(());
         }
         let is_market = self.role == Role::Symbols;
-        if is_market && !self.count_inputs(ASK_TIMEOUT)? {
+        if is_market && !(self.count_inputs(ASK_TIMEOUT)? && self.has_census()) {
             return Ok(());
         }
         let Some(mut standings) = self.source.standing(&self.asking, ASK_TIMEOUT)? else { return self.ask_again() };
-        if is_market && !(self.has_census() && self.compare_counts(&mut standings)?) {
+        if is_market && !self.compare_counts(&mut standings)? {
             return Ok(());
         }
         self.asking.clear();
@@ -140,7 +140,7 @@ impl Lane {
     /// life of this lane's producer wrote to the group's offsets, and holds these back for ever: a transaction of the
     /// same producer that touches them and is aborted ends that. New clients are tried after that.
     fn ask_again(&mut self) -> Result<(), LaneError> {
-        let since = self.clock.monotonic().saturating_duration_since(self.asked_since);
+        let since = self.clock.monotonic().saturating_duration_since(self.asked_since.max(self.asking_since));
         if since < CLEAR_AFTER || !self.shared.health.is_up() {
             return Ok(());
         }

@@ -90,12 +90,9 @@ fn live_once(options: &LaneOptions) -> Result<(), LaneError> {
         DeliveryMode::ExactlyOnce => Box::new(TransactionalSink::new(kafka, &name, health, metrics)?),
     };
     let source = KafkaSource::new(kafka, &name, shared.health.clone())?;
-    let shared_store = match kafka.topics.snapshots.as_deref() {
-        Some(topic) => {
-            let store = TopicStore::new(kafka, topic).map_err(LaneError::Snapshot)?;
-            Some(Arc::new(store) as Arc<dyn SnapshotStore>)
-        }
-        None => None,
+    let in_topic = || -> Result<Option<Arc<dyn SnapshotStore>>, LaneError> {
+        let Some(topic) = kafka.topics.snapshots.as_deref() else { return Ok(None) };
+        Ok(Some(Arc::new(TopicStore::new(kafka, topic).map_err(LaneError::Snapshot)?)))
     };
     let mut lane = Lane::new(LaneParts {
         role: *role,
@@ -109,7 +106,8 @@ fn live_once(options: &LaneOptions) -> Result<(), LaneError> {
         reference,
         sink,
         store: Arc::new(store),
-        shared_store,
+        shared_store: in_topic()?,
+        census_store: if *role == Role::Symbols { in_topic()? } else { None },
         writes_aside: true,
     })?;
     let ended = lane.run(queries);

@@ -187,7 +187,10 @@ impl Taking<'_> {
         let mut is_past = false;
         if let Some(batch) = &batch {
             let (engine, effects) = (&mut *self.engine, &mut *self.effects);
-            is_past = self.may_move && is_silent && self.adoption.is_past(engine, record.partition, batch);
+            is_past = self.may_move
+                && self.adoption.is_keyed()
+                && is_silent
+                && self.adoption.is_past(engine, record.partition, batch);
             if self.looks && !is_past && self.adoption.is_newcomer(engine, record.partition, batch) {
                 self.done.is_newcomer = true;
                 return ControlFlow::Break(());
@@ -205,6 +208,7 @@ impl Taking<'_> {
         partition.next = record.offset + 1;
         partition.timestamp = record.timestamp;
         let sent = self.deliverer.unsealed.records;
+        let moves = moves(self.engine);
         let (engine, deliverer, effects) = (&mut *self.engine, &mut *self.deliverer, &mut *self.effects);
         let taken = match batch {
             Some(_) if is_past => Ok(Some(Outcome::Duplicate)),
@@ -223,6 +227,11 @@ impl Taking<'_> {
             Err(error) => return self.fail(error),
         }
         let is_caught = matches!(partition.stage, Stage::Replaying { to, .. } if partition.next >= to);
+        if let Some((count, symbol)) = self.engine.moved().filter(|_| self.is_watching)
+            && count > moves
+        {
+            self.adoption.has_moved(symbol);
+        }
         if self.resolve().is_break() {
             return ControlFlow::Break(());
         }
@@ -254,6 +263,11 @@ impl Taking<'_> {
         self.done.failure = Some(error);
         ControlFlow::Break(())
     }
+}
+
+/// How often symbols have moved.
+fn moves(engine: &Engine) -> u64 {
+    engine.moved().map_or(0, |(count, _)| count)
 }
 
 /// One record: decoded, decided, its alerts sent unless it is read again. Returns its one outcome, or `None`

@@ -190,6 +190,10 @@ impl SnapshotStore for TopicStore {
         })
     }
 
+    fn is_done_with(&self, name: &str) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).found.remove(name);
+    }
+
     fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let partition = self.partition(name)?;
         // Of a write that was given up.

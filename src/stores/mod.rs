@@ -27,6 +27,9 @@ pub trait SnapshotStore: Send + Sync {
     /// When it cannot be read.
     fn read(&self, name: &str, slot: Slot) -> io::Result<Option<Vec<u8>>>;
 
+    /// Nothing more is read of a name for now.
+    fn is_done_with(&self, _name: &str) {}
+
     /// Keeps bytes; what was the newest becomes the previous. After a crash at any point one of the two is whole.
     ///
     /// # Errors

@@ -104,6 +104,7 @@ impl Instance {
             sink: Box::new(SimulatedSink::new(wire, name)),
             store: self.store.clone(),
             shared_store: self.common.clone().map(|store| store as Arc<dyn SnapshotStore>),
+            census_store: self.common.clone().map(|store| store as Arc<dyn SnapshotStore>),
             writes_aside: false,
         });
         self.lane = Some(lane.unwrap());

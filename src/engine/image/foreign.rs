@@ -180,11 +180,13 @@ impl Engine {
         self.is_behind(&image.symbol, partition, &image.progress())
     }
 
-    /// Symbols of the partitions named that a bystander has met later in another partition: they are someone else's now.
+    /// Symbols of the partitions named that a bystander has met later in another partition, or has seen leave one later: they
+    /// are someone else's now, or go on from there.
     pub fn left_for(&mut self, bystander: &Self, partitions: &[i32]) -> Vec<Symbol> {
         self.wake_some(usize::MAX);
-        let theirs =
-            bystander.states.iter().filter(|s| s.partition != NO_PARTITION && !partitions.contains(&s.partition));
+        let gone = bystander.departed.iter().flat_map(|departed| &departed.states);
+        let theirs = bystander.states.iter().chain(gone);
+        let theirs = theirs.filter(|s| s.partition != NO_PARTITION && !partitions.contains(&s.partition));
         let is_own = |own: &SymbolState| partitions.contains(&own.partition);
         let left = theirs.filter(|theirs| {
             let own = self.index.get(theirs.cold.symbol.as_str()).map(|id| &self.states[id as usize]);
@@ -220,7 +222,11 @@ impl Engine {
     }
 
     /// Whether a symbol of a partition left another one later: what is known of it here is of the time before it was there.
-    pub fn has_been_away(&self, symbol: &str, partition: i32) -> bool {
+    pub fn has_been_away(&mut self, symbol: &str, partition: i32) -> bool {
+        if self.departed.is_none() {
+            return false;
+        }
+        self.wake_named(symbol);
         self.departed.as_deref().is_some_and(|departed| self.is_behind_of(departed, symbol, partition))
     }
 

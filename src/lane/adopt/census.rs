@@ -6,7 +6,7 @@
 use crate::engine::{Digests, Elsewhere, digest};
 use crate::lane::snapshots::Snapshots;
 use std::io;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 
 /// What snapshots know of symbols.
 #[derive(Default)]
@@ -91,7 +91,11 @@ impl Clerk {
     pub(in crate::lane) fn answer(&mut self) -> Option<io::Result<Census>> {
         match self {
             Self::Inline(_, answer) => answer.take(),
-            Self::Thread(_, told) => told.try_recv().ok(),
+            Self::Thread(_, told) => match told.try_recv() {
+                Ok(answer) => Some(answer),
+                Err(TryRecvError::Empty) => None,
+                Err(TryRecvError::Disconnected) => Some(Err(io::Error::other("the census broke off"))),
+            },
         }
     }
 }

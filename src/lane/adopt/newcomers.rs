@@ -14,10 +14,12 @@ use tracing::warn;
 
 /// Time between two looks at others' snapshots, at least: and at least so many times what a look takes.
 const INTERVAL: Duration = Duration::from_secs(15);
-const SHARE: u32 = 100;
-/// A look that failed is tried again after so long, and so often before partitions are read without.
+const SHARE: u32 = 20;
+/// A look that failed is tried again after so long.
 const AGAIN: Duration = Duration::from_secs(1);
-const TRIES: u32 = 10;
+/// Partitions are read without after so long, where looks fail, and where none ends.
+const FAILING_MAX: Duration = Duration::from_secs(10);
+const WAIT_MAX: Duration = Duration::from_mins(1);
 /// A symbol that changes its partition more often than this within one time of following has none: the topic is not keyed
 /// by symbol.
 pub(super) const MOVES_MAX: u32 = 32;
@@ -46,18 +48,33 @@ impl Adoption {
     }
 
     /// Whether a record is about a symbol that was elsewhere before.
-    pub(in crate::lane) fn is_newcomer(&self, engine: &Engine, partition: i32, batch: &Batch<'_>) -> bool {
-        let is_newcomer =
-            |symbol| engine.was_elsewhere(symbol, partition) || self.lookout.census.knows(symbol, partition);
+    pub(in crate::lane) fn is_newcomer(&self, engine: &mut Engine, partition: i32, batch: &Batch<'_>) -> bool {
         batch.events().any(|event| match engine.stranger(partition, event) {
-            Some(symbol) => is_newcomer(symbol),
+            Some(symbol) => engine.was_elsewhere(symbol, partition) || self.lookout.census.knows(symbol, partition),
             None => symbol_of(event).is_some_and(|symbol| engine.has_been_away(symbol, partition)),
         })
     }
 
-    /// State is captured; whether symbols moved since the time before.
-    pub(in crate::lane) fn takes_news(&mut self) -> bool {
-        std::mem::take(&mut self.lookout.owes)
+    /// A symbol of a record came from another partition.
+    pub(in crate::lane) fn has_moved(&mut self, symbol: &str) {
+        if let Some(following) = &mut self.following {
+            self.lookout.is_unkeyed |= following.comes(symbol) > MOVES_MAX;
+        }
+    }
+
+    /// Whether symbols have a partition each.
+    pub(in crate::lane) fn is_keyed(&self) -> bool {
+        !self.lookout.is_unkeyed
+    }
+
+    /// Whether symbols moved since state was last captured for others.
+    pub(in crate::lane) fn has_news(&self) -> bool {
+        self.lookout.owes
+    }
+
+    /// State is captured for others.
+    pub(in crate::lane) fn is_shown(&mut self) {
+        self.lookout.owes = false;
     }
 }
 
@@ -67,11 +84,16 @@ impl Lane {
         self.look_around();
         let Lookout { taken_at, failures, .. } = &self.adoption.lookout;
         let is_recent = taken_at.is_some_and(|at| at >= self.asked_since);
-        if !is_recent && *failures >= TRIES {
-            warn!("snapshots cannot be looked at: symbols that come from other partitions may begin anew");
+        let waited = self.clock.monotonic().saturating_duration_since(self.asked_since);
+        let longest = if *failures > 0 { FAILING_MAX } else { WAIT_MAX };
+        if is_recent || !self.needs_census() {
             return true;
         }
-        is_recent || !self.needs_census()
+        self.asking_since = self.clock.monotonic();
+        if waited > longest {
+            warn!("snapshots cannot be looked at: symbols that come from other partitions may begin anew");
+        }
+        waited > longest
     }
 
     /// Partitions that someone else reads.
@@ -100,9 +122,10 @@ impl Lane {
             self.adoption.lookout.asked_at = Some(now);
             self.clerk.ask(Wanted { own, others });
         }
-        let Some(answer) = self.clerk.answer() else { return };
         let lookout = &mut self.adoption.lookout;
-        let asked_at = lookout.asked_at.take().unwrap_or(now);
+        let Some(asked_at) = lookout.asked_at else { return };
+        let Some(answer) = self.clerk.answer() else { return };
+        lookout.asked_at = None;
         match answer {
             Ok(census) => {
                 let took = now.saturating_duration_since(asked_at);

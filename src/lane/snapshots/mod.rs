@@ -122,6 +122,7 @@ impl Snapshots {
                     }
                 }
             }
+            store.is_done_with(&name);
         }
         Ok(())
     }
