@@ -27,7 +27,7 @@ pub trait SnapshotStore: Send + Sync {
     /// When it cannot be read.
     fn read(&self, name: &str, slot: Slot) -> io::Result<Option<Vec<u8>>>;
 
-    /// Nothing more is read of a name for now.
+    /// Frees what a store holds in memory between two reads of a name; one that holds nothing has nothing to do.
     fn is_done_with(&self, _name: &str) {}
 
     /// Keeps bytes; what was the newest becomes the previous. After a crash at any point one of the two is whole.

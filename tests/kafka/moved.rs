@@ -12,6 +12,13 @@ fn known(load: &Load<'_>) -> (usize, usize) {
     (at.iter().filter(|(committed, _)| committed.is_some()).count(), at.len())
 }
 
+fn await_all(load: &Load<'_>) {
+    until("everything committed", LONG * 3, || {
+        let at = load.world.offsets(&load.name, &load.market);
+        at.iter().all(|(committed, end)| *committed == Some(*end)).then_some(())
+    });
+}
+
 fn total(services: &[Service], metric: &str) -> f64 {
     services.iter().map(|s| s.metrics().get(metric).copied().unwrap_or(0.0)).sum()
 }
@@ -40,10 +47,7 @@ fn moved(world: &World, mode: &'static str, start: &str) {
     std::fs::write(&half, "").unwrap();
     until("five partitions are read", LONG, || (known(&load) == (5, 5)).then_some(()));
     feed.finish(LONG);
-    until("everything committed", LONG * 3, || {
-        let at = world.offsets(&load.name, &load.market);
-        at.iter().all(|(committed, end)| *committed == Some(*end)).then_some(())
-    });
+    await_all(&load);
     let all = moves();
     let adopted = total(&services, "fragility_symbols_adopted_total");
     assert!(adopted > 100.0, "{adopted} symbols adopted: nothing was asked of anybody");
@@ -81,10 +85,7 @@ fn changed(world: &World, mode: &'static str) {
     });
     std::fs::write(&half, "").unwrap();
     feed.finish(LONG);
-    until("everything committed", LONG * 3, || {
-        let at = world.offsets(&load.name, &load.market);
-        at.iter().all(|(committed, end)| *committed == Some(*end)).then_some(())
-    });
+    await_all(&load);
     let adopted = total(&services, "fragility_symbols_adopted_total");
     assert!(adopted > 100.0, "{adopted} symbols adopted: nothing was asked of anybody");
     services.into_iter().for_each(Service::terminate);
