@@ -3,6 +3,7 @@
 //! Rulers and price bands are not kept: they follow from the history and the episodes, and are recomputed.
 
 use super::parked::Batch;
+use super::renames::Origin;
 use super::revise::Judged;
 use super::state::{Care, NO_PARTITION, SymbolState};
 use super::{Breadth, Engine, PartitionClock, SurvivalScore};
@@ -21,7 +22,7 @@ mod modes;
 mod names;
 pub(in crate::engine) mod packed;
 
-pub(crate) use foreign::symbol_of;
+pub(in crate::engine) use foreign::symbol_of;
 
 use day::{CurveImage, DayImage};
 use event::EventImage;
@@ -199,6 +200,11 @@ impl HistoryRecords {
 }
 
 impl SymbolImage {
+    /// Which security it is, where a rename had touched its name.
+    fn origin(&self) -> Option<Origin> {
+        self.origin.as_ref().and_then(|(name, since)| Some((Symbol::new(name).ok()?, date(*since))))
+    }
+
     /// Whether something is under way that no record of its own will ask for.
     fn is_pressing(&self) -> bool {
         self.origin.is_some() || self.former.is_some() || self.awaits_close || !self.held.is_empty()
@@ -269,7 +275,7 @@ impl Engine {
                 feed_times: clock.map_or_else(Vec::new, |c| c.feeds.iter().map(|(f, t)| (*f, t.0)).collect()),
                 tiers: self.params.rules.tiers.clone(),
                 feeds: feeds.clone(),
-                renames: self.renames.of(*p),
+                renames: self.renames.of(*p, self.securities_of(*p)),
                 fed: self.stage.fed_image(*p),
                 departed: Symbols::Taken(self.departed_image(*p)),
                 symbols,
@@ -350,8 +356,7 @@ impl Engine {
         if !self.is_news_of(batch.partition, image) {
             return;
         }
-        let origin = image.origin.as_ref().and_then(|(s, d)| Some((Symbol::new(s).ok()?, date(*d))));
-        let Ok(id) = self.admit_image(&image.symbol, origin) else { return };
+        let Ok(id) = self.admit_image(&image.symbol, image.origin()) else { return };
         self.restore_symbol(id, batch, image);
         if self.states[id as usize].cold.awaits_close {
             self.awaiting_close.push(id);
@@ -367,8 +372,10 @@ impl Engine {
         let mut history = crate::market::History::new(params.return_mode, &params.modes);
         history.absorb(calendar, &image.history.restore());
         // The image has the last word on what both know: a correction among the market records stays one. The
-        // rest came while nobody was there to say what it changes.
-        let news = history.news(&state.cold.history.image());
+        // rest came while nobody was there to say what it changes; with the same reference records it is what market
+        // records said behind the image, which are read again.
+        let is_known = state.cold.reference == image.reference;
+        let news = if is_known { HistoryImage::default() } else { history.news(&state.cold.history.image()) };
         if news != HistoryImage::default() {
             self.news.push((id, news));
         }
@@ -447,7 +454,8 @@ impl Engine {
         self.survival.clear();
     }
 
-    /// Forgets the market state of a partition that another instance reads now; reference records stay.
+    /// Forgets the market state of a partition that another instance reads now, or that is read again; reference records
+    /// stay.
     pub fn forget_partition(&mut self, partition: i32) {
         self.partitions.remove(&partition);
         self.replaying.remove(&partition);
@@ -459,11 +467,13 @@ impl Engine {
         for (id, state) in (0_u32..).zip(&mut self.states).filter(|(_, s)| s.partition == partition) {
             self.parked.drop(id);
             let mut fresh = SymbolState::new(state.cold.symbol.clone(), params);
-            fresh.cold.history = std::mem::take(&mut state.cold.history);
-            (fresh.cold.reference, fresh.cold.has_outlived) = (state.cold.reference, true);
-            fresh.cold.day.opens = state.cold.day.opens.without_first_prices();
             fresh.cold.origin = state.cold.origin.take();
-            fresh.cold.events = std::mem::take(&mut state.cold.events);
+            if state.cold.reference != 0 {
+                fresh.cold.history = std::mem::take(&mut state.cold.history);
+                (fresh.cold.reference, fresh.cold.has_outlived) = (state.cold.reference, true);
+                fresh.cold.day.opens = state.cold.day.opens.without_first_prices();
+                fresh.cold.events = std::mem::take(&mut state.cold.events);
+            }
             if state.is_tracked {
                 fresh.start_tracking();
             }
@@ -472,6 +482,7 @@ impl Engine {
             fresh.set_ruler(params);
             *state = fresh;
         }
+        self.forget_renames(partition);
         let states = &self.states;
         self.quarantined.retain(|id| states[*id as usize].partition != NO_PARTITION);
         self.awaiting_close.retain(|id| states[*id as usize].partition != NO_PARTITION);

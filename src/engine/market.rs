@@ -237,7 +237,7 @@ impl Engine {
     }
 
     /// End of a bar in event time; for a day bar its session too. `None` when that session is unknown.
-    fn bar_end(&self, bar: &Bar<'_>) -> Option<(UnixNanos, Option<SessionDate>)> {
+    pub(super) fn bar_end(&self, bar: &Bar<'_>) -> Option<(UnixNanos, Option<SessionDate>)> {
         let calendar = self.params.calendar.as_deref();
         if let Some(nanos) = bar.interval.nanos() {
             let end = bar.ts.plus(nanos);

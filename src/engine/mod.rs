@@ -27,6 +27,7 @@ mod realized;
 mod renames;
 mod replaying;
 mod revise;
+mod securities;
 mod sentence;
 mod session;
 mod state;
@@ -36,7 +37,6 @@ mod views;
 mod watermark;
 
 pub(crate) use alerts::{severity, view_of as window_view_of};
-pub(crate) use image::symbol_of;
 pub use image::{Digests, Elsewhere, EngineImage, GroupsImage, PartitionImage, digest, in_place};
 pub use params::{FeedParams, Params, StaleRules, Universe};
 pub(crate) use sentence::Sentence;
@@ -367,12 +367,14 @@ impl Engine {
         effects: &mut Effects,
     ) -> Disposition {
         let disposition = self.reference_record(channel, origin, record, effects);
-        let session = renames::session_of(record, self.params.calendar.as_deref());
+        let session = securities::session_of(record, self.params.calendar.as_deref());
         let Some(id) = record.symbol().and_then(|symbol| self.known_on(symbol, session)) else { return disposition };
         self.wake(id);
         if let Some(origin) = origin {
-            // What a partition says about a symbol is in that partition's snapshot, ticks or not.
-            self.read_from(id, origin.partition);
+            // What a partition says about a symbol is in that partition's snapshot, ticks or not; a name is there by itself.
+            if !matches!(record, Reference::Rename { .. }) || self.states[id as usize].partition == NO_PARTITION {
+                self.read_from(id, origin.partition);
+            }
         } else {
             let known = &mut self.states[id as usize].cold.reference;
             *known = known.wrapping_add(record.digest());

@@ -6,10 +6,10 @@
 //! touches is its own security, and costs nothing here.
 
 use super::state::{NO_PARTITION, SymbolState};
-use super::{Disposition, Effects, Engine, Universe};
-use crate::domain::{EventAt, Reference, SessionDate, Symbol, UnixNanos};
-use crate::market::{Calendar, History, HistoryImage, Located};
-use std::collections::BTreeMap;
+use super::{Disposition, Effects, Engine};
+use crate::domain::{SessionDate, Symbol};
+use crate::market::{History, HistoryImage};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 /// Renames known at most.
@@ -21,8 +21,8 @@ pub(super) type Origin = (Symbol, SessionDate);
 /// Every rename known.
 #[derive(Clone, Default, Debug)]
 pub(super) struct Renames {
-    /// By old name and first session under the new one: that name, and the partition that said so.
-    away: BTreeMap<Origin, (Symbol, i32)>,
+    /// By old name and first session under the new one: that name, and the partitions that said so.
+    away: BTreeMap<Origin, (Symbol, Vec<i32>)>,
     /// The same by new name: the old one.
     into: BTreeMap<Origin, Symbol>,
 }
@@ -31,7 +31,7 @@ fn latest<'a, V>(map: &'a BTreeMap<Origin, V>, name: &Symbol, until: SessionDate
     map.range((name.clone(), SessionDate::MIN)..=(name.clone(), until)).next_back().map(|((_, at), v)| (*at, v))
 }
 
-fn day_before(date: SessionDate) -> SessionDate {
+pub(super) fn day_before(date: SessionDate) -> SessionDate {
     SessionDate::from_days(date.days().saturating_sub(1)).unwrap_or(SessionDate::MIN)
 }
 
@@ -42,12 +42,12 @@ impl Renames {
     }
 
     /// Whether a name ever was given up or taken over.
-    fn touches(&self, name: &Symbol) -> bool {
+    pub(super) fn touches(&self, name: &Symbol) -> bool {
         latest(&self.away, name, SessionDate::MAX).is_some() || latest(&self.into, name, SessionDate::MAX).is_some()
     }
 
     /// The security that `name` means on `session`.
-    fn origin(&self, name: &Symbol, session: SessionDate) -> Origin {
+    pub(super) fn origin(&self, name: &Symbol, session: SessionDate) -> Origin {
         let (mut name, mut until) = (name.clone(), session);
         // Each step goes back in time.
         loop {
@@ -72,13 +72,40 @@ impl Renames {
     }
 
     /// Every name a security has, oldest first.
-    fn names(&self, origin: &Origin) -> Vec<Symbol> {
+    pub(super) fn names(&self, origin: &Origin) -> Vec<Symbol> {
         let (mut names, mut since) = (vec![origin.0.clone()], origin.1);
         while let Some((at, to)) = self.next(&names[names.len() - 1], since) {
             names.push(to.clone());
             since = at;
         }
         names
+    }
+
+    /// Every rename that says whom one of a security's names means, whenever: of those who had such a name before or after,
+    /// too, and of the names that they had.
+    pub(super) fn around(&self, origin: &Origin) -> BTreeSet<Origin> {
+        let mut waiting = self.names(origin);
+        let (mut seen, mut keys) = (BTreeSet::new(), BTreeSet::new());
+        while let Some(name) = waiting.pop() {
+            if !seen.insert(name.clone()) {
+                continue;
+            }
+            let all = (name.clone(), SessionDate::MIN)..=(name.clone(), SessionDate::MAX);
+            for (key, (to, _)) in self.away.range(all.clone()) {
+                keys.insert(key.clone());
+                waiting.push(to.clone());
+            }
+            for ((_, from), old) in self.into.range(all) {
+                keys.insert((old.clone(), *from));
+                waiting.push(old.clone());
+            }
+        }
+        keys
+    }
+
+    /// The new name of a rename.
+    pub(super) fn to(&self, key: &Origin) -> Option<&Symbol> {
+        self.away.get(key).map(|(to, _)| to)
     }
 
     /// The first time after `since` that a name is given up, and for which.
@@ -96,83 +123,75 @@ impl Renames {
     /// Adds a rename, unless it is known or contradicts another.
     fn add(&mut self, old: &Symbol, to: &Symbol, from: SessionDate, partition: i32) -> Result<(), Disposition> {
         let key = (old.clone(), from);
-        match (self.away.get(&key), self.into.get(&(to.clone(), from))) {
-            (Some((known, _)), _) if known == to => return Err(Disposition::DUPLICATE),
+        let known = self.away.len();
+        match (self.away.get_mut(&key), self.into.get(&(to.clone(), from))) {
+            (Some((known, said_by)), _) if known == to => {
+                if !said_by.contains(&partition) {
+                    said_by.push(partition);
+                }
+                return Err(Disposition::DUPLICATE);
+            }
             (_, Some(_)) => return Err(Disposition::RENAME),
             (Some((known, _)), None) => {
                 self.into.remove(&(known.clone(), from));
             }
-            (None, None) if self.away.len() >= RENAMES_MAX => return Err(Disposition::RENAMES_FULL),
+            (None, None) if known >= RENAMES_MAX => return Err(Disposition::RENAMES_FULL),
             (None, None) => {}
         }
         self.into.insert((to.clone(), from), old.clone());
-        self.away.insert(key, (to.clone(), partition));
+        self.away.insert(key, (to.clone(), vec![partition]));
         Ok(())
     }
 
-    /// What the market records of a partition said: old name, new name, first session.
-    pub(super) fn of(&self, partition: i32) -> Vec<(String, String, i32)> {
-        let ours = self.away.iter().filter(|(_, (_, p))| *p == partition);
-        ours.map(|((old, from), (to, _))| (old.to_string(), to.to_string(), from.days())).collect()
+    /// What market records said that the snapshot of a partition needs: what its own records said, and what those of other
+    /// partitions said of its securities. Old name, new name, first session.
+    pub(super) fn of<'a>(
+        &self,
+        partition: i32,
+        securities: impl Iterator<Item = &'a Origin>,
+    ) -> Vec<(String, String, i32)> {
+        let ours = self.away.iter().filter(|(_, (_, said_by))| said_by.contains(&partition));
+        let mut keys: BTreeSet<Origin> = ours.map(|(key, _)| key.clone()).collect();
+        for origin in securities {
+            keys.extend(self.around(origin).into_iter().filter(|key| self.said_by(key).any(|_| true)));
+        }
+        let renames = keys.into_iter().filter_map(|key| Some((self.away.get(&key)?.0.to_string(), key)));
+        renames.map(|(to, (old, from))| (old.to_string(), to, from.days())).collect()
+    }
+
+    /// Takes back what the market records of a partition said, unless someone else says it, or a security that is read from
+    /// another partition has it behind it: that one says it from then on. `others` are such securities and where they are read.
+    /// False when all stay.
+    pub(super) fn forget(&mut self, partition: i32, others: &[(Origin, i32)]) -> bool {
+        for (origin, other) in others {
+            for key in self.around(origin) {
+                if let Some((_, said_by)) = self.away.get_mut(&key).filter(|(_, by)| by.contains(&partition))
+                    && !said_by.contains(other)
+                {
+                    said_by.push(*other);
+                }
+            }
+        }
+        let before = self.away.len();
+        self.away.retain(|(_, from), (to, said_by)| {
+            said_by.retain(|by| *by != partition);
+            if said_by.is_empty() {
+                self.into.remove(&(to.clone(), *from));
+            }
+            !said_by.is_empty()
+        });
+        self.away.len() < before
+    }
+
+    /// The partitions whose market records, or snapshots, said a rename.
+    pub(super) fn said_by(&self, key: &Origin) -> impl Iterator<Item = i32> {
+        let said_by = self.away.get(key).map_or(&[][..], |(_, said_by)| said_by);
+        said_by.iter().copied().filter(|partition| *partition != NO_PARTITION)
     }
 }
 
 impl Engine {
-    /// The security that a market record's name means at `ts`.
-    ///
-    /// The table says so as long as that security's session lasts: a name changes hands between sessions.
-    #[inline]
-    pub(super) fn lookup_at(&mut self, symbol: &str, ts: UnixNanos) -> Result<u32, Disposition> {
-        match self.index.get(symbol) {
-            Some(id)
-                if (self.renames.is_empty() && self.parked.is_empty()) || ts < self.states[id as usize].deadline =>
-            {
-                Ok(id)
-            }
-            _ => self.locate(symbol, ts),
-        }
-    }
-
-    #[cold]
-    fn locate(&mut self, symbol: &str, ts: UnixNanos) -> Result<u32, Disposition> {
-        self.admit_on(symbol, session_at(ts, self.params.calendar.as_deref()))
-    }
-
-    /// The security that `symbol` means on `session`, admitted on first sight; `None` is the last there is.
-    pub(super) fn admit_on(&mut self, symbol: &str, session: Option<SessionDate>) -> Result<u32, Disposition> {
-        if self.renames.is_empty() {
-            return self.admit(symbol);
-        }
-        let name = Symbol::new(symbol).map_err(|_| Disposition::UNKNOWN_SYMBOL)?;
-        if !self.renames.touches(&name) {
-            return self.admit(symbol);
-        }
-        let origin = self.renames.origin(&name, session.unwrap_or(SessionDate::MAX));
-        if let Some(id) = self.by_origin.get(&origin) {
-            return Ok(*id);
-        }
-        if let Universe::Listed(listed) = &self.params.universe
-            && !listed.contains(symbol)
-            && !listed.contains(origin.0.as_str())
-        {
-            return Err(Disposition::UNKNOWN_SYMBOL);
-        }
-        if self.states.len() >= self.params.symbols_max {
-            return Err(Disposition::UNIVERSE_FULL);
-        }
-        self.create(&name, origin).ok_or(Disposition::UNIVERSE_FULL)
-    }
-
-    /// The security that `symbol` means on `session`, if it is known.
-    pub(super) fn known_on(&self, symbol: &Symbol, session: Option<SessionDate>) -> Option<u32> {
-        if !self.renames.is_empty() && self.renames.touches(symbol) {
-            let origin = self.renames.origin(symbol, session.unwrap_or(SessionDate::MAX));
-            return self.by_origin.get(&origin).copied();
-        }
-        self.index.get(symbol.as_str())
-    }
-
-    fn create(&mut self, name: &Symbol, origin: Origin) -> Option<u32> {
+    pub(super) fn create(&mut self, name: &Symbol, origin: Origin) -> Option<u32> {
         let id = u32::try_from(self.states.len()).ok()?;
         let mut state = SymbolState::new(name.clone(), &self.params);
         state.cold.origin = Some(origin.clone());
@@ -240,7 +259,7 @@ impl Engine {
     }
 
     /// The same without the memberships of groups.
-    fn rename_security(
+    pub(super) fn rename_security(
         &mut self,
         partition: i32,
         (old, to, from): (&Symbol, &Symbol, SessionDate),
@@ -313,6 +332,7 @@ impl Engine {
         let calendar = self.params.calendar.as_deref();
         self.states[other as usize].cold.history.absorb(calendar, &moved);
         self.states[other as usize].set_ruler(&self.params);
+        self.share_reference(id, other);
     }
 
     /// Replaces a security's history.
@@ -336,6 +356,7 @@ impl Engine {
         let known = self.by_origin.get(security).copied();
         let Some(id) = known.or_else(|| self.create(&security.0, security.clone())) else { return };
         self.share_partition(held, id);
+        self.share_reference(held, id);
         let calendar = self.params.calendar.clone();
         let calendar = calendar.as_deref();
         let mut incoming = moved;
@@ -353,6 +374,7 @@ impl Engine {
             let cold = &mut merged.cold;
             cold.history = history;
             cold.origin = Some(security.clone());
+            cold.reference = own.reference;
             cold.symbol = own.symbol.clone();
             cold.former = own.former.take();
             cold.judged.splice(0..0, own.judged.drain(..));
@@ -392,6 +414,13 @@ impl Engine {
         }
     }
 
+    /// What is given from one security to another may be what reference records said: an image of before does not know it.
+    fn share_reference(&mut self, from: u32, to: u32) {
+        let given = self.states[from as usize].cold.reference;
+        let known = &mut self.states[to as usize].cold.reference;
+        *known = known.wrapping_add(given);
+    }
+
     /// What `held` waited for, `id` waits for now.
     fn inherit_waiting(&mut self, held: u32, id: u32) {
         for list in [&mut self.quarantined, &mut self.awaiting_close] {
@@ -418,60 +447,6 @@ impl Engine {
         for held in moved.filter(|held| **held == last) {
             *held = id;
         }
-    }
-
-    /// The security of an image, under the name it had when the image was taken.
-    pub(super) fn admit_image(&mut self, symbol: &str, origin: Option<Origin>) -> Result<u32, Disposition> {
-        let name = Symbol::new(symbol).map_err(|_| Disposition::UNKNOWN_SYMBOL)?;
-        // Where no rename had touched it then, one known since does so by its name.
-        let Some(origin) = origin.or_else(|| self.renames.touches(&name).then(|| (name.clone(), SessionDate::MIN)))
-        else {
-            return self.admit(symbol);
-        };
-        let known = self.by_origin.get(&origin).copied();
-        let id = known.or_else(|| self.create(&name, origin)).ok_or(Disposition::UNIVERSE_FULL)?;
-        self.index.forget(id);
-        self.states[id as usize].cold.symbol = name.clone();
-        self.index.insert(&name, id);
-        Ok(id)
-    }
-
-    /// Takes the renames of an image.
-    pub(super) fn restore_renames(&mut self, partition: i32, renames: &[(String, String, i32)]) {
-        for (old, to, from) in renames {
-            let (Ok(old), Ok(to), Some(from)) = (Symbol::new(old), Symbol::new(to), SessionDate::from_days(*from))
-            else {
-                continue;
-            };
-            // Nothing is renamed from the beginning of time on: there is no day before.
-            if from == SessionDate::MIN {
-                continue;
-            }
-            // Nothing has been lived through yet, so nothing is said; and the groups' image knows its members.
-            self.rename_security(partition, (&old, &to, from), &mut Effects::default());
-        }
-    }
-}
-
-/// The session that a record is about, by which its symbol is understood; `None` where it names none.
-pub(super) fn session_of(record: &Reference, calendar: Option<&Calendar>) -> Option<SessionDate> {
-    match record {
-        Reference::Close { session, .. } | Reference::Shares { session, .. } | Reference::Daily { session, .. } => {
-            Some(*session)
-        }
-        Reference::Split { ex_date, .. } | Reference::Dividend { ex_date, .. } => Some(*ex_date),
-        Reference::Member { from, .. } | Reference::Leave { from, .. } | Reference::Curve { from, .. } => Some(*from),
-        Reference::Rename { from, .. } => Some(day_before(*from)),
-        Reference::Desk { session, .. } => *session,
-        Reference::Event { at: EventAt::Session(session), .. } => Some(*session),
-        Reference::Event { at: EventAt::Time(ts), .. } => session_at(*ts, calendar),
-    }
-}
-
-fn session_at(ts: UnixNanos, calendar: Option<&Calendar>) -> Option<SessionDate> {
-    match calendar?.locate(ts) {
-        Located::Known(moment) => Some(moment.session.date),
-        Located::Unknown { .. } => None,
     }
 }
 

@@ -21,7 +21,7 @@ use super::{Lane, LaneError, Role};
 use crate::app::take_reference;
 use crate::codec::{Batch, Decoder};
 use crate::domain::UnixNanos;
-use crate::engine::{Channel, Effects, Engine, Origin, Watermark, symbol_of};
+use crate::engine::{Channel, Effects, Engine, Origin, Watermark};
 use crate::sources::RawRecord;
 use counts::Note;
 use following::Following;
@@ -91,29 +91,31 @@ impl Adoption {
         (record, is_silent): (&RawRecord<'_>, bool),
         batch: &Batch<'_>,
     ) -> bool {
-        // What is read again was said once.
+        let bystander = self.bystander.as_deref();
+        // What is read again was said once. Who a record is about, the bystander knows best: it has read all renames before.
         if let Some(following) = self.following.as_ref().filter(|_| !is_silent)
-            && !batch.events().filter_map(symbol_of).all(|symbol| following.is_said(symbol, record))
+            && let mut symbols =
+                batch.events().filter_map(|e| bystander.map_or_else(|| engine.security_of(e), |b| b.security_of(e)))
+            && !symbols.all(|symbol| following.is_said(&symbol, record))
         {
             return true;
         }
-        let is_stranger = |event| engine.stranger(record.partition, event).is_some();
+        let is_stranger = |event| engine.is_stranger(record.partition, event);
         if self.following.is_some() && !self.is_ordered() && batch.events().any(is_stranger) {
             return true;
         }
         for event in batch.events() {
-            let Some(symbol) = symbol_of(event) else { continue };
             if let Some(bystander) = self.bystander.as_deref().filter(|_| self.following.is_some())
-                && engine.is_behind_of(bystander, symbol, record.partition)
+                && engine.is_behind_of(bystander, event, record.partition)
             {
-                self.gone += u64::from(engine.let_go_of(symbol, effects));
+                self.gone += u64::from(engine.let_go_of(event, effects));
             }
-            let has_been_away = |engine: &mut Engine| engine.has_been_away(symbol, record.partition);
-            if engine.stranger(record.partition, event).is_some()
+            let has_been_away = |engine: &mut Engine| engine.has_been_away(event, record.partition);
+            if engine.is_stranger(record.partition, event)
                 || has_been_away(engine)
                 || self.bystander.as_deref_mut().is_some_and(has_been_away)
             {
-                let is_taken = engine.take_over(self.bystander.as_deref(), record.partition, symbol);
+                let is_taken = engine.take_over(self.bystander.as_deref(), record.partition, event);
                 self.adopted += u64::from(is_taken);
                 self.lookout.owes |= is_taken;
             }
@@ -139,19 +141,16 @@ impl Adoption {
             return true;
         }
         let batch = decoder.decode(record.value.unwrap_or_default());
-        let mut met: Vec<&str> = Vec::new();
-        for event in batch.events() {
-            if !bystander.is_past(record.partition, event) {
-                met.extend(symbol_of(event));
-            }
-        }
-        if !is_ordered && met.iter().any(|symbol| engine.has_market(symbol)) {
+        let met: Vec<_> = batch.events().filter(|event| !bystander.is_past(record.partition, event)).collect();
+        if !is_ordered && met.iter().any(|event| engine.has_market(event)) {
             return false;
         }
         following.passes(record);
-        for symbol in met {
-            following.sees(symbol, record);
-            self.gone += u64::from(engine.let_go_of(symbol, effects));
+        for event in met {
+            if let Some(security) = bystander.security_of(event) {
+                following.sees(&security, record);
+            }
+            self.gone += u64::from(engine.let_go_of(event, effects));
         }
         self.observe(now, record, &batch);
         true
@@ -167,11 +166,10 @@ impl Adoption {
                 // An older part of a log whose end is known already.
                 continue;
             }
-            if let Some(symbol) = symbol_of(observation)
-                && (bystander.stranger(record.partition, observation).is_some()
-                    || bystander.has_been_away(symbol, record.partition))
+            if bystander.is_stranger(record.partition, observation)
+                || bystander.has_been_away(observation, record.partition)
             {
-                bystander.take_over(None, record.partition, symbol);
+                bystander.take_over(None, record.partition, observation);
             }
             bystander.step(now, &origin, observation, is_part, effects);
         }

@@ -46,6 +46,7 @@ pub(crate) fn expect(config: &Config, script: &Script) -> Expected {
         decoder: &config.decoder,
         effects: Effects::default(),
         homes: BTreeMap::new(),
+        at_hand: None,
         next: vec![0; script.partitions.len()],
         all: Expected::default(),
     };
@@ -63,7 +64,9 @@ pub(crate) fn expect(config: &Config, script: &Script) -> Expected {
         at[p] += 1;
         run.next[p] = record.offset + 1;
         let origin = Origin { partition: assigned[p], offset: record.offset, timestamp: record.timestamp };
+        run.at_hand = Some(p);
         run.record(&origin, &record.key, record.value.as_deref().unwrap_or_default());
+        run.at_hand = None;
         run.engine.advance(Watermark::Partitions, &assigned, &mut run.effects);
         run.take();
     }
@@ -76,6 +79,8 @@ struct Reference<'a> {
     effects: Effects,
     /// Which partition a symbol is read from.
     homes: BTreeMap<Vec<u8>, usize>,
+    /// Partition of the record at hand: what it says of its symbol may be about the name before.
+    at_hand: Option<usize>,
     next: Vec<i64>,
     all: Expected,
 }
@@ -107,7 +112,7 @@ impl Reference<'_> {
         for alert in std::mem::take(&mut self.effects.alerts) {
             let key = alert.entity.id().as_bytes().to_vec();
             let due = match &alert.entity {
-                Entity::Symbol(_) => self.due(self.homes[&key]),
+                Entity::Symbol(_) => self.due(self.at_hand.unwrap_or_else(|| self.homes[&key])),
                 Entity::Cluster(_) => self.next.clone(),
             };
             let (mut bytes, mut state) = (Vec::new(), Vec::new());

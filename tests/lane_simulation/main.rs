@@ -133,6 +133,18 @@ fn symbols_go_on_when_keys_change_their_partition() {
     check_of(choice, (0..number("FRAGILITY_SIM_KEYS").unwrap_or(GROWN)).chain(NAMED_KEYS));
 }
 
+/// Securities that go by other names, whose keys fall to partitions of others.
+#[test]
+fn symbols_go_on_under_other_names_in_other_partitions() {
+    trace();
+    let choice = Choice { moves: Moves::Renames, ..Choice::default() };
+    if let Some(seed) = number("FRAGILITY_SIM_RENAMES_SEED") {
+        check_of(choice, std::iter::once(seed));
+        return;
+    }
+    check_of(choice, 0..number("FRAGILITY_SIM_RENAMES").unwrap_or(GROWN));
+}
+
 /// Seeds that once found something, so that it is looked for again: what each of them shows without its remedy is
 /// in docs/faults.md.
 #[test]

@@ -4,8 +4,10 @@
 use super::dice::Dice;
 use super::rules::Rules;
 use fragility::domain::{SessionDate, UnixNanos};
-use fragility::market::{Calendar, CalendarOverlay, Session};
-use std::collections::{BTreeMap, VecDeque};
+use fragility::market::{Calendar, CalendarOverlay, Located, Session};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::string::FromUtf8Error;
 use std::sync::OnceLock;
 
 const SEC: i64 = 1_000_000_000;
@@ -57,12 +59,16 @@ impl Script {
     }
 }
 
+fn calendar() -> &'static Calendar {
+    static CALENDAR: OnceLock<Calendar> = OnceLock::new();
+    CALENDAR.get_or_init(|| Calendar::xnys(&CalendarOverlay::default()).unwrap())
+}
+
 fn sessions() -> &'static [Session] {
     static SESSIONS: OnceLock<Vec<Session>> = OnceLock::new();
     SESSIONS.get_or_init(|| {
         let first: SessionDate = "2025-01-06".parse().unwrap();
-        let calendar = Calendar::xnys(&CalendarOverlay::default()).unwrap();
-        calendar.sessions().iter().filter(|s| s.date >= first).take(4).copied().collect()
+        calendar().sessions().iter().filter(|s| s.date >= first).take(4).copied().collect()
     })
 }
 
@@ -78,8 +84,8 @@ struct Actor {
 
 const SYMBOLS: [&str; 8] = ["AAPL", "MSFT", "NVDA", "TSLA", "AMD", "INTC", "ORCL", "IBM"];
 
-/// Writes a script.
-pub(crate) fn write(dice: &mut Dice, rules: Rules) -> Script {
+/// Writes a script; time goes so many times as fast as it does by itself.
+pub(crate) fn write(dice: &mut Dice, rules: Rules, pace: i64) -> Script {
     let partitions = if rules.has_groups() { 1 + dice.index(2) } else { 1 + dice.index(3) };
     let length = 15 + dice.index(40);
     let mut script = Script {
@@ -102,7 +108,7 @@ pub(crate) fn write(dice: &mut Dice, rules: Rules) -> Script {
             (false, _) => 1 + dice.index(2),
         };
         let own: Vec<&'static str> = symbols.drain(..count).collect();
-        let mut writer = Writer { dice, rules, actors: Vec::new(), records: Vec::new(), next: 0, at: 0 };
+        let mut writer = Writer { dice, rules, pace, actors: Vec::new(), records: Vec::new(), next: 0, at: 0 };
         let references = writer.begin(&own, has_reference_topic);
         writer.run(length);
         let (records, end) = writer.end();
@@ -180,6 +186,85 @@ pub(crate) fn change_keys(script: &mut Script, dice: &mut Dice) {
     end_new(script, at, dice);
 }
 
+/// The same script, in which securities go by another name from a session on: a key that falls to a partition of its own.
+pub(crate) fn rename(script: &mut Script, dice: &mut Dice) {
+    let count = script.partitions.len().max(2);
+    let mut all = in_order(script);
+    script.begins_with = count;
+    script.partitions = vec![Vec::new(); count];
+    script.ends = vec![0; count];
+    let mut homes: BTreeMap<Vec<u8>, usize> = BTreeMap::new();
+    for to in ["META", "GOOG"].into_iter().take(1 + dice.index(2)) {
+        let Some((old, from)) = draw_rename(&all, dice) else { continue };
+        let is_its = |record: &Written| record.key == old.as_bytes();
+        let is_new = |record: &Written| is_its(record) && session_of(record) >= from;
+        let change = all.iter().position(|(_, r)| is_new(r)).unwrap();
+        let said = format!(r#"{{"type":"rename","symbol":"{old}","to":"{to}","from":"{from}"}}"#).into_bytes();
+        for (_, record) in all.iter_mut().filter(|(_, r)| is_new(r)) {
+            record.key = to.as_bytes().to_vec();
+            let text = record.value.take().map(String::from_utf8);
+            let renamed = |text: String| text.replace(&format!(r#""symbol":"{old}""#), &format!(r#""symbol":"{to}""#));
+            record.value = text.map(|text| text.map_or_else(FromUtf8Error::into_bytes, |t| renamed(t).into_bytes()));
+        }
+        homes.insert(to.as_bytes().to_vec(), dice.index(count));
+        // Who a record without a session means is told by the renames known.
+        if !script.references.is_empty() && dice.permille(500) {
+            script.references.push(said);
+            script.changes.push(change);
+            continue;
+        }
+        let first = all.iter().position(|(_, r)| is_its(r) && is_price(r)).unwrap();
+        let at = first + 1 + dice.index(change - first);
+        let (home, mut record) = (all[first].0, all[at - 1].1.clone());
+        (record.key, record.value) = (old.into_bytes(), Some(said));
+        all.insert(at, (home, record));
+        script.changes.iter_mut().filter(|other| **other >= at).for_each(|other| *other += 1);
+        script.changes.push(change + 1);
+    }
+    script.changes.sort_unstable();
+    script.changes.dedup();
+    let mut at = 0;
+    for (old, mut record) in all {
+        at = record.at.max(at + 1);
+        let p = homes.get(&record.key).copied().unwrap_or(old);
+        push(script, p, at, dice, &mut record);
+    }
+    end_new(script, at, dice);
+}
+
+/// A symbol that has prices in a session and in one before, and the first of the two.
+fn draw_rename(all: &[(usize, Written)], dice: &mut Dice) -> Option<(String, SessionDate)> {
+    let mut firsts: BTreeMap<&[u8], SessionDate> = BTreeMap::new();
+    let mut found = BTreeSet::new();
+    for (_, record) in all.iter().filter(|(_, r)| is_price(r) && SYMBOLS.iter().any(|s| s.as_bytes() == r.key)) {
+        let session = session_of(record);
+        if *firsts.entry(&record.key).or_insert(session) < session {
+            found.insert((&record.key, session));
+        }
+    }
+    let number = dice.index(found.len().max(1));
+    let (key, from) = found.into_iter().nth(number)?;
+    Some((String::from_utf8(key.clone()).unwrap(), from))
+}
+
+fn is_price(record: &Written) -> bool {
+    record.value.as_deref().is_some_and(|value| value.starts_with(br#"{"type":"tick""#))
+}
+
+/// The session that a record is about, or in which it was written.
+fn session_of(record: &Written) -> SessionDate {
+    let value: Option<Value> = record.value.as_deref().and_then(|value| serde_json::from_slice(value).ok());
+    let value = value.unwrap_or_default();
+    if let Some(session) = value["session"].as_str() {
+        return session.parse().unwrap();
+    }
+    let ts = value["ts"].as_i64().unwrap_or(record.at);
+    match calendar().locate(UnixNanos(ts)) {
+        Located::Known(moment) => moment.session.date,
+        Located::Unknown { .. } => SessionDate::MIN,
+    }
+}
+
 /// All records as producers write them one after the other: together in event time, each with its partition.
 fn in_order(script: &mut Script) -> Vec<(usize, Written)> {
     let mut left: Vec<VecDeque<Written>> = script.partitions.drain(..).map(VecDeque::from).collect();
@@ -218,6 +303,7 @@ fn push(script: &mut Script, p: usize, at: i64, dice: &mut Dice, record: &mut Wr
 struct Writer<'a> {
     dice: &'a mut Dice,
     rules: Rules,
+    pace: i64,
     actors: Vec<Actor>,
     records: Vec<Written>,
     next: i64,
@@ -270,7 +356,7 @@ impl Writer<'_> {
                 8 => 1_200,
                 _ => 5_400,
             };
-            self.at += self.dice.between(1, stride * 1000) * (SEC / 1000);
+            self.at += self.dice.between(1, stride * 1000) * (SEC / 1000) * self.pace;
             self.close_sessions();
             let which = self.dice.index(self.actors.len());
             self.speak(which);

@@ -43,6 +43,8 @@ pub(crate) enum Moves {
     GrowsTwice,
     /// Keys go to others of as many.
     ChangesKeys,
+    /// Securities go by other names, in partitions of others.
+    Renames,
 }
 
 /// What a world has seen.
@@ -134,17 +136,26 @@ fn make(seed: u64, choice: Choice) -> Result<(Rc<World>, String), String> {
     let mut dice = Dice::new(seed);
     // Drawn in any case: what follows must be the same.
     let (drawn, drawn_exact) = (Rules::ALL[dice.index(Rules::ALL.len())], dice.permille(500));
-    let (rules, is_exact) = (choice.rules.unwrap_or(drawn), choice.is_exact.unwrap_or(drawn_exact));
+    let has_renames = choice.moves == Moves::Renames;
+    let wanted = choice.rules.or(has_renames.then_some(Rules::Sessions));
+    let (rules, is_exact) = (wanted.unwrap_or(drawn), choice.is_exact.unwrap_or(drawn_exact));
     let mut config = config(rules, is_exact);
-    let mut script = market::write(&mut dice.split(), rules);
+    // A name is taken with a session.
+    let pace = if has_renames { 8 } else { 1 };
+    let mut script = market::write(&mut dice.split(), rules, pace);
     // Drawn apart, so that other worlds stay what they are.
     let mut growth = Dice::new(!seed);
     let changes_keys = choice.moves == Moves::ChangesKeys && rules.may_grow();
-    if rules.may_grow() && !changes_keys && (choice.moves != Moves::Drawn || seed % 4 == 1) {
+    if rules.may_grow() && !changes_keys && !has_renames && (choice.moves != Moves::Drawn || seed % 4 == 1) {
         market::grow(&mut script, &mut growth, choice.moves == Moves::GrowsTwice);
+    }
+    if has_renames {
+        market::rename(&mut script, &mut growth);
     }
     if changes_keys {
         market::change_keys(&mut script, &mut growth);
+    }
+    if changes_keys || has_renames {
         config = Arc::new(Config { shared_interval: Duration::from_secs(1), ..(*config).clone() });
     }
     let expected = expect(&config, &script);
@@ -171,7 +182,7 @@ fn make(seed: u64, choice: Choice) -> Result<(Rc<World>, String), String> {
         }
     }
     // What others have is known by their snapshots.
-    if seed % 7 == 5 || choice.moves == Moves::ChangesKeys {
+    if seed % 7 == 5 || choice.moves == Moves::ChangesKeys || has_renames {
         let common = Arc::new(disk(&fate, &broker));
         for member in &mut members {
             member.common = Some(common.clone());

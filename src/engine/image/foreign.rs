@@ -10,10 +10,11 @@
 
 use super::packed::Bytes;
 use super::{PartitionImage, SymbolImage};
-use crate::domain::{Observation, Symbol, UnixNanos};
+use crate::domain::{Observation, Reference, Symbol, UnixNanos};
 use crate::engine::parked::Batch;
+use crate::engine::renames::Origin;
 use crate::engine::state::{NO_PARTITION, SymbolState};
-use crate::engine::{Disposition, Effects, Engine, Params, Resolved, Universe, renames};
+use crate::engine::{Disposition, Effects, Engine, Params, Resolved, Universe, securities};
 use std::sync::Arc;
 
 /// How far a symbol has come.
@@ -41,6 +42,7 @@ impl SymbolImage {
 fn without_market(state: &SymbolState, params: &Params) -> SymbolState {
     let mut fresh = SymbolState::new(state.cold.symbol.clone(), params);
     fresh.cold.history = state.cold.history.clone();
+    (fresh.cold.reference, fresh.cold.has_outlived) = (state.cold.reference, true);
     fresh.cold.day.opens = state.cold.day.opens.without_first_prices();
     fresh.cold.origin.clone_from(&state.cold.origin);
     fresh.cold.events.clone_from(&state.cold.events);
@@ -48,15 +50,15 @@ fn without_market(state: &SymbolState, params: &Params) -> SymbolState {
     fresh
 }
 
-/// Which symbol a record is about.
-pub(crate) fn symbol_of<'a>(observation: &'a Observation<'_>) -> Option<&'a str> {
+/// Which symbol a record is about. One that says a name is about the name: it holds whatever is known of who has it.
+pub(in crate::engine) fn symbol_of<'a>(observation: &'a Observation<'_>) -> Option<&'a str> {
     match observation {
         Observation::Tick(tick) => Some(&tick.symbol),
         Observation::Bar(bar) => Some(&bar.symbol),
         Observation::Amendment(amendment) => Some(&amendment.symbol),
         Observation::Status(status) => Some(&status.symbol),
+        Observation::Reference(Reference::Rename { .. }) | Observation::Heartbeat(_) => None,
         Observation::Reference(record) => record.symbol().map(Symbol::as_str),
-        Observation::Heartbeat(_) => None,
     }
 }
 
@@ -84,40 +86,54 @@ impl Engine {
         other
     }
 
-    /// The symbol of a record, when it is one that this partition has not been known for.
-    pub fn stranger<'a>(&self, partition: i32, observation: &'a Observation<'_>) -> Option<&'a str> {
-        let symbol = symbol_of(observation)?;
-        let is_stranger = match self.index.get(symbol) {
+    /// Whether a record is about a symbol that its partition has not been known for.
+    pub fn is_stranger(&self, partition: i32, observation: &Observation<'_>) -> bool {
+        let Some(symbol) = symbol_of(observation) else { return false };
+        match self.known_of(observation) {
             Some(id) => self.states[id as usize].partition != partition,
             None => match &self.params.universe {
-                Universe::Listed(listed) => listed.contains(symbol),
+                Universe::Listed(listed) => {
+                    let first = self.origin_of(observation);
+                    listed.contains(symbol) || first.is_some_and(|(name, _)| listed.contains(name.as_str()))
+                }
                 Universe::All => self.states.len() < self.params.symbols_max,
             },
-        };
-        is_stranger.then_some(symbol)
+        }
+    }
+
+    /// The number of a record's symbol here, decoded; `None` where the market has said nothing of it.
+    fn at_hand(&mut self, observation: &Observation<'_>) -> Option<u32> {
+        let id = self.known_of(observation)?;
+        self.wake(id);
+        Some(id).filter(|id| self.states[*id as usize].partition != NO_PARTITION)
     }
 
     /// Before a record of a partition that its symbol was not read from: takes the symbol over as a bystander knows it, or
     /// as it was when it left a partition, whichever has come farther; false when here no less is known. What the
     /// symbol was until now stays with the partition that it comes from: who reads the new one once more goes on from
     /// there.
-    pub fn take_over(&mut self, bystander: Option<&Self>, partition: i32, symbol: &str) -> bool {
-        let own = self.has_market(symbol).then(|| self.index.get(symbol)).flatten();
+    pub fn take_over(&mut self, bystander: Option<&Self>, partition: i32, observation: &Observation<'_>) -> bool {
+        let Some(symbol) = symbol_of(observation) else { return false };
+        if let Some(bystander) = bystander {
+            self.learn_names(bystander, observation);
+        }
+        let own = self.at_hand(observation);
         if let Some(id) = own.filter(|id| self.states[*id as usize].partition != partition) {
             self.keep_departed(id);
         }
+        let origin = self.origin_of(observation);
         let gone = self.departed.take();
         // Of equals the last: the bystander has seen the most.
         let known = [gone.as_deref(), bystander.and_then(|b| b.departed.as_deref()), bystander];
         let of = |engine: &'_ Self| {
-            let state = &engine.states[engine.index.get(symbol)? as usize];
+            let state = &engine.states[engine.counterpart(symbol, origin.as_ref())? as usize];
             (state.partition != NO_PARTITION).then(|| progress(state))
         };
         let farthest = known.into_iter().flatten().filter(|e| of(e).is_some()).max_by_key(|e| of(e));
         let at_hand = own.map(|id| progress(&self.states[id as usize]));
         let theirs = farthest.filter(|other| of(other) > at_hand);
         if let Some(other) = theirs
-            && let Some(id) = other.index.get(symbol)
+            && let Some(id) = other.counterpart(symbol, origin.as_ref())
         {
             let state = &other.states[id as usize];
             let image = SymbolImage::from(state);
@@ -130,8 +146,7 @@ impl Engine {
 
     fn take_image(&mut self, partition: i32, image: &SymbolImage, tiers: &[f64], feeds: &[Arc<str>]) {
         let feeds: Vec<Option<u16>> = feeds.iter().map(|f| if f.is_empty() { Some(0) } else { self.feed(f) }).collect();
-        let origin = image.origin.as_ref().and_then(|(s, d)| Some((Symbol::new(s).ok()?, super::date(*d))));
-        let Ok(id) = self.admit_image(&image.symbol, origin) else { return };
+        let Ok(id) = self.admit_image(&image.symbol, image.origin()) else { return };
         let batch = Batch { partition, tiers: tiers.to_vec(), feeds, bytes: Bytes::default() };
         self.restore_symbol(id, &batch, image);
         if self.states[id as usize].cold.awaits_close && !self.awaiting_close.contains(&id) {
@@ -146,6 +161,13 @@ impl Engine {
         let (partition, image) = (state.partition, SymbolImage::from(state));
         let departed = self.departed.get_or_insert_with(|| Box::new(Self::new(params)));
         departed.take_image(partition, &image, &self.params.rules.tiers, &feeds);
+    }
+
+    /// Securities that a partition's image has, and those that left it, where renames touch their names.
+    pub(super) fn securities_of(&self, partition: i32) -> impl Iterator<Item = &Origin> {
+        let gone = self.departed.iter().flat_map(|departed| &departed.states);
+        let all = self.states.iter().chain(gone).filter(move |s| s.partition == partition);
+        all.filter_map(|state| state.cold.origin.as_ref())
     }
 
     /// Symbols that left a partition, as they were.
@@ -167,67 +189,75 @@ impl Engine {
         }
     }
 
-    /// Whether what is known of a symbol here is older than what another partition says of it.
-    fn is_behind(&self, symbol: &str, partition: i32, theirs: &Progress) -> bool {
-        let Some(id) = self.index.get(symbol) else { return true };
-        let own = &self.states[id as usize];
-        own.partition == NO_PARTITION || own.partition == partition || progress(own) < *theirs
-    }
-
     /// Whether an image of a partition is to be taken for one of its symbols: not where the symbol has come farther in
     /// another partition.
     pub(super) fn is_news_of(&self, partition: i32, image: &SymbolImage) -> bool {
-        self.is_behind(&image.symbol, partition, &image.progress())
+        let Some(id) = self.counterpart(&image.symbol, image.origin().as_ref()) else { return true };
+        let own = &self.states[id as usize];
+        own.partition == NO_PARTITION || own.partition == partition || progress(own) < image.progress()
     }
 
     /// Symbols of the partitions named that a bystander has met later in another partition, or has seen leave one later: they
-    /// are someone else's now, or go on from there.
-    pub fn left_for(&mut self, bystander: &Self, partitions: &[i32]) -> Vec<Symbol> {
+    /// are someone else's now, or go on from there. By number.
+    pub fn left_for(&mut self, bystander: &Self, partitions: &[i32]) -> Vec<u32> {
         self.wake_some(usize::MAX);
         let gone = bystander.departed.iter().flat_map(|departed| &departed.states);
         let theirs = bystander.states.iter().chain(gone);
         let theirs = theirs.filter(|s| s.partition != NO_PARTITION && !partitions.contains(&s.partition));
-        let is_own = |own: &SymbolState| partitions.contains(&own.partition);
-        let left = theirs.filter(|theirs| {
-            let own = self.index.get(theirs.cold.symbol.as_str()).map(|id| &self.states[id as usize]);
-            own.is_some_and(|own| is_own(own) && progress(own) < progress(theirs))
+        let left = theirs.filter_map(|theirs| {
+            let id = self.counterpart(theirs.cold.symbol.as_str(), theirs.cold.origin.as_ref())?;
+            let own = &self.states[id as usize];
+            (partitions.contains(&own.partition) && progress(own) < progress(theirs)).then_some(id)
         });
-        left.map(|theirs| theirs.cold.symbol.clone()).collect()
+        left.collect()
     }
 
-    /// Whether the market has said anything of a symbol here.
-    pub fn has_market(&mut self, symbol: &str) -> bool {
-        self.wake_named(symbol);
-        self.index.get(symbol).is_some_and(|id| self.states[id as usize].partition != NO_PARTITION)
+    /// Whether the market has said anything of a record's symbol here.
+    pub fn has_market(&mut self, observation: &Observation<'_>) -> bool {
+        self.at_hand(observation).is_some()
     }
 
-    /// Forgets the market state of a symbol that has gone on in a partition of others; false when there is none.
-    pub fn let_go_of(&mut self, symbol: &str, effects: &mut Effects) -> bool {
-        let at_hand = self.has_market(symbol).then(|| self.index.get(symbol)).flatten();
-        if let Some(id) = at_hand {
+    /// Forgets the market state of a record's symbol, which has gone on in a partition of others; false when there is none.
+    pub fn let_go_of(&mut self, observation: &Observation<'_>, effects: &mut Effects) -> bool {
+        self.at_hand(observation).is_some_and(|id| self.let_go(id, effects))
+    }
+
+    /// The same by number.
+    pub fn let_go(&mut self, id: u32, effects: &mut Effects) -> bool {
+        let has_market = self.states[id as usize].partition != NO_PARTITION;
+        if has_market {
             self.forget_market(id, effects);
         }
-        at_hand.is_some()
+        has_market
     }
 
-    /// Whether a bystander has met a symbol of a partition later in another one.
-    pub fn is_behind_of(&self, bystander: &Self, symbol: &str, partition: i32) -> bool {
-        let state = |engine: &Self| {
-            let state = &engine.states[engine.index.get(symbol)? as usize];
-            Some((state.partition, progress(state)))
-        };
-        let Some((at, own)) = state(self) else { return false };
-        at == partition
-            && state(bystander).is_some_and(|(at, theirs)| at != partition && at != NO_PARTITION && own < theirs)
+    /// Whether a bystander has met the symbol of a partition's record later in another one.
+    pub fn is_behind_of(&self, bystander: &Self, observation: &Observation<'_>, partition: i32) -> bool {
+        let Some(id) = self.known_of(observation) else { return false };
+        let own = &self.states[id as usize];
+        let theirs = bystander.counterpart(own.cold.symbol.as_str(), own.cold.origin.as_ref());
+        let theirs = theirs.map(|id| &bystander.states[id as usize]);
+        own.partition == partition
+            && theirs.is_some_and(|theirs| {
+                theirs.partition != partition && theirs.partition != NO_PARTITION && progress(own) < progress(theirs)
+            })
     }
 
     /// Whether a symbol of a partition left another one later: what is known of it here is of the time before it was there.
-    pub fn has_been_away(&mut self, symbol: &str, partition: i32) -> bool {
+    pub fn has_been_away(&mut self, observation: &Observation<'_>, partition: i32) -> bool {
         if self.departed.is_none() {
             return false;
         }
-        self.wake_named(symbol);
-        self.departed.as_deref().is_some_and(|departed| self.is_behind_of(departed, symbol, partition))
+        self.at_hand(observation);
+        self.departed.as_deref().is_some_and(|departed| self.is_behind_of(departed, observation, partition))
+    }
+
+    /// Whether the symbol of a record has, or had, another partition at hand.
+    pub fn was_elsewhere(&self, observation: &Observation<'_>, partition: i32) -> bool {
+        let Some(symbol) = symbol_of(observation) else { return false };
+        let own = self.known_of(observation).map(|id| &self.states[id as usize]);
+        let gone = || self.departed.as_deref()?.counterpart(symbol, self.origin_of(observation).as_ref());
+        own.is_some_and(|s| s.partition != NO_PARTITION && s.partition != partition) || gone().is_some()
     }
 
     fn forget_market(&mut self, id: u32, effects: &mut Effects) {
@@ -254,20 +284,15 @@ impl Engine {
     /// Whether a record that is read again is older than what another partition's snapshot has made of its symbol: it is
     /// part of that already, and must not move the symbol back.
     pub fn is_past(&mut self, partition: i32, observation: &Observation<'_>) -> bool {
-        if let Some(symbol) = symbol_of(observation) {
-            self.wake_named(symbol);
-        }
-        let state = symbol_of(observation).and_then(|s| self.index.get(s)).map(|id| &self.states[id as usize]);
-        let Some(state) = state.filter(|s| s.partition != NO_PARTITION && s.partition != partition) else {
-            return false;
-        };
+        let state = self.at_hand(observation).map(|id| &self.states[id as usize]);
+        let Some(state) = state.filter(|s| s.partition != partition) else { return false };
         match observation {
             Observation::Tick(tick) => tick.ts < state.last_ts,
             Observation::Bar(bar) => bar.ts < state.last_ts,
             Observation::Amendment(amendment) => amendment.ts < state.last_ts,
             Observation::Status(status) => status.ts < state.last_ts,
             Observation::Reference(record) => {
-                let session = renames::session_of(record, self.params.calendar.as_deref());
+                let session = securities::session_of(record, self.params.calendar.as_deref());
                 session.zip(state.cold.session).is_some_and(|(about, at_hand)| about < at_hand.date)
             }
             Observation::Heartbeat(_) => false,

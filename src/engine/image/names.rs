@@ -1,10 +1,10 @@
 //! Which symbols a partition's image knows, without making state of them.
 
 use super::foreign::Progress;
-use super::packed::{Symbols, records};
+use super::packed::{Record, Symbols, records};
 use super::{PartitionImage, SymbolImage};
 use crate::engine::Engine;
-use crate::engine::state::NO_PARTITION;
+use crate::engine::renames::Origin;
 use std::collections::HashSet;
 use std::hash::BuildHasher;
 
@@ -20,20 +20,35 @@ pub fn digest(symbol: &str) -> u64 {
 #[derive(Clone, PartialEq, Debug)]
 pub struct Elsewhere {
     symbol: String,
+    origin: Option<Origin>,
     progress: Progress,
 }
 
 impl Symbols {
-    fn names<'a>(&'a self, mut each: impl FnMut(&'a str)) {
+    /// The names by which each is known: its own, and its first one where a rename has touched it.
+    fn names(&self, mut each: impl FnMut(&str)) {
+        let mut both = |symbol: &str, origin: Option<&(String, i32)>| {
+            each(symbol);
+            if let Some((first, _)) = origin {
+                each(first);
+            }
+        };
         match self {
-            Self::Taken(images) => images.iter().for_each(|image| each(&image.symbol)),
-            Self::Packed(bytes) => records(bytes).for_each(|record| each(record.name)),
+            Self::Taken(images) => images.iter().for_each(|image| both(&image.symbol, image.origin.as_ref())),
+            Self::Packed(bytes) => records(bytes).for_each(|record| {
+                both(record.name, renamed(&record).and_then(|image| image.origin).as_ref());
+            }),
         }
     }
 }
 
+/// The image of a symbol that a rename may have touched.
+fn renamed(record: &Record<'_>) -> Option<SymbolImage> {
+    record.is_pressing.then(|| record.image()).flatten()
+}
+
 impl PartitionImage {
-    /// Names of the symbols that it has; with `all`, also of those that have gone on elsewhere.
+    /// Names of the symbols that it has; with `all`, also of those that have gone on elsewhere, under whatever name.
     pub fn names(&self, all: bool) -> Digests {
         let mut names = Digests::default();
         let mut take = |name: &str| {
@@ -41,7 +56,8 @@ impl PartitionImage {
         };
         self.symbols.names(&mut take);
         if all {
-            self.departed.names(take);
+            self.departed.names(&mut take);
+            self.renames.iter().for_each(|(_, to, _)| take(to));
         }
         names
     }
@@ -49,15 +65,18 @@ impl PartitionImage {
     /// How far those of its symbols have come that have one of these names, and those that left it.
     pub fn progress_of(&self, names: &Digests) -> Vec<Elsewhere> {
         let mut all = Vec::new();
-        let mut take =
-            |image: &SymbolImage| all.push(Elsewhere { symbol: image.symbol.clone(), progress: image.progress() });
+        let mut take = |image: &SymbolImage| {
+            let first = image.origin.as_ref().map(|(first, _)| first);
+            if first.into_iter().chain([&image.symbol]).any(|name| names.contains(&digest(name))) {
+                let (symbol, origin) = (image.symbol.clone(), image.origin());
+                all.push(Elsewhere { symbol, origin, progress: image.progress() });
+            }
+        };
         for symbols in [&self.symbols, &self.departed] {
             match symbols {
-                Symbols::Taken(images) => {
-                    images.iter().filter(|i| names.contains(&digest(&i.symbol))).for_each(|image| take(image));
-                }
+                Symbols::Taken(images) => images.iter().for_each(|image| take(image)),
                 Symbols::Packed(bytes) => {
-                    let meant = records(bytes).filter(|record| names.contains(&digest(record.name)));
+                    let meant = records(bytes).filter(|r| r.is_pressing || names.contains(&digest(r.name)));
                     meant.filter_map(|record| record.image()).for_each(|image| take(&image));
                 }
             }
@@ -69,18 +88,10 @@ impl PartitionImage {
 impl Engine {
     /// Whether a symbol that one of these partitions has, has come farther elsewhere.
     pub fn is_behind_elsewhere(&mut self, partitions: &[i32], elsewhere: &Elsewhere) -> bool {
-        self.wake_named(&elsewhere.symbol);
-        let state = self.index.get(&elsewhere.symbol).map(|id| &self.states[id as usize]);
-        state.is_some_and(|s| partitions.contains(&s.partition) && super::foreign::progress(s) < elsewhere.progress)
-    }
-
-    /// Whether a symbol has, or had, another partition at hand.
-    pub fn was_elsewhere(&self, symbol: &str, partition: i32) -> bool {
-        let is_known = |engine: &Self| {
-            let state = engine.index.get(symbol).map(|id| &engine.states[id as usize]);
-            state.is_some_and(|s| s.partition != NO_PARTITION && s.partition != partition)
-        };
-        is_known(self) || self.departed.as_deref().is_some_and(|d| d.index.get(symbol).is_some())
+        let Some(id) = self.counterpart(&elsewhere.symbol, elsewhere.origin.as_ref()) else { return false };
+        self.wake(id);
+        let state = &self.states[id as usize];
+        partitions.contains(&state.partition) && super::foreign::progress(state) < elsewhere.progress
     }
 }
 

@@ -266,8 +266,8 @@ impl Lane {
             if !left.is_empty() && !following.is_ordered {
                 return self.put_in_order();
             }
-            for symbol in left {
-                adoption.gone += u64::from(engine.let_go_of(symbol.as_str(), effects));
+            for number in left {
+                adoption.gone += u64::from(engine.let_go(number, effects));
             }
         }
         self.say_gone()

@@ -7,7 +7,7 @@
 use super::Adoption;
 use super::census::{Census, Wanted};
 use crate::codec::Batch;
-use crate::engine::{Engine, symbol_of};
+use crate::engine::Engine;
 use crate::lane::{Lane, LaneError};
 use std::time::{Duration, Instant};
 use tracing::warn;
@@ -49,9 +49,14 @@ impl Adoption {
 
     /// Whether a record is about a symbol that was elsewhere before.
     pub(in crate::lane) fn is_newcomer(&self, engine: &mut Engine, partition: i32, batch: &Batch<'_>) -> bool {
-        batch.events().any(|event| match engine.stranger(partition, event) {
-            Some(symbol) => engine.was_elsewhere(symbol, partition) || self.lookout.census.knows(symbol, partition),
-            None => symbol_of(event).is_some_and(|symbol| engine.has_been_away(symbol, partition)),
+        batch.events().any(|event| {
+            if !engine.is_stranger(partition, event) {
+                return engine.has_been_away(event, partition);
+            }
+            // Under whatever name.
+            let mut names = engine.names_of(event).into_iter();
+            engine.was_elsewhere(event, partition)
+                || names.any(|name| self.lookout.census.knows(name.as_str(), partition))
         })
     }
 
