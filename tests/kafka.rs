@@ -33,6 +33,8 @@ mod moved;
 mod range;
 #[path = "kafka/refused.rs"]
 mod refused;
+#[path = "kafka/renamed.rs"]
+mod renamed;
 #[path = "kafka/secured.rs"]
 mod secured;
 #[path = "kafka/support.rs"]
@@ -60,7 +62,7 @@ fn scenarios() {
         return;
     }
     let only = std::env::var_os("FRAGILITY_KAFKA_ONLY").map(|o| o.into_string().expect("names"));
-    let scenarios: [(&str, Scenario); 36] = [
+    let scenarios: [(&str, Scenario); 37] = [
         ("million", load::million),
         ("million_once", load::million_once),
         ("day", day::day),
@@ -85,6 +87,7 @@ fn scenarios() {
         ("moved_once", moved::grown_once),
         ("other_keys", moved::other_keys),
         ("other_keys_once", moved::other_keys_once),
+        ("renamed", renamed::renamed),
         ("forgotten_once", faults::forgotten_once),
         ("faults", faults::kills),
         ("faults_once", faults::kills_once),

@@ -46,7 +46,7 @@ fn feed(engine: &mut Engine, partition: i32, from: i64, prices: &[f64]) -> usize
 }
 
 fn take_over(engine: &mut Engine, bystander: Option<&Engine>, partition: i32) -> bool {
-    engine.take_over(bystander, partition, &tick("A", 9))
+    engine.take_over(bystander, partition, &tick("A", 9), &mut Effects::default())
 }
 
 /// A price of a symbol, so many seconds into the session.
@@ -114,8 +114,9 @@ fn who_had_the_symbol_lets_it_go_and_keeps_what_it_was_for_whoever_reads_on() {
     feed(&mut bystander, 3, 3, &BEHIND);
     assert!(own.left_for(&bystander, &[0, 3]).is_empty(), "nor where that is its own");
     assert_eq!(own.left_for(&bystander, &[0]).len(), 1);
-    assert!(own.let_go_of(&tick("A", 9), &mut Effects::default()));
-    assert!(!own.let_go_of(&tick("A", 9), &mut Effects::default()) && !own.has_market(&tick("A", 9)));
+    let met = tick("A", 9);
+    assert!(own.let_go_of(&bystander, &met, &mut Effects::default()));
+    assert!(!own.let_go_of(&bystander, &met, &mut Effects::default()) && !own.has_market(&bystander, &met));
     assert_eq!(sequence(&own), (0, None));
     // The new partition read from its beginning, by who has no more than the old one's snapshot.
     let image = own.image(&[0]).partitions.remove(0).1;
@@ -133,7 +134,8 @@ fn a_snapshot_of_before_a_symbol_was_elsewhere_is_known_by_what_left_there() {
     feed(&mut before, 0, 0, &BEFORE);
     let old = before.image(&[0]).partitions.remove(0).1;
     feed(&mut before, 3, 3, &BEHIND);
-    assert!(before.let_go_of(&tick("A", 9), &mut Effects::default()));
+    let other = before.bystander();
+    assert!(before.let_go_of(&other, &tick("A", 9), &mut Effects::default()));
     let left = before.image(&[3]).partitions.remove(0).1;
     let mut restored = engine(&[]);
     restored.restore_partition(UnixNanos(0), 0, &old);
@@ -164,7 +166,7 @@ fn a_symbol_that_comes_back_goes_on_as_it_was_elsewhere() {
     assert!(!own.is_behind_of(&bystander, &tick("A", 9), 0), "it has been nowhere else");
     feed(&mut bystander, 3, 3, &BEHIND);
     assert!(own.is_behind_of(&bystander, &tick("A", 9), 0) && !own.is_behind_of(&bystander, &tick("B", 9), 0));
-    assert!(own.let_go_of(&tick("A", 9), &mut Effects::default()));
+    assert!(own.let_go_of(&bystander, &tick("A", 9), &mut Effects::default()));
     assert!(take_over(&mut own, Some(&bystander), 0));
     assert_eq!(sequence(&own), (3, Some(3)));
     assert_eq!(feed(&mut own, 0, 5, &[93.9, 89.9]), 1, "from the sixth tier to the tenth");
@@ -220,16 +222,23 @@ fn a_security_goes_on_under_another_name_in_a_partition_of_others() {
     // Somebody else's since.
     assert!(again.is_stranger(3, &tick("A", 2 * NEXT)) && !again.is_stranger(3, &tick("A", 5)));
     // Who had it sees it go, in the log and in the other's image.
-    assert!(bystander.is_stranger(3, &first) && bystander.was_elsewhere(&first, 3) && bystander.has_market(&first));
-    let known = bystander.image(&[0]).partitions.remove(0).1;
+    let mut old = bystander;
+    assert!(old.is_stranger(3, &first) && old.was_elsewhere(&first, 3));
+    let known = old.image(&[0]).partitions.remove(0).1;
     assert!(known.names(true).contains(&digest("B")) && !known.names(false).contains(&digest("B")));
     let elsewhere = image.progress_of(&known.names(false));
-    assert!(elsewhere.iter().any(|e| bystander.is_behind_elsewhere(&[0], e)));
-    assert!(bystander.let_go_of(&first, &mut Effects::default()) && !bystander.has_market(&first));
+    assert!(elsewhere.iter().any(|e| old.is_behind_elsewhere(&[0], e)));
+    let bystander = old.bystander();
+    assert!(old.has_market(&bystander, &first) && old.let_go_of(&bystander, &first, &mut Effects::default()));
+    assert!(!old.has_market(&bystander, &first));
+    // And one who has not heard of the name, by whoever has.
+    let mut unaware = engine(&[]);
+    feed(&mut unaware, 0, 0, &BEFORE);
+    assert!(unaware.has_market(&bystander, &first), "B is A");
 }
 
 fn take(engine: &mut Engine, bystander: &Engine, partition: i32, observation: &Observation<'_>) -> bool {
-    engine.take_over(Some(bystander), partition, observation)
+    engine.take_over(Some(bystander), partition, observation, &mut Effects::default())
 }
 
 #[test]
@@ -302,4 +311,53 @@ fn what_market_records_said_is_not_known_before_they_say_it_again() {
         }
         assert_eq!(after(&mut own), expected, "{has_reference} {is_whole}");
     }
+}
+
+/// A reference record from beside the market.
+fn refer(engine: &mut Engine, json: &str) {
+    let Observation::Reference(record) = decode(json.as_bytes()).unwrap() else { panic!("{json}") };
+    engine.apply_reference(Channel::Reference, &record, &mut Effects::default());
+}
+
+#[test]
+fn who_takes_a_symbol_over_keeps_what_reference_records_said_since() {
+    let mut before = engine(&[]);
+    feed(&mut before, 0, 0, &BEFORE);
+    step(&mut before, 0, 11, &decode(CLOSE.as_bytes()).unwrap());
+    let image = before.image(&[0]).partitions.remove(0).1;
+    let mut own = engine(&[]);
+    refer(&mut own, r#"{"type":"split","symbol":"A","ex_date":"2025-01-28","ratio":2}"#);
+    let mut bystander = own.bystander();
+    bystander.replay_begins(0);
+    bystander.restore_partition(UnixNanos(0), 0, &image);
+    let first = tick("A", NEXT);
+    assert!(take(&mut own, &bystander, 3, &first));
+    step(&mut own, 3, 0, &first);
+    assert_eq!(own.symbol("A").unwrap().reference, Some(95.9 / 2.0));
+}
+
+#[test]
+fn who_knows_a_security_from_history_alone_does_not_have_it_by_its_name() {
+    let mut own = engine(&[]);
+    refer(&mut own, r#"{"type":"shares","symbol":"A","session":"2025-01-24","shares_outstanding":1000}"#);
+    step(&mut own, 3, 0, &decode(RENAME.as_bytes()).unwrap());
+    assert!(own.is_stranger(3, &tick("B", NEXT)));
+    assert_eq!(own.image(&[3]).partitions[0].1.names(true).len(), 1, "the name is in the snapshot of who said it");
+}
+
+#[test]
+fn in_one_lane_a_name_goes_over_once_the_session_before_is_over() {
+    let mut own = renamed(&[]);
+    let first = tick("B", NEXT);
+    assert!(!own.goes_over(3, &first), "prices of the last session may still come");
+    step(&mut own, 0, 12, &tick("Z", NEXT));
+    assert!(own.goes_over(3, &first) && !own.goes_over(0, &first));
+    step(&mut own, 3, 0, &first);
+    assert_eq!(names(&own, ["A", "B"]), [None, Some(3)]);
+    assert!(!own.goes_over(4, &tick("B", NEXT + 1)), "another key of the same name");
+    // Who goes back to a snapshot of partition 3 of before goes on from what left partition 0.
+    let image = own.image(&[0]).partitions.remove(0).1;
+    let mut again = engine(&[]);
+    again.restore_partition(UnixNanos(0), 0, &image);
+    assert!(again.was_elsewhere(&first, 3));
 }

@@ -6,7 +6,7 @@ use super::parked::Batch;
 use super::renames::Origin;
 use super::revise::Judged;
 use super::state::{Care, NO_PARTITION, SymbolState};
-use super::{Breadth, Engine, PartitionClock, SurvivalScore};
+use super::{Breadth, Engine, News, PartitionClock, SurvivalScore};
 use crate::cluster::{FedImage, GroupImage};
 use crate::domain::{CloseBasis, Interval, Phase, Price, SessionDate, Symbol, UnixNanos};
 use crate::estimators::DecayedSquares;
@@ -374,10 +374,14 @@ impl Engine {
         // The image has the last word on what both know: a correction among the market records stays one. The
         // rest came while nobody was there to say what it changes; with the same reference records it is what market
         // records said behind the image, which are read again.
-        let is_known = state.cold.reference == image.reference;
-        let news = if is_known { HistoryImage::default() } else { history.news(&state.cold.history.image()) };
-        if news != HistoryImage::default() {
-            self.news.push((id, news));
+        let known = std::mem::replace(&mut state.cold.reference, image.reference);
+        if known != image.reference {
+            let history = history.news(&state.cold.history.image());
+            if history == HistoryImage::default() {
+                state.cold.reference = known;
+            } else {
+                self.news.push(News { id, history, reference: known.wrapping_sub(image.reference) });
+            }
         }
         state.last_price = image.last_price;
         state.last_ts = UnixNanos(image.last_ts);
@@ -457,6 +461,7 @@ impl Engine {
     /// Forgets the market state of a partition that another instance reads now, or that is read again; reference records
     /// stay.
     pub fn forget_partition(&mut self, partition: i32) {
+        self.absorb_news(|_, state| state.partition == partition);
         self.partitions.remove(&partition);
         self.replaying.remove(&partition);
         if let Some(departed) = &mut self.departed {

@@ -188,6 +188,15 @@ struct PartitionClock {
     told: UnixNanos,
 }
 
+/// What reference records say of a restored symbol that its image did not know.
+#[derive(Clone, Debug)]
+struct News {
+    id: u32,
+    history: HistoryImage,
+    /// Sum of the digests of those records, less that of records that the image alone knew.
+    reference: u64,
+}
+
 /// The engine of one lane.
 pub struct Engine {
     params: Params,
@@ -208,7 +217,7 @@ pub struct Engine {
     /// Securities whose names a rename touches.
     by_origin: BTreeMap<renames::Origin, u32>,
     /// Reference records that a restored symbol has not been told of.
-    news: Vec<(u32, HistoryImage)>,
+    news: Vec<News>,
     /// Partitions whose records are read again: what follows from them has been said.
     replaying: BTreeSet<i32>,
     /// What members say, where groups are judged elsewhere.
@@ -371,11 +380,12 @@ impl Engine {
         let Some(id) = record.symbol().and_then(|symbol| self.known_on(symbol, session)) else { return disposition };
         self.wake(id);
         if let Some(origin) = origin {
-            // What a partition says about a symbol is in that partition's snapshot, ticks or not; a name is there by itself.
-            if !matches!(record, Reference::Rename { .. }) || self.states[id as usize].partition == NO_PARTITION {
+            // What a partition says about a symbol is in that partition's snapshot, ticks or not. A name is there by itself:
+            // it may be said where its security is not read.
+            if !matches!(record, Reference::Rename { .. }) {
                 self.read_from(id, origin.partition);
             }
-        } else {
+        } else if matches!(disposition.outcome, Outcome::Applied | Outcome::Duplicate) {
             let known = &mut self.states[id as usize].cold.reference;
             *known = known.wrapping_add(record.digest());
         }

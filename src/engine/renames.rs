@@ -152,7 +152,8 @@ impl Renames {
     ) -> Vec<(String, String, i32)> {
         let ours = self.away.iter().filter(|(_, (_, said_by))| said_by.contains(&partition));
         let mut keys: BTreeSet<Origin> = ours.map(|(key, _)| key.clone()).collect();
-        for origin in securities {
+        let is_any = self.away.values().any(|(_, said_by)| said_by.iter().any(|by| *by != NO_PARTITION));
+        for origin in securities.filter(|_| is_any) {
             keys.extend(self.around(origin).into_iter().filter(|key| self.said_by(key).any(|_| true)));
         }
         let renames = keys.into_iter().filter_map(|key| Some((self.away.get(&key)?.0.to_string(), key)));
@@ -181,6 +182,11 @@ impl Renames {
             !said_by.is_empty()
         });
         self.away.len() < before
+    }
+
+    /// Whether a rename, or one to another name in its place, was said by no partition but beside the market.
+    pub(super) fn is_given(&self, key: &Origin) -> bool {
+        self.away.get(key).is_some_and(|(_, said_by)| said_by.contains(&NO_PARTITION))
     }
 
     /// The partitions whose market records, or snapshots, said a rename.
@@ -397,9 +403,10 @@ impl Engine {
         let state = &mut self.states[held as usize];
         let origin = state.cold.origin.take();
         if live.is_some() {
-            let partition = state.partition;
+            let (partition, reference) = (state.partition, state.cold.reference);
             *state = SymbolState::new(to.clone(), &self.params);
             state.partition = partition;
+            (state.cold.reference, state.cold.has_outlived) = (reference, true);
         }
         state.cold.origin = origin;
         self.put_history(held, &kept);
@@ -437,13 +444,13 @@ impl Engine {
         self.tracked.retain(|held| *held != id);
         self.awaiting_close.retain(|held| *held != id);
         self.quarantined.retain(|held| *held != id);
-        self.news.retain(|(held, _)| *held != id);
+        self.news.retain(|news| news.id != id);
         self.states.swap_remove(id as usize);
         let moved = self.by_origin.values_mut().chain(self.index.numbers_mut()).chain(&mut self.tracked);
         let moved = moved
             .chain(&mut self.awaiting_close)
             .chain(&mut self.quarantined)
-            .chain(self.news.iter_mut().map(|(held, _)| held));
+            .chain(self.news.iter_mut().map(|news| &mut news.id));
         for held in moved.filter(|held| **held == last) {
             *held = id;
         }

@@ -6,8 +6,8 @@
 
 use super::alerts::{Moment, What};
 use super::journal::Journal;
-use super::state::{Cold, Ruler};
-use super::{Disposition, Effects, Engine};
+use super::state::{Cold, Ruler, SymbolState};
+use super::{Disposition, Effects, Engine, News};
 use crate::domain::{AlertState, CloseBasis, Direction, Phase, SessionDate, UnixNanos};
 use crate::market::{Calendar, Close, Flag, History, Measure, Published};
 use crate::rules::{Episode, EpisodeRules, Episodes};
@@ -113,11 +113,13 @@ impl Engine {
 
     /// Tells restored symbols of the reference records that came while they were away.
     pub(super) fn catch_up(&mut self, effects: &mut Effects) {
-        for (id, news) in std::mem::take(&mut self.news) {
+        for News { id, history: news, reference } in std::mem::take(&mut self.news) {
             if self.is_replayed(id) {
-                self.news.push((id, news));
+                self.news.push(News { id, history: news, reference });
                 continue;
             }
+            let known = &mut self.states[id as usize].cold.reference;
+            *known = known.wrapping_add(reference);
             let at = self.states[id as usize].newest_ts();
             let calendar = self.params.calendar.clone();
             let calendar = calendar.as_deref();
@@ -147,6 +149,20 @@ impl Engine {
                 self.awaiting_close.push(id);
             }
             self.rerule(id, effects);
+        }
+    }
+
+    /// Adds what some symbols have not been told of to their history, without a word: what they were is forgotten.
+    pub(super) fn absorb_news(&mut self, is_meant: impl Fn(u32, &SymbolState) -> bool) {
+        let calendar = self.params.calendar.clone();
+        for news in std::mem::take(&mut self.news) {
+            let state = &mut self.states[news.id as usize];
+            if is_meant(news.id, state) {
+                state.cold.history.absorb(calendar.as_deref(), &news.history);
+                state.cold.reference = state.cold.reference.wrapping_add(news.reference);
+            } else {
+                self.news.push(news);
+            }
         }
     }
 

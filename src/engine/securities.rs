@@ -128,17 +128,22 @@ impl Engine {
         })
     }
 
-    /// Learns what another engine knows of the names of a record's security, where market records said it.
-    pub(super) fn learn_names(&mut self, other: &Self, observation: &Observation<'_>) {
+    /// Learns what another engine knows of the names of a record's security, where market records said it: as if the
+    /// record's partition had.
+    pub(super) fn learn_names(
+        &mut self,
+        other: &Self,
+        partition: i32,
+        observation: &Observation<'_>,
+        effects: &mut Effects,
+    ) {
         let Some(origin) = other.origin_of(observation) else { return };
         for key in other.renames.around(&origin) {
-            let to = other.renames.to(&key);
-            let Some(to) = to.filter(|to| self.renames.to(&key) != Some(to)) else { continue };
-            let said = [(key.0.to_string(), to.to_string(), key.1.days())];
-            for partition in other.renames.said_by(&key) {
-                self.restore_renames(partition, &said);
+            let is_said = other.renames.said_by(&key).any(|_| true);
+            let to = other.renames.to(&key).filter(|_| is_said && self.renames.to(&key).is_none());
+            if let Some(to) = to {
+                self.rename_record(partition, (&key.0, to, key.1), effects);
             }
-            self.rename_members(&key.0);
         }
     }
 
@@ -155,10 +160,17 @@ impl Engine {
             self.by_origin.insert(origin.clone(), id);
         }
         let id = known.or_else(|| self.create(&name, origin)).ok_or(Disposition::UNIVERSE_FULL)?;
-        self.index.forget(id);
-        self.states[id as usize].cold.symbol = name.clone();
-        self.index.insert(&name, id);
+        self.call(id, &name);
         Ok(id)
+    }
+
+    /// Gives a security another name, whatever session it is in.
+    fn call(&mut self, id: u32, name: &Symbol) {
+        let old = std::mem::replace(&mut self.states[id as usize].cold.symbol, name.clone());
+        if self.index.get(old.as_str()) == Some(id) {
+            self.index.remove(&old);
+        }
+        self.index.insert(name, id);
     }
 
     /// Forgets the renames that a partition's records said: they come again with it, and until then nobody has another name.
@@ -176,9 +188,7 @@ impl Engine {
             let cold = &self.states[id as usize].cold;
             let Some(names) = cold.origin.as_ref().map(|origin| self.renames.names(origin)) else { continue };
             if cold.session.is_none() && !names.contains(&cold.symbol) {
-                self.index.forget(id);
-                self.states[id as usize].cold.symbol = names[0].clone();
-                self.index.insert(&names[0], id);
+                self.call(id, &names[0]);
             }
         }
     }
@@ -190,8 +200,9 @@ impl Engine {
             else {
                 continue;
             };
-            // Nothing is renamed from the beginning of time on: there is no day before.
-            if from == SessionDate::MIN {
+            // Nothing is renamed from the beginning of time on: there is no day before. And what the reference topic has
+            // said is right by now.
+            if from == SessionDate::MIN || self.renames.is_given(&(old.clone(), from)) {
                 continue;
             }
             // Nothing has been lived through yet, so nothing is said; and the groups' image knows its members.

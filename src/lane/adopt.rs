@@ -26,6 +26,8 @@ use crate::sources::RawRecord;
 use counts::Note;
 use following::Following;
 use newcomers::Lookout;
+
+pub(super) use newcomers::says_name;
 use std::time::{Duration, Instant};
 
 /// Time given to the broker for an answer.
@@ -108,20 +110,24 @@ impl Adoption {
             if let Some(bystander) = self.bystander.as_deref().filter(|_| self.following.is_some())
                 && engine.is_behind_of(bystander, event, record.partition)
             {
-                self.gone += u64::from(engine.let_go_of(event, effects));
+                self.gone += u64::from(engine.let_go_of(bystander, event, effects));
             }
             let has_been_away = |engine: &mut Engine| engine.has_been_away(event, record.partition);
             if engine.is_stranger(record.partition, event)
                 || has_been_away(engine)
                 || self.bystander.as_deref_mut().is_some_and(has_been_away)
             {
-                let is_taken = engine.take_over(self.bystander.as_deref(), record.partition, event);
+                let said = effects.alerts.len();
+                let is_taken = engine.take_over(self.bystander.as_deref(), record.partition, event, effects);
+                if is_silent {
+                    effects.alerts.truncate(said);
+                }
                 self.adopted += u64::from(is_taken);
                 self.lookout.owes |= is_taken;
             }
         }
         if self.following.is_some() {
-            self.observe(now, record, batch);
+            self.observe(now, record, batch, is_silent);
         }
         false
     }
@@ -141,8 +147,11 @@ impl Adoption {
             return true;
         }
         let batch = decoder.decode(record.value.unwrap_or_default());
-        let met: Vec<_> = batch.events().filter(|event| !bystander.is_past(record.partition, event)).collect();
-        if !is_ordered && met.iter().any(|event| engine.has_market(event)) {
+        // What was written since is no older part of a log whose end is known.
+        let may_be_past = following.is_of_before(record);
+        let mut is_past = |event| may_be_past && bystander.is_past(record.partition, event);
+        let met: Vec<_> = batch.events().filter(|event| !is_past(event)).collect();
+        if !is_ordered && met.iter().any(|event| engine.has_market(bystander, event)) {
             return false;
         }
         following.passes(record);
@@ -150,26 +159,26 @@ impl Adoption {
             if let Some(security) = bystander.security_of(event) {
                 following.sees(&security, record);
             }
-            self.gone += u64::from(engine.let_go_of(event, effects));
+            self.gone += u64::from(engine.let_go_of(bystander, event, effects));
         }
-        self.observe(now, record, &batch);
+        self.observe(now, record, &batch, may_be_past);
         true
     }
 
     /// Lets the bystander see a record.
-    fn observe(&mut self, now: UnixNanos, record: &RawRecord<'_>, batch: &Batch<'_>) {
+    fn observe(&mut self, now: UnixNanos, record: &RawRecord<'_>, batch: &Batch<'_>, may_be_past: bool) {
         let Self { bystander: Some(bystander), effects, .. } = self else { return };
         let origin = Origin { partition: record.partition, offset: record.offset, timestamp: record.timestamp };
         let is_part = !batch.rest.is_empty();
         for observation in batch.events() {
-            if bystander.is_past(record.partition, observation) {
+            if may_be_past && bystander.is_past(record.partition, observation) {
                 // An older part of a log whose end is known already.
                 continue;
             }
             if bystander.is_stranger(record.partition, observation)
                 || bystander.has_been_away(observation, record.partition)
             {
-                bystander.take_over(None, record.partition, observation);
+                bystander.take_over(None, record.partition, observation, effects);
             }
             bystander.step(now, &origin, observation, is_part, effects);
         }
@@ -212,6 +221,7 @@ impl Lane {
     /// Partitions came or went, or went back: others are other partitions.
     pub(super) fn follow_anew(&mut self) {
         self.adoption.begin_anew(self.clock.monotonic());
+        self.adoption.lookout.comes_due();
         self.partitions.values_mut().for_each(|state| state.held = None);
     }
 

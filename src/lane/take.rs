@@ -1,6 +1,6 @@
 //! The path of a record: taken, decoded, decided, its alerts sent.
 
-use super::adopt::Adoption;
+use super::adopt::{Adoption, says_name};
 use super::deliver::Deliverer;
 use super::partition::{Held, Partition, Stage};
 use super::publish::Shared;
@@ -210,6 +210,7 @@ impl Taking<'_> {
         let sent = self.deliverer.unsealed.records;
         let moves = moves(self.engine);
         let (engine, deliverer, effects) = (&mut *self.engine, &mut *self.deliverer, &mut *self.effects);
+        let says_name = self.may_move && batch.as_ref().is_some_and(says_name);
         let taken = match batch {
             Some(_) if is_past => Ok(Some(Outcome::Duplicate)),
             Some(batch) => take_record(batch, engine, deliverer, effects, (self.now, is_silent), record),
@@ -221,6 +222,10 @@ impl Taking<'_> {
         match taken {
             Ok(outcome) => {
                 self.done.fresh += 1;
+                if says_name {
+                    self.adoption.owes_state();
+                    partition.snapshot_due = self.clock.monotonic();
+                }
                 self.done.batch.take(outcome);
                 partition.accounts.take(outcome);
             }

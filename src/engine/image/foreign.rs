@@ -112,10 +112,16 @@ impl Engine {
     /// as it was when it left a partition, whichever has come farther; false when here no less is known. What the
     /// symbol was until now stays with the partition that it comes from: who reads the new one once more goes on from
     /// there.
-    pub fn take_over(&mut self, bystander: Option<&Self>, partition: i32, observation: &Observation<'_>) -> bool {
+    pub fn take_over(
+        &mut self,
+        bystander: Option<&Self>,
+        partition: i32,
+        observation: &Observation<'_>,
+        effects: &mut Effects,
+    ) -> bool {
         let Some(symbol) = symbol_of(observation) else { return false };
         if let Some(bystander) = bystander {
-            self.learn_names(bystander, observation);
+            self.learn_names(bystander, partition, observation, effects);
         }
         let own = self.at_hand(observation);
         if let Some(id) = own.filter(|id| self.states[*id as usize].partition != partition) {
@@ -212,14 +218,41 @@ impl Engine {
         left.collect()
     }
 
-    /// Whether the market has said anything of a record's symbol here.
-    pub fn has_market(&mut self, observation: &Observation<'_>) -> bool {
-        self.at_hand(observation).is_some()
+    /// The number here of what a bystander takes a record's symbol for: it may know of names that are not known here.
+    fn counterpart_of(&mut self, bystander: &Self, observation: &Observation<'_>) -> Option<u32> {
+        let id = match bystander.origin_of(observation) {
+            Some(origin) => self.counterpart(symbol_of(observation)?, Some(&origin)),
+            None => self.known_of(observation),
+        }?;
+        self.wake(id);
+        Some(id).filter(|id| self.states[*id as usize].partition != NO_PARTITION)
     }
 
-    /// Forgets the market state of a record's symbol, which has gone on in a partition of others; false when there is none.
-    pub fn let_go_of(&mut self, observation: &Observation<'_>, effects: &mut Effects) -> bool {
-        self.at_hand(observation).is_some_and(|id| self.let_go(id, effects))
+    /// Whether the market has said anything here of the symbol that a bystander has met.
+    pub fn has_market(&mut self, bystander: &Self, observation: &Observation<'_>) -> bool {
+        self.counterpart_of(bystander, observation).is_some()
+    }
+
+    /// Forgets the market state of a symbol that a bystander has met going on in a partition of others; false when there
+    /// is none.
+    pub fn let_go_of(&mut self, bystander: &Self, observation: &Observation<'_>, effects: &mut Effects) -> bool {
+        self.counterpart_of(bystander, observation).is_some_and(|id| self.let_go(id, effects))
+    }
+
+    /// Before a record whose security comes with another name from another partition of this engine, where the session
+    /// under the old one is over: takes it over, and keeps what it was for the partition that it leaves. False where it
+    /// is something else, or its last session may still be read.
+    pub fn goes_over(&mut self, partition: i32, observation: &Observation<'_>) -> bool {
+        let Some(id) = self.at_hand(observation) else { return false };
+        let state = &self.states[id as usize];
+        let clock = self.partitions.get(&state.partition).map_or(UnixNanos::MIN, |clock| clock.event_time);
+        let is_over = state.cold.session.is_some_and(|session| clock >= session.end);
+        let is_renamed = symbol_of(observation).is_some_and(|symbol| symbol != state.cold.symbol.as_str());
+        let goes = is_over && is_renamed && state.partition != partition;
+        if goes {
+            self.keep_departed(id);
+        }
+        goes
     }
 
     /// The same by number.
@@ -263,6 +296,7 @@ impl Engine {
     fn forget_market(&mut self, id: u32, effects: &mut Effects) {
         self.flush_bucket(id);
         self.keep_departed(id);
+        self.absorb_news(|other, _| other == id);
         let state = &mut self.states[id as usize];
         // Who goes on with the symbol decides what waits; here its records are accounted for.
         let held = state.cold.quarantine.held().iter().map(|h| Resolved {

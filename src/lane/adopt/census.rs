@@ -31,9 +31,9 @@ impl Census {
         for partition in &wanted.own {
             // One at a time: a million symbols are half a gigabyte.
             snapshots.look_at(*partition, true, &mut |image| {
-                let names = image.names(false);
-                own.extend(&names);
-                known.push((*partition, names));
+                own.extend(image.names(false));
+                // It may be someone else's by the time that it is asked about.
+                known.push((*partition, image.names(true)));
             })?;
         }
         for partition in &wanted.others {

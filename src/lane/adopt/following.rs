@@ -28,6 +28,8 @@ struct Other {
     next: i64,
     /// Behind its last record so far.
     last: i64,
+    /// Where it ended when it was first read.
+    ended: i64,
     /// What the group has kept of it.
     kept: i64,
 }
@@ -96,6 +98,11 @@ impl Following {
     /// Whether a record of others is a new one.
     pub(super) fn is_new(&self, record: &RawRecord<'_>) -> bool {
         self.others.get(&record.partition).is_some_and(|other| record.offset >= other.next)
+    }
+
+    /// Whether a record of others was there when their partitions were first read: what is known of its symbol may be later.
+    pub(super) fn is_of_before(&self, record: &RawRecord<'_>) -> bool {
+        self.others.get(&record.partition).is_none_or(|other| record.offset < other.ended)
     }
 
     /// A record of others is taken note of.
@@ -242,7 +249,7 @@ impl Lane {
                     snapshot.next_offset
                 });
                 info!(partition, from = next, to = high, "reading a partition of others, in silence");
-                Other { next, last: next, ..Other::default() }
+                Other { next, last: next, ended: high, ..Other::default() }
             });
             other.next = other.next.max(low);
             let next = other.next;
@@ -356,7 +363,7 @@ mod tests {
     fn following(others: &[(i32, i64)]) -> Following {
         let now = crate::clock::monotonic();
         let mut following = Following::new(now, now, true);
-        let other = |next: i64| Other { next, last: next, kept: next };
+        let other = |next: i64| Other { next, last: next, ended: next, kept: next };
         following.others = others.iter().map(|(p, next)| (*p, other(*next))).collect();
         following
     }

@@ -7,6 +7,7 @@
 use super::Adoption;
 use super::census::{Census, Wanted};
 use crate::codec::Batch;
+use crate::domain::{Observation, Reference};
 use crate::engine::Engine;
 use crate::lane::{Lane, LaneError};
 use std::time::{Duration, Instant};
@@ -23,6 +24,11 @@ const WAIT_MAX: Duration = Duration::from_mins(1);
 /// A symbol that changes its partition more often than this within one time of following has none: the topic is not keyed
 /// by symbol.
 pub(super) const MOVES_MAX: u32 = 32;
+
+/// Whether a record says that a security goes by another name.
+pub(in crate::lane) fn says_name(batch: &Batch<'_>) -> bool {
+    batch.events().any(|event| matches!(event, Observation::Reference(Reference::Rename { .. })))
+}
 
 /// What is known of symbols in partitions of others, and what is on its way.
 #[derive(Default)]
@@ -41,6 +47,13 @@ pub(super) struct Lookout {
     pub(super) is_unkeyed: bool,
 }
 
+impl Lookout {
+    /// Others are other partitions: their snapshots are to be looked at as soon as that is possible.
+    pub(super) fn comes_due(&mut self) {
+        self.due = None;
+    }
+}
+
 impl Adoption {
     /// Whether symbols may be met that were elsewhere.
     pub(in crate::lane) fn looks(&self) -> bool {
@@ -53,11 +66,19 @@ impl Adoption {
             if !engine.is_stranger(partition, event) {
                 return engine.has_been_away(event, partition);
             }
+            if engine.goes_over(partition, event) {
+                return false;
+            }
             // Under whatever name.
             let mut names = engine.names_of(event).into_iter();
             engine.was_elsewhere(event, partition)
                 || names.any(|name| self.lookout.census.knows(name.as_str(), partition))
         })
+    }
+
+    /// Something is known that others are to see soon.
+    pub(in crate::lane) fn owes_state(&mut self) {
+        self.lookout.owes = true;
     }
 
     /// A symbol of a record came from another partition.
