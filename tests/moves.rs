@@ -203,7 +203,7 @@ fn names(engine: &Engine, names: [&str; 2]) -> [Option<i32>; 2] {
 #[test]
 fn a_security_goes_on_under_another_name_in_a_partition_of_others() {
     let mut own = engine(&[]);
-    let mut bystander = renamed(&[0]);
+    let bystander = renamed(&[0]);
     let first = tick("B", NEXT);
     // Nobody has told this lane of the name.
     assert_eq!(own.names_of(&first).len(), 1);
@@ -355,6 +355,8 @@ fn in_one_lane_a_name_goes_over_once_the_session_before_is_over() {
     step(&mut own, 3, 0, &first);
     assert_eq!(names(&own, ["A", "B"]), [None, Some(3)]);
     assert!(!own.goes_over(4, &tick("B", NEXT + 1)), "another key of the same name");
+    step(&mut own, 3, 1, &tick("Z", 2 * NEXT));
+    assert!(!own.goes_over(0, &tick("A", 5)), "a late record of the old name");
     // Who goes back to a snapshot of partition 3 of before goes on from what left partition 0.
     let image = own.image(&[0]).partitions.remove(0).1;
     let mut again = engine(&[]);

@@ -4,9 +4,9 @@
 
 use super::parked::Batch;
 use super::renames::Origin;
-use super::revise::Judged;
+use super::revise::{Judged, News};
 use super::state::{Care, NO_PARTITION, SymbolState};
-use super::{Breadth, Engine, News, PartitionClock, SurvivalScore};
+use super::{Breadth, Engine, PartitionClock, SurvivalScore};
 use crate::cluster::{FedImage, GroupImage};
 use crate::domain::{CloseBasis, Interval, Phase, Price, SessionDate, Symbol, UnixNanos};
 use crate::estimators::DecayedSquares;

@@ -24,6 +24,7 @@ mod params;
 mod parked;
 mod print;
 mod realized;
+mod reference;
 mod renames;
 mod replaying;
 mod revise;
@@ -46,8 +47,8 @@ pub use views::{InputHealth, SymbolReading};
 pub use watermark::Watermark;
 
 use crate::cluster::{GroupView, MemberRecord, Stage};
-use crate::domain::{Alert, DividendKind, Observation, Outcome, Reference, SessionDate, Symbol, Tick, UnixNanos};
-use crate::market::{Calendar, Curves, HistoryImage, Measure};
+use crate::domain::{Alert, Observation, Outcome, Reference, SessionDate, Symbol, Tick, UnixNanos};
+use crate::market::{Curves, Measure};
 use index::Index;
 use parked::Parked;
 use renames::Renames;
@@ -188,15 +189,6 @@ struct PartitionClock {
     told: UnixNanos,
 }
 
-/// What reference records say of a restored symbol that its image did not know.
-#[derive(Clone, Debug)]
-struct News {
-    id: u32,
-    history: HistoryImage,
-    /// Sum of the digests of those records, less that of records that the image alone knew.
-    reference: u64,
-}
-
 /// The engine of one lane.
 pub struct Engine {
     params: Params,
@@ -217,7 +209,7 @@ pub struct Engine {
     /// Securities whose names a rename touches.
     by_origin: BTreeMap<renames::Origin, u32>,
     /// Reference records that a restored symbol has not been told of.
-    news: Vec<News>,
+    news: Vec<revise::News>,
     /// Partitions whose records are read again: what follows from them has been said.
     replaying: BTreeSet<i32>,
     /// What members say, where groups are judged elsewhere.
@@ -361,134 +353,6 @@ impl Engine {
         };
         let close = || self.params.calendar.as_deref()?.session(*session).map(|s| s.close);
         ts.or_else(close).unwrap_or(UnixNanos::MIN)
-    }
-
-    /// Takes one reference record from outside the market input.
-    pub fn apply_reference(&mut self, channel: Channel, record: &Reference, effects: &mut Effects) -> Disposition {
-        self.reference(channel, None, record, effects)
-    }
-
-    fn reference(
-        &mut self,
-        channel: Channel,
-        origin: Option<&Origin>,
-        record: &Reference,
-        effects: &mut Effects,
-    ) -> Disposition {
-        let disposition = self.reference_record(channel, origin, record, effects);
-        let session = securities::session_of(record, self.params.calendar.as_deref());
-        let Some(id) = record.symbol().and_then(|symbol| self.known_on(symbol, session)) else { return disposition };
-        self.wake(id);
-        if let Some(origin) = origin {
-            // What a partition says about a symbol is in that partition's snapshot, ticks or not. A name is there by itself:
-            // it may be said where its security is not read.
-            if !matches!(record, Reference::Rename { .. }) {
-                self.read_from(id, origin.partition);
-            }
-        } else if matches!(disposition.outcome, Outcome::Applied | Outcome::Duplicate) {
-            let known = &mut self.states[id as usize].cold.reference;
-            *known = known.wrapping_add(record.digest());
-        }
-        disposition
-    }
-
-    fn reference_record(
-        &mut self,
-        channel: Channel,
-        origin: Option<&Origin>,
-        record: &Reference,
-        effects: &mut Effects,
-    ) -> Disposition {
-        match record {
-            Reference::Close { symbol, session, price, ts, basis } => {
-                self.close_record(channel, origin, symbol, (*session, *price, *basis, *ts), effects)
-            }
-            Reference::Daily { symbol, session, close, range, split, dividend, shares } => {
-                if let Some(range) = range {
-                    self.range_record(symbol, *session, *range);
-                }
-                if let Some(ratio) = split {
-                    self.split_record(symbol, *session, *ratio, effects);
-                }
-                if let Some(amount) = dividend {
-                    self.dividend_record(symbol, *session, DividendKind::Cash, *amount, effects);
-                }
-                if let Some(shares) = shares {
-                    self.with_history(symbol, Some(*session), effects, |history, _| {
-                        history.set_shares(*session, *shares)
-                    });
-                }
-                let official = crate::domain::CloseBasis::Official;
-                self.close_record(channel, origin, symbol, (*session, *close, official, None), effects)
-            }
-            Reference::Split { symbol, ex_date, ratio } => self.split_record(symbol, *ex_date, *ratio, effects),
-            Reference::Shares { symbol, session, shares } => {
-                self.with_history(symbol, Some(*session), effects, |history, _| history.set_shares(*session, *shares))
-            }
-            Reference::Desk { symbol, session, prev_close, sigma_daily } => {
-                let desk = crate::market::Desk { price: *prev_close, sigma: *sigma_daily };
-                self.with_history(symbol, *session, effects, |history, _| history.set_desk(*session, desk))
-            }
-            Reference::Curve { target, from, shares, overnight, sessions } => {
-                self.curve_record(target, *from, **shares, (*overnight, *sessions))
-            }
-            Reference::Dividend { symbol, ex_date, amount, kind } => {
-                self.dividend_record(symbol, *ex_date, *kind, *amount, effects)
-            }
-            Reference::Event { symbol, at, event } => self.event_record(symbol, *at, event),
-            Reference::Rename { symbol, to, from } => {
-                self.rename_record(renames::partition_of(origin), (symbol, to, *from), effects)
-            }
-            Reference::Member { group, symbol, from, company, sector } => {
-                self.membership(group, symbol, *from, true, (company.as_deref(), sector.as_deref()))
-            }
-            Reference::Leave { group, symbol, from } => self.membership(group, symbol, *from, false, (None, None)),
-        }
-    }
-
-    fn membership(
-        &mut self,
-        group: &str,
-        symbol: &Symbol,
-        from: SessionDate,
-        inside: bool,
-        which: (Option<&str>, Option<&str>),
-    ) -> Disposition {
-        if !self.stage.has(group) {
-            return Disposition { outcome: Outcome::Ignored, reason: "unknown_group" };
-        }
-        let id = match self.admit_on(symbol.as_str(), Some(from)) {
-            Ok(id) => id,
-            Err(refusal) => return refusal,
-        };
-        if self.stage.membership(group, symbol, from, inside, which) {
-            self.rename_members(symbol);
-            self.track(id);
-            Disposition::APPLIED
-        } else {
-            Disposition::DUPLICATE
-        }
-    }
-
-    /// Changes a symbol's history and, when something changed, its ruler.
-    fn with_history(
-        &mut self,
-        symbol: &Symbol,
-        session: Option<SessionDate>,
-        effects: &mut Effects,
-        change: impl FnOnce(&mut crate::market::History, Option<&Calendar>) -> bool,
-    ) -> Disposition {
-        let id = match self.admit_on(symbol.as_str(), session) {
-            Ok(id) => id,
-            Err(refusal) => return refusal,
-        };
-        let calendar = self.params.calendar.as_deref();
-        let state = &mut self.states[id as usize];
-        if !change(&mut state.cold.history, calendar) {
-            return Disposition::DUPLICATE;
-        }
-        self.rerule(id, effects);
-        Disposition::APPLIED
     }
 
     fn check_time(&self, origin: &Origin, ts: UnixNanos) -> Result<(), Disposition> {

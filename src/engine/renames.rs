@@ -290,6 +290,8 @@ impl Engine {
             }
         }
         let security = self.renames.origin(to, from);
+        let both = [&security, &holder].map(|origin| self.by_origin.get(origin).copied());
+        self.absorb_news(|id, _| both.contains(&Some(id)));
         self.part(&security, (old, from));
         if let Some(held) = self.by_origin.get(&holder).copied().filter(|_| holder != security) {
             self.adopt(&security, held, (to, from), effects);

@@ -7,13 +7,22 @@
 use super::alerts::{Moment, What};
 use super::journal::Journal;
 use super::state::{Cold, Ruler, SymbolState};
-use super::{Disposition, Effects, Engine, News};
+use super::{Disposition, Effects, Engine};
 use crate::domain::{AlertState, CloseBasis, Direction, Phase, SessionDate, UnixNanos};
-use crate::market::{Calendar, Close, Flag, History, Measure, Published};
+use crate::market::{Calendar, Close, Flag, History, HistoryImage, Measure, Published};
 use crate::rules::{Episode, EpisodeRules, Episodes};
 
 /// Sessions kept that may be judged again; beyond, the oldest stays as it is.
 const JUDGED_MAX: usize = 8;
+
+/// What reference records say of a restored symbol that its image did not know.
+#[derive(Clone, Debug)]
+pub(super) struct News {
+    pub(super) id: u32,
+    pub(super) history: HistoryImage,
+    /// Sum of the digests of those records, less that of records that the image alone knew.
+    pub(super) reference: u64,
+}
 
 /// A session that is over, and its episodes.
 #[derive(Clone, PartialEq, Debug)]
@@ -152,18 +161,20 @@ impl Engine {
         }
     }
 
-    /// Adds what some symbols have not been told of to their history, without a word: what they were is forgotten.
+    /// Adds what some symbols have not been told of to their history, without a word: what they were is forgotten, or is
+    /// to be someone else's.
     pub(super) fn absorb_news(&mut self, is_meant: impl Fn(u32, &SymbolState) -> bool) {
-        let calendar = self.params.calendar.clone();
-        for news in std::mem::take(&mut self.news) {
-            let state = &mut self.states[news.id as usize];
-            if is_meant(news.id, state) {
-                state.cold.history.absorb(calendar.as_deref(), &news.history);
+        let Self { news, states, params, .. } = self;
+        let calendar = params.calendar.as_deref();
+        news.retain(|news| {
+            let state = &mut states[news.id as usize];
+            let is_meant = is_meant(news.id, state);
+            if is_meant {
+                state.cold.history.absorb(calendar, &news.history);
                 state.cold.reference = state.cold.reference.wrapping_add(news.reference);
-            } else {
-                self.news.push(news);
             }
-        }
+            !is_meant
+        });
     }
 
     /// Judges a session again; `old` is the ruler it was judged by.

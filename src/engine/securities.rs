@@ -140,8 +140,8 @@ impl Engine {
         let Some(origin) = other.origin_of(observation) else { return };
         for key in other.renames.around(&origin) {
             let is_said = other.renames.said_by(&key).any(|_| true);
-            let to = other.renames.to(&key).filter(|_| is_said && self.renames.to(&key).is_none());
-            if let Some(to) = to {
+            let to = other.renames.to(&key).filter(|to| self.renames.to(&key) != Some(to));
+            if let Some(to) = to.filter(|_| is_said && !self.renames.is_given(&key)) {
                 self.rename_record(partition, (&key.0, to, key.1), effects);
             }
         }
@@ -222,7 +222,7 @@ impl Engine {
         }
     }
 
-    fn session_of(&self, observation: &Observation<'_>) -> Option<SessionDate> {
+    pub(super) fn session_of(&self, observation: &Observation<'_>) -> Option<SessionDate> {
         let calendar = self.params.calendar.as_deref();
         match observation {
             Observation::Reference(record) => session_of(record, calendar),

@@ -220,8 +220,9 @@ impl Adoption {
 impl Lane {
     /// Partitions came or went, or went back: others are other partitions.
     pub(super) fn follow_anew(&mut self) {
-        self.adoption.begin_anew(self.clock.monotonic());
-        self.adoption.lookout.comes_due();
+        let now = self.clock.monotonic();
+        self.adoption.begin_anew(now);
+        self.adoption.lookout.comes_due(now);
         self.partitions.values_mut().for_each(|state| state.held = None);
     }
 

@@ -210,7 +210,7 @@ impl Taking<'_> {
         let sent = self.deliverer.unsealed.records;
         let moves = moves(self.engine);
         let (engine, deliverer, effects) = (&mut *self.engine, &mut *self.deliverer, &mut *self.effects);
-        let says_name = self.may_move && batch.as_ref().is_some_and(says_name);
+        let says_name = self.may_move && !is_silent && !is_past && batch.as_ref().is_some_and(says_name);
         let taken = match batch {
             Some(_) if is_past => Ok(Some(Outcome::Duplicate)),
             Some(batch) => take_record(batch, engine, deliverer, effects, (self.now, is_silent), record),
@@ -222,7 +222,7 @@ impl Taking<'_> {
         match taken {
             Ok(outcome) => {
                 self.done.fresh += 1;
-                if says_name {
+                if says_name && outcome == Some(Outcome::Applied) {
                     self.adoption.owes_state();
                     partition.snapshot_due = self.clock.monotonic();
                 }

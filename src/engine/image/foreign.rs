@@ -162,11 +162,11 @@ impl Engine {
 
     /// Keeps what a symbol is with the partition that it leaves.
     fn keep_departed(&mut self, id: u32) {
-        let (params, feeds) = (Params { groups: Vec::new(), ..self.params.clone() }, self.feeds.clone());
-        let state = &self.states[id as usize];
+        let Self { departed, params, feeds, states, .. } = self;
+        let state = &states[id as usize];
         let (partition, image) = (state.partition, SymbolImage::from(state));
-        let departed = self.departed.get_or_insert_with(|| Box::new(Self::new(params)));
-        departed.take_image(partition, &image, &self.params.rules.tiers, &feeds);
+        let fresh = || Box::new(Self::new(Params { groups: Vec::new(), ..params.clone() }));
+        departed.get_or_insert_with(fresh).take_image(partition, &image, &params.rules.tiers, feeds);
     }
 
     /// Securities that a partition's image has, and those that left it, where renames touch their names.
@@ -246,7 +246,10 @@ impl Engine {
         let Some(id) = self.at_hand(observation) else { return false };
         let state = &self.states[id as usize];
         let clock = self.partitions.get(&state.partition).map_or(UnixNanos::MIN, |clock| clock.event_time);
-        let is_over = state.cold.session.is_some_and(|session| clock >= session.end);
+        let is_over = state.cold.session.is_some_and(|session| {
+            // A late record under the old name goes the other way.
+            clock >= session.end && self.session_of(observation).is_some_and(|next| next > session.date)
+        });
         let is_renamed = symbol_of(observation).is_some_and(|symbol| symbol != state.cold.symbol.as_str());
         let goes = is_over && is_renamed && state.partition != partition;
         if goes {

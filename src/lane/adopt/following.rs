@@ -28,7 +28,7 @@ struct Other {
     next: i64,
     /// Behind its last record so far.
     last: i64,
-    /// Where it ended when it was first read.
+    /// Where it ended when partitions of others were last begun with.
     ended: i64,
     /// What the group has kept of it.
     kept: i64,
@@ -100,7 +100,7 @@ impl Following {
         self.others.get(&record.partition).is_some_and(|other| record.offset >= other.next)
     }
 
-    /// Whether a record of others was there when their partitions were first read: what is known of its symbol may be later.
+    /// Whether a record of others was there when partitions of others were begun with: snapshots may know of what is later.
     pub(super) fn is_of_before(&self, record: &RawRecord<'_>) -> bool {
         self.others.get(&record.partition).is_none_or(|other| record.offset < other.ended)
     }
@@ -249,11 +249,16 @@ impl Lane {
                     snapshot.next_offset
                 });
                 info!(partition, from = next, to = high, "reading a partition of others, in silence");
-                Other { next, last: next, ended: high, ..Other::default() }
+                Other { next, last: next, ..Other::default() }
             });
             other.next = other.next.max(low);
             let next = other.next;
             parts.push(following.stretch(partition, next, i64::MAX));
+        }
+        if !new.is_empty() {
+            for (partition, other) in &mut following.others {
+                other.ended = following.ends.get(partition).copied().unwrap_or(other.ended);
+            }
         }
         following.is_open = parts.iter().any(|s| s.from < s.wanted);
         if following.is_open { Ok(self.source.read_aside(&parts)?) } else { self.has_read_all() }

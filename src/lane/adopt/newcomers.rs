@@ -39,6 +39,8 @@ pub(super) struct Lookout {
     /// When one was asked for that has not come.
     asked_at: Option<Instant>,
     due: Option<Instant>,
+    /// Since when others are the partitions that they are.
+    others_since: Option<Instant>,
     failures: u32,
     is_news: bool,
     /// Whether symbols moved since state was last captured for others to see.
@@ -49,8 +51,8 @@ pub(super) struct Lookout {
 
 impl Lookout {
     /// Others are other partitions: their snapshots are to be looked at as soon as that is possible.
-    pub(super) fn comes_due(&mut self) {
-        self.due = None;
+    pub(super) fn comes_due(&mut self, now: Instant) {
+        (self.due, self.others_since) = (None, Some(now));
     }
 }
 
@@ -155,7 +157,8 @@ impl Lane {
         match answer {
             Ok(census) => {
                 let took = now.saturating_duration_since(asked_at);
-                lookout.due = Some(now + INTERVAL.max(took * SHARE));
+                let is_of_these = lookout.others_since.is_none_or(|since| asked_at >= since);
+                lookout.due = is_of_these.then(|| now + INTERVAL.max(took * SHARE));
                 (lookout.census, lookout.taken_at) = (census, Some(asked_at));
                 (lookout.failures, lookout.is_news) = (0, true);
             }
