@@ -2,9 +2,10 @@
 
 use crate::harness::{MIN, Run, SEC, params, params_with, params_without_groups, unguarded};
 use crate::scene::{DAY, SYMBOL, Scene};
+use fragility::codec::decode;
 use fragility::domain::AlertKind::{Close, Confirm, Deescalate, Escalate, Open};
-use fragility::domain::{Outcome, UnixNanos, Unknown};
-use fragility::engine::{EVENT_TIME_MAX, Params};
+use fragility::domain::{Observation, Outcome, UnixNanos, Unknown};
+use fragility::engine::{Channel, EVENT_TIME_MAX, Effects, Params};
 
 /// A bar record from multiples of sigma.
 fn bar(scene: &Scene, interval: &str, start: UnixNanos, ohlc: [f64; 4], more: &str) -> String {
@@ -296,15 +297,23 @@ fn the_newest_events_are_kept() {
     assert_eq!((events.len(), events[0].0), (64, Some(scene.at(6 * 60))));
 }
 
-/// A partition may be lost before its first snapshot: what is known of its symbols from elsewhere still rules.
+/// A partition may be lost before its first snapshot: what is known of its symbols from elsewhere still rules. What its own
+/// records said comes again with them.
 #[test]
 fn a_forgotten_partition_keeps_its_references() {
     let mut run = Run::new(params_with("[market]\ncalendar = \"none\""));
-    run.applied(&desk("A", 100.0, 0.01, ""));
+    let desk_a = desk("A", 100.0, 0.01, "");
+    let Observation::Reference(record) = decode(desk_a.as_bytes()).unwrap() else { panic!("{desk_a}") };
+    run.engine.apply_reference(Channel::Reference, &record, &mut Effects::default());
+    run.applied(&desk("B", 100.0, 0.01, ""));
     let at = UnixNanos(1_737_988_200_000_000_000);
-    run.tick("A", at, 100.5);
+    for symbol in ["A", "B"] {
+        run.tick(symbol, at, 100.5);
+    }
     run.engine.forget_partition(0);
-    run.tick("A", at, 105.0);
+    for symbol in ["A", "B"] {
+        run.tick(symbol, at, 105.0);
+    }
     let said = run.said();
-    assert_eq!(said.iter().map(|a| (a.kind, a.revision)).collect::<Vec<_>>(), [(Open, 0)]);
+    assert_eq!(said.iter().map(|a| (a.entity.id(), a.kind, a.revision)).collect::<Vec<_>>(), [("A", Open, 0)]);
 }
