@@ -123,7 +123,7 @@ impl Renames {
     /// Adds a rename, unless it is known or contradicts another.
     fn add(&mut self, old: &Symbol, to: &Symbol, from: SessionDate, partition: i32) -> Result<(), Disposition> {
         let key = (old.clone(), from);
-        let known = self.away.len();
+        let count = self.away.len();
         match (self.away.get_mut(&key), self.into.get(&(to.clone(), from))) {
             (Some((known, said_by)), _) if known == to => {
                 if !said_by.contains(&partition) {
@@ -135,7 +135,7 @@ impl Renames {
             (Some((known, _)), None) => {
                 self.into.remove(&(known.clone(), from));
             }
-            (None, None) if known >= RENAMES_MAX => return Err(Disposition::RENAMES_FULL),
+            (None, None) if count >= RENAMES_MAX => return Err(Disposition::RENAMES_FULL),
             (None, None) => {}
         }
         self.into.insert((to.clone(), from), old.clone());
@@ -184,7 +184,7 @@ impl Renames {
         self.away.len() < before
     }
 
-    /// Whether a rename, or one to another name in its place, was said by no partition but beside the market.
+    /// Whether a rename from a name on a session on was said beside the market.
     pub(super) fn is_given(&self, key: &Origin) -> bool {
         self.away.get(key).is_some_and(|(_, said_by)| said_by.contains(&NO_PARTITION))
     }

@@ -93,14 +93,14 @@ impl Adoption {
         (record, is_silent): (&RawRecord<'_>, bool),
         batch: &Batch<'_>,
     ) -> bool {
-        let bystander = self.bystander.as_deref();
-        // What is read again was said once. Who a record is about, the bystander knows best: it has read all renames before.
-        if let Some(following) = self.following.as_ref().filter(|_| !is_silent)
-            && let mut symbols =
-                batch.events().filter_map(|e| bystander.map_or_else(|| engine.security_of(e), |b| b.security_of(e)))
-            && !symbols.all(|symbol| following.is_said(&symbol, record))
-        {
-            return true;
+        // What is read again was said once.
+        if let Some(following) = self.following.as_ref().filter(|_| !is_silent) {
+            // The bystander has read all renames before.
+            let knows = self.bystander.as_deref().unwrap_or(engine);
+            let mut securities = batch.events().filter_map(|event| knows.security_of(event));
+            if !securities.all(|security| following.is_said(&security, record)) {
+                return true;
+            }
         }
         let is_stranger = |event| engine.is_stranger(record.partition, event);
         if self.following.is_some() && !self.is_ordered() && batch.events().any(is_stranger) {

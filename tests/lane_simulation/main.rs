@@ -97,52 +97,40 @@ fn what_is_promised_holds_in_as_many_others() {
     }
 }
 
-/// A log that gets more partitions, in every world.
-#[test]
-fn symbols_go_on_wherever_they_move() {
+/// Worlds whose symbols move, or the one that is asked for.
+fn moving(moves: Moves, name: &str, named: &[u64]) {
     trace();
-    let choice = Choice { moves: Moves::Grows, ..Choice::default() };
-    if let Some(seed) = number("FRAGILITY_SIM_GROWN_SEED") {
+    let choice = Choice { moves, ..Choice::default() };
+    if let Some(seed) = number(&format!("FRAGILITY_SIM_{name}_SEED")) {
         check_of(choice, std::iter::once(seed));
         return;
     }
-    check_of(choice, (0..number("FRAGILITY_SIM_GROWN").unwrap_or(GROWN)).chain(NAMED_GROWN));
+    let worlds = number(&format!("FRAGILITY_SIM_{name}")).unwrap_or(GROWN);
+    check_of(choice, (0..worlds).chain(named.iter().copied()));
+}
+
+/// A log that gets more partitions, in every world.
+#[test]
+fn symbols_go_on_wherever_they_move() {
+    moving(Moves::Grows, "GROWN", &NAMED_GROWN);
 }
 
 /// The same twice in a row: symbols come back to where they were.
 #[test]
 fn symbols_go_on_when_they_come_back() {
-    trace();
-    let choice = Choice { moves: Moves::GrowsTwice, ..Choice::default() };
-    if let Some(seed) = number("FRAGILITY_SIM_TWICE_SEED") {
-        check_of(choice, std::iter::once(seed));
-        return;
-    }
-    check_of(choice, 0..number("FRAGILITY_SIM_TWICE").unwrap_or(GROWN));
+    moving(Moves::GrowsTwice, "TWICE", &[]);
 }
 
 /// Keys that go to other partitions of as many, and once more, some back.
 #[test]
 fn symbols_go_on_when_keys_change_their_partition() {
-    trace();
-    let choice = Choice { moves: Moves::ChangesKeys, ..Choice::default() };
-    if let Some(seed) = number("FRAGILITY_SIM_KEYS_SEED") {
-        check_of(choice, std::iter::once(seed));
-        return;
-    }
-    check_of(choice, (0..number("FRAGILITY_SIM_KEYS").unwrap_or(GROWN)).chain(NAMED_KEYS));
+    moving(Moves::ChangesKeys, "KEYS", &NAMED_KEYS);
 }
 
 /// Securities that go by other names, whose keys fall to partitions of others.
 #[test]
 fn symbols_go_on_under_other_names_in_other_partitions() {
-    trace();
-    let choice = Choice { moves: Moves::Renames, ..Choice::default() };
-    if let Some(seed) = number("FRAGILITY_SIM_RENAMES_SEED") {
-        check_of(choice, std::iter::once(seed));
-        return;
-    }
-    check_of(choice, (0..number("FRAGILITY_SIM_RENAMES").unwrap_or(GROWN)).chain(NAMED_RENAMES));
+    moving(Moves::Renames, "RENAMES", &NAMED_RENAMES);
 }
 
 /// Seeds that once found something, so that it is looked for again: what each of them shows without its remedy is

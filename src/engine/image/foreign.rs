@@ -104,8 +104,13 @@ impl Engine {
     /// The number of a record's symbol here, decoded; `None` where the market has said nothing of it.
     fn at_hand(&mut self, observation: &Observation<'_>) -> Option<u32> {
         let id = self.known_of(observation)?;
+        self.with_market(id)
+    }
+
+    /// The same number, decoded, if the market has said anything of it.
+    fn with_market(&mut self, id: u32) -> Option<u32> {
         self.wake(id);
-        Some(id).filter(|id| self.states[*id as usize].partition != NO_PARTITION)
+        (self.states[id as usize].partition != NO_PARTITION).then_some(id)
     }
 
     /// Before a record of a partition that its symbol was not read from: takes the symbol over as a bystander knows it, or
@@ -223,9 +228,8 @@ impl Engine {
         let id = match bystander.origin_of(observation) {
             Some(origin) => self.counterpart(symbol_of(observation)?, Some(&origin)),
             None => self.known_of(observation),
-        }?;
-        self.wake(id);
-        Some(id).filter(|id| self.states[*id as usize].partition != NO_PARTITION)
+        };
+        self.with_market(id?)
     }
 
     /// Whether the market has said anything here of the symbol that a bystander has met.
@@ -239,9 +243,18 @@ impl Engine {
         self.counterpart_of(bystander, observation).is_some_and(|id| self.let_go(id, effects))
     }
 
-    /// Before a record whose security comes with another name from another partition of this engine, where the session
-    /// under the old one is over: takes it over, and keeps what it was for the partition that it leaves. False where it
-    /// is something else, or its last session may still be read.
+    /// The same by number.
+    pub fn let_go(&mut self, id: u32, effects: &mut Effects) -> bool {
+        let has_market = self.states[id as usize].partition != NO_PARTITION;
+        if has_market {
+            self.forget_market(id, effects);
+        }
+        has_market
+    }
+
+    /// Whether a record's security comes with another name from another partition of this engine, and the session under the
+    /// old one is over there: what the record follows from has been read, and the record itself moves the security. What
+    /// it was is kept for the partition that it leaves.
     pub fn goes_over(&mut self, partition: i32, observation: &Observation<'_>) -> bool {
         let Some(id) = self.at_hand(observation) else { return false };
         let state = &self.states[id as usize];
@@ -256,15 +269,6 @@ impl Engine {
             self.keep_departed(id);
         }
         goes
-    }
-
-    /// The same by number.
-    pub fn let_go(&mut self, id: u32, effects: &mut Effects) -> bool {
-        let has_market = self.states[id as usize].partition != NO_PARTITION;
-        if has_market {
-            self.forget_market(id, effects);
-        }
-        has_market
     }
 
     /// Whether a bystander has met the symbol of a partition's record later in another one.
@@ -284,6 +288,7 @@ impl Engine {
         if self.departed.is_none() {
             return false;
         }
+        // It is compared: decoded first.
         self.at_hand(observation);
         self.departed.as_deref().is_some_and(|departed| self.is_behind_of(departed, observation, partition))
     }
