@@ -19,7 +19,7 @@ impl Engine {
         let in_session = state.cold.live && state.cold.session.is_none_or(|s| state.last_ts >= s.begin);
         let context = Context {
             ts: entry.ts,
-            phase: state.cold.phase,
+            phase: state.phase_at(entry.ts),
             last_at: (in_session && state.last_price > 0.0).then_some(state.last_ts),
             round_lot: (state.cold.round_lot > 0).then_some(state.cold.round_lot),
         };

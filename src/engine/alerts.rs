@@ -133,7 +133,7 @@ impl Engine {
         } else {
             window_of(state, session)
         };
-        let phase = if moment.is_close { Phase::Close } else { state.cold.phase };
+        let phase = if moment.is_close { Phase::Close } else { state.phase_at(moment.ts) };
         let seen = (moment.ts, moment.price, moment.z);
         let intraday = self.day_reading(id, (session, phase), ruler, seen);
         let survival = match episode.state {

@@ -4,6 +4,7 @@
 //! All of it is worked out when it is asked, from the symbol's own records and the reference records; a tick
 //! pays one comparison.
 
+use super::print::Entry;
 use super::realized::FiveMinutes;
 use super::state::{Ruler, SymbolState};
 use super::{Disposition, Engine};
@@ -195,7 +196,11 @@ impl SymbolState {
 
     /// A price passes a grid point of the windows, or is the first of its regular session; it is not taken yet.
     #[cold]
-    pub(super) fn sample(&mut self, ts: UnixNanos, price: f64) {
+    pub(super) fn sample(&mut self, entry: &Entry) {
+        if self.is_belated(entry.inside()) {
+            return;
+        }
+        let Entry { ts, price, .. } = *entry;
         self.quiet_until = WindowMoves::quiet_until(ts);
         self.sample_returns(ts, price);
         let last_price = self.last_price;

@@ -53,7 +53,7 @@ impl Engine {
         }
         if state.care.has(Care::LIMITS)
             && let (Some((lower, upper)), Some(_), Phase::Regular) =
-                (state.cold.limits, state.cold.session, state.cold.phase)
+                (state.cold.limits, state.cold.session, state.phase_at(entry.ts))
         {
             let slack = 1.0 + self.params.limits_tolerance;
             if entry.price < lower / slack || entry.price > upper * slack {

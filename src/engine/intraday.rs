@@ -20,11 +20,12 @@ impl SymbolState {
         if self.last_price > 0.0 { (price / self.last_price).ln() } else { 0.0 }
     }
 
-    /// Takes a price whose log return is `x`: decays both variances to `ts`, adds `x`, and stands at it.
+    /// Takes a price whose log return is `x`: decays both variances to its time, adds `x`, and stands at it.
     #[inline]
-    pub(super) fn advance(&mut self, half_lives: &[f64; 2], ts: UnixNanos, price: f64, x: f64) {
+    pub(super) fn advance(&mut self, half_lives: &[f64; 2], entry: &Entry, x: f64) {
+        let Entry { ts, price, .. } = *entry;
         if ts > self.quiet_until {
-            self.sample(ts, price);
+            self.sample(entry);
         }
         if self.last_price > 0.0 {
             let dt = ts.since(self.last_ts).max(0);
@@ -97,6 +98,20 @@ impl SymbolState {
         (self.cold.phase == Phase::Regular && self.last_ts >= open).then_some(self.last_price)
     }
 
+    /// Whether an instant lies before the phase at hand, which a record of another kind may have begun: a price
+    /// of then becomes the last one, and is none of this phase.
+    pub(super) fn is_belated(&self, at: UnixNanos) -> bool {
+        self.cold.session.is_some_and(|s| at < s.start_of(self.cold.phase))
+    }
+
+    /// The phase of an instant up to now.
+    pub(super) fn phase_at(&self, at: UnixNanos) -> Phase {
+        match self.cold.session {
+            Some(session) if self.is_belated(at) => session.phase_at(at).0,
+            _ => self.cold.phase,
+        }
+    }
+
     /// Moves to another phase of the session at hand.
     pub(super) fn enter_phase(&mut self, at: &Moment, params: &Params) {
         let regular_last = self.regular_price();
@@ -121,6 +136,9 @@ impl SymbolState {
     /// until enough has been traded, and `first` is remembered, since it may give away a split.
     #[cold]
     pub(super) fn arrive(&mut self, params: &Params, entry: &Entry, first: f64) {
+        if self.is_belated(entry.inside()) {
+            return;
+        }
         if self.care.has(Care::GATED) {
             let gate = &mut self.cold.gate;
             let size = (entry.size > 0.0).then_some(entry.size);
@@ -130,12 +148,12 @@ impl SymbolState {
                 self.set_band(params);
             }
         }
-        self.note_first(params, first);
+        self.note_first(params, entry.inside(), first);
     }
 
     /// Remembers the first price of a session that can decide something.
-    pub(super) fn note_first(&mut self, params: &Params, price: f64) {
-        if !self.care.has(Care::FIRST) || !self.decides() {
+    pub(super) fn note_first(&mut self, params: &Params, at: UnixNanos, price: f64) {
+        if !self.care.has(Care::FIRST) || !self.decides() || self.is_belated(at) {
             return;
         }
         self.care.set(Care::FIRST, false);
@@ -161,6 +179,9 @@ impl SymbolState {
         entry: &Entry,
         emit: &mut impl FnMut(Step, &Episode),
     ) {
+        if self.is_belated(entry.inside()) {
+            return;
+        }
         let Ok(z) = self.cold.ruler.z(entry.price) else { return };
         let cold = &mut self.cold;
         if z.abs() >= params.rules.at(0) {
@@ -215,7 +236,7 @@ impl SymbolState {
                     self.arrive(params, entry, price);
                 }
                 let x = self.tick_return(price);
-                self.advance(&params.half_lives, entry.ts, price, x);
+                self.advance(&params.half_lives, entry, x);
                 if entry.kind != EntryKind::Mark && self.is_outside(price) {
                     self.observe(params, feeds, entry, &mut |_, _| {});
                 }
@@ -232,7 +253,7 @@ impl SymbolState {
             EntryKind::BarStart => {
                 if let Ok(open) = Price::new(price) {
                     self.note_bar(UnixNanos(entry.start()), entry.ts, open);
-                    self.note_first(params, entry.size);
+                    self.note_first(params, entry.inside(), entry.size);
                 }
             }
             EntryKind::Void => {}

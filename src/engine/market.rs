@@ -90,7 +90,7 @@ impl Engine {
         if state.care.has(Care::AT_ARRIVAL) && entry.kind == EntryKind::Price {
             state.arrive(&self.params, entry, entry.price);
         }
-        state.advance(&self.params.half_lives, ts, entry.price, x);
+        state.advance(&self.params.half_lives, entry, x);
         if state.is_outside(entry.price) && entry.kind == EntryKind::Price {
             self.decide(id, origin, entry, effects);
         }
@@ -206,7 +206,7 @@ impl Engine {
         let state = &mut self.states[id as usize];
         state.keep(&self.params, &Entry::of_bar(bar.ts, ts, bar.open.get(), first.get()));
         state.note_bar(bar.ts, ts, bar.open);
-        state.note_first(&self.params, first.get());
+        state.note_first(&self.params, inside, first.get());
         // A rising bar is taken to have fallen first, a falling one to have risen first.
         let extremes = if bar.close >= bar.open { [bar.low, bar.high] } else { [bar.high, bar.low] };
         for extreme in extremes.map(Price::get) {
@@ -230,7 +230,7 @@ impl Engine {
             state.arrive(&self.params, &last, close);
         }
         let x = state.tick_return(close);
-        state.advance(&self.params.half_lives, ts, close, x);
+        state.advance(&self.params.half_lives, &last, x);
         if state.is_outside(close) {
             self.decide(id, origin, &last, effects);
         }

@@ -50,6 +50,28 @@ pub struct Session {
     pub early: bool,
 }
 
+impl Session {
+    /// The phase of an instant in it, never [`Phase::Close`], and when that phase ends.
+    pub fn phase_at(&self, ts: UnixNanos) -> (Phase, UnixNanos) {
+        match ts {
+            t if t < self.pre => (Phase::Overnight, self.pre),
+            t if t < self.open => (Phase::Pre, self.open),
+            t if t < self.close => (Phase::Regular, self.close),
+            _ => (Phase::Post, self.end),
+        }
+    }
+
+    /// When a phase of it begins.
+    pub fn start_of(&self, phase: Phase) -> UnixNanos {
+        match phase {
+            Phase::Overnight => self.begin,
+            Phase::Pre => self.pre,
+            Phase::Regular => self.open,
+            Phase::Close | Phase::Post => self.close,
+        }
+    }
+}
+
 /// A moment within a session.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Moment {
@@ -215,15 +237,7 @@ impl Calendar {
         if ts < session.begin {
             return Located::Unknown { until: session.begin };
         }
-        let (phase, until) = if ts < session.pre {
-            (Phase::Overnight, session.pre)
-        } else if ts < session.open {
-            (Phase::Pre, session.open)
-        } else if ts < session.close {
-            (Phase::Regular, session.close)
-        } else {
-            (Phase::Post, session.end)
-        };
+        let (phase, until) = session.phase_at(ts);
         Located::Known(Moment { session: *session, phase, until })
     }
 

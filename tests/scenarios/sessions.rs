@@ -1,9 +1,10 @@
 //! Days that are not like the others, and the hours in which nothing is decided.
 
-use crate::harness::{MIN, Run, date, params_without_groups, utc};
+use crate::harness::{MIN, Run, SEC, date, holds, params_without_groups, utc};
 use crate::scene::{DAY, SYMBOL, Scene, warm};
-use fragility::domain::AlertKind::Open;
-use fragility::domain::{Phase, Unknown};
+use fragility::domain::AlertKind::{self, Open, Retract};
+use fragility::domain::{Outcome, Phase, UnixNanos, Unknown};
+use fragility::market::Session;
 
 /// A symbol warmed up for `day`, without a tick yet.
 fn warmed(day: &str) -> Run {
@@ -166,4 +167,85 @@ fn a_symbol_still_warming_up_says_nothing() {
     fresh.tick("NEW", session.open.plus(1), 500.0);
     assert_eq!(fresh.said(), []);
     assert_eq!(fresh.engine.symbol("NEW").unwrap().z, Err(Unknown::NoReference));
+}
+
+/// Price limits, in the first second after the open: they begin the regular session, and are no price.
+fn begin_without_a_price(run: &mut Run, session: &Session) {
+    let at = session.open.plus(SEC);
+    run.applied(&format!(r#"{{"type":"limits","symbol":"{SYMBOL}","ts":{},"lower":90,"upper":110}}"#, at.0));
+}
+
+fn said(run: &mut Run) -> Vec<(AlertKind, Phase, UnixNanos)> {
+    let said = run.said();
+    said.iter().for_each(holds);
+    said.iter().map(|a| (a.kind, a.phase, a.event_time)).collect()
+}
+
+/// The regular session has begun, and then comes a price of four sigmas from before the open.
+fn check_belated(belated: impl Fn(&mut Run, &Session, f64)) {
+    let mut run = warmed(DAY);
+    let session = run.session(DAY);
+    run.tick(SYMBOL, session.open.plus(-MIN), 100.0);
+    begin_without_a_price(&mut run, &session);
+    let wild = run.price_at(SYMBOL, 4.2);
+    belated(&mut run, &session, wild);
+    assert_eq!(said(&mut run), [], "its phase is over");
+    let view = run.engine.symbol(SYMBOL).unwrap();
+    assert_eq!((view.price, view.tier), (wild, 0.0));
+    // The first price after the open is the opening price, and decides.
+    let first = run.price_at(SYMBOL, 3.2);
+    run.tick(SYMBOL, session.open.plus(2 * SEC), first);
+    let alerts = run.said();
+    alerts.iter().for_each(holds);
+    let [alert] = alerts.as_slice() else { panic!("{alerts:?}") };
+    assert_eq!((alert.kind, alert.tier, alert.phase), (Open, 3.0, Phase::Regular));
+    assert_eq!(alert.gap.unwrap().open.to_bits(), first.to_bits());
+}
+
+#[test]
+fn a_price_of_before_the_open_is_none_of_the_session_that_has_begun() {
+    check_belated(|run, session, price| {
+        assert_eq!(run.tick(SYMBOL, session.open.plus(-SEC), price).outcome, Outcome::Applied);
+    });
+}
+
+#[test]
+fn a_minute_bar_that_ends_at_the_open_is_none_of_the_session_that_has_begun() {
+    check_belated(|run, session, price| {
+        let (start, high) = (session.open.plus(-MIN), price * 1.01);
+        run.applied(&format!(
+            r#"{{"type":"bar","interval":"1m","final":true,"symbol":"{SYMBOL}","ts":{},"open":100,"high":{high},"low":100,"close":{price}}}"#,
+            start.0
+        ));
+    });
+}
+
+/// A symbol in breach since five seconds before the open, whose regular session has begun without a price.
+fn in_breach_since_before() -> (Run, Session) {
+    let mut run = warmed(DAY);
+    let session = run.session(DAY);
+    run.tick(SYMBOL, session.open.plus(-MIN), 100.0);
+    let (ts, breach) = (session.open.plus(-5 * SEC), run.price_at(SYMBOL, 3.2));
+    run.applied(&format!(r#"{{"type":"tick","symbol":"{SYMBOL}","ts":{},"price":{breach},"seq":1}}"#, ts.0));
+    assert_eq!(said(&mut run), [(Open, Phase::Pre, ts)]);
+    begin_without_a_price(&mut run, &session);
+    (run, session)
+}
+
+#[test]
+fn what_another_reference_changes_is_said_in_the_phase_of_the_newest_price() {
+    let (mut run, session) = in_breach_since_before();
+    let yesterday = run.calendar.previous(session.date).unwrap().date.to_string();
+    run.close(SYMBOL, &yesterday, 110.0);
+    assert_eq!(said(&mut run).last(), Some(&(Retract, Phase::Pre, session.open.plus(-5 * SEC))));
+}
+
+#[test]
+fn what_a_cancel_changes_is_said_in_the_phase_of_the_cancel() {
+    for (secs, phase) in [(-2, Phase::Pre), (2, Phase::Regular)] {
+        let (mut run, session) = in_breach_since_before();
+        let ts = session.open.plus(secs * SEC);
+        run.applied(&format!(r#"{{"type":"cancel","symbol":"{SYMBOL}","ts":{},"seq":1}}"#, ts.0));
+        assert_eq!(said(&mut run), [(Retract, phase, ts)]);
+    }
 }
