@@ -44,7 +44,7 @@ impl Engine {
         effects: &mut Effects,
     ) -> Option<Disposition> {
         self.release(id, entry.ts, effects);
-        let is_first = self.enter_if_due(id, entry.ts, effects);
+        self.enter_if_due(id, entry.ts, effects);
         let state = &mut self.states[id as usize];
         state.care.set(Care::NEW, state.last_price <= 0.0);
         if state.care.has(Care::HALTED) {
@@ -57,9 +57,6 @@ impl Engine {
         {
             let slack = 1.0 + self.params.limits_tolerance;
             if entry.price < lower / slack || entry.price > upper * slack {
-                if is_first {
-                    self.keep_beginning(id, entry.ts);
-                }
                 self.states[id as usize].keep(&self.params, &Entry { kind: EntryKind::Void, ..entry });
                 return Some(Disposition::OUTSIDE_LIMITS);
             }
@@ -76,9 +73,6 @@ impl Engine {
         // Without a ruler nothing can fire, and nothing is too far.
         let is_too_far = |far: Distance| (entry.price / far.base).ln().abs() > rules.limit(far.sigma, far.share);
         if !is_near && self.distance(id, entry.ts).is_some_and(is_too_far) {
-            if is_first {
-                self.keep_beginning(id, entry.ts);
-            }
             return self.doubt(id, origin, tick, entry, &rules, effects);
         }
         self.states[id as usize].cold.quarantine.contradict();

@@ -33,18 +33,13 @@ impl Engine {
         }
     }
 
-    /// A record begins its session and phase, whatever becomes of it: whether it did.
-    pub(super) fn enter_if_due(&mut self, id: u32, ts: UnixNanos, effects: &mut Effects) -> bool {
-        let is_due = ts >= self.states[id as usize].deadline;
-        if is_due {
+    /// A record begins its session and phase, whatever becomes of it. That is kept, since it may leave no entry of
+    /// its own.
+    pub(super) fn enter_if_due(&mut self, id: u32, ts: UnixNanos, effects: &mut Effects) {
+        if ts >= self.states[id as usize].deadline {
             self.enter(id, ts, effects);
+            self.states[id as usize].keep(&self.params, &Entry::plain(EntryKind::Volume, ts, 0.0, 0));
         }
-        is_due
-    }
-
-    /// Keeps that a record began its phase, of one that leaves no entry of its own.
-    pub(super) fn keep_beginning(&mut self, id: u32, ts: UnixNanos) {
-        self.states[id as usize].keep(&self.params, &Entry::plain(EntryKind::Volume, ts, 0.0, 0));
     }
 
     /// Makes `session` the one at hand; what the one before left open is settled first.

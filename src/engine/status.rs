@@ -32,9 +32,7 @@ impl Engine {
         }
         self.release(id, status.ts, effects);
         self.close_bucket_by(id, status.ts);
-        if self.enter_if_due(id, status.ts, effects) {
-            self.keep_beginning(id, status.ts);
-        }
+        self.enter_if_due(id, status.ts, effects);
         let state = &mut self.states[id as usize];
         let kind = match status.status {
             TradingStatus::Halted => EntryKind::Halt,

@@ -3,7 +3,7 @@
 use crate::harness::{MIN, Run, SEC, params_as_shipped};
 use crate::scene::{DAY, Scene, warm};
 use fragility::domain::AlertKind::{self, Close, Correct, Open, Retract};
-use fragility::domain::{AlertState, Outcome, UnixNanos};
+use fragility::domain::{AlertState, Outcome, Phase, UnixNanos};
 use fragility::engine::{Params, Watermark};
 
 /// A symbol at its open, guarded as shipped; groups aside.
@@ -161,6 +161,31 @@ fn a_premarket_price_decides_once_enough_was_traded() {
     }
     // 104.2 is four sigmas: with 41,680 USD a print the third print opens the gate.
     assert_eq!(kinds, [vec![], vec![], vec![(Open, true)], vec![]]);
+}
+
+/// The official open is no price, and begins the regular session all the same, also when that is gone through again.
+#[test]
+fn a_print_that_moves_nothing_begins_its_phase_for_good() {
+    let mut run = Run::new(Params { groups: Vec::new(), quarantine: None, ..params_as_shipped() });
+    warm(&mut run, "ACME", DAY);
+    let open = run.session(DAY).open;
+    let mut print = |secs: i64, price: f64, seq: i64, rest: &str| {
+        let ts = open.plus(secs * SEC).0;
+        run.print(&format!(
+            r#"{{"type":"tick","symbol":"ACME","ts":{ts},"price":{price},"size":600,"seq":{seq}{rest}}}"#
+        ));
+        run.kinds()
+    };
+    for (seq, venue) in ["P", "Q", "P", "Q"].into_iter().enumerate() {
+        let seq = i64::try_from(seq).unwrap();
+        assert_eq!(print(60 * (seq - 5), 100.0, seq, &format!(r#","venue":"{venue}""#)), []);
+    }
+    assert_eq!(print(1, 100.0, 4, r#","tape":"A","cond":["Q"]"#), []);
+    // Four sigmas, from the second before the open: the pre-market is over.
+    assert_eq!(print(-1, 104.2, 5, ""), []);
+    run.applied(&format!(r#"{{"type":"cancel","symbol":"ACME","ts":{},"seq":3}}"#, open.plus(2 * SEC).0));
+    assert_eq!(run.kinds(), []);
+    assert_eq!(run.engine.symbol("ACME").unwrap().phase, Phase::Regular);
 }
 
 #[test]
