@@ -67,7 +67,7 @@ class Client {
             acls     BOOT
             allow    BOOT PRINCIPAL RESOURCE:NAME:OPERATION ...
             produce  BOOT TOPIC FILE [--rate N] [--partition P] [--transactional] [--batch N] [--abort]
-            generate BOOT|- TOPIC|- --count N [--symbols N] [--seed S] [--rate N] [--ticks FILE] [--refs FILE] [--expected FILE] [--metadata MS] [--half FILE] [--other-keys 1]
+            generate BOOT|- TOPIC|- --count N [--symbols N] [--seed S] [--rate N] [--ticks FILE] [--refs FILE] [--expected FILE] [--metadata MS] [--gates FILE,...] [--other-keys 1]
             consume  BOOT TOPIC [--from-beginning] [--count N] [--timeout SECS] [--until-end] [--values FILE] [--uncommitted]
             latency  BOOT TICK_TOPIC ALERT_TOPIC ECHO_TOPIC [--rate N] [--seconds N] [--warmup SECS] [--drain SECS] [--symbols N] [--seed S] [--out FILE] [--hdr PREFIX] [--relay TOPIC [--relay-transacts]]
             offsets  BOOT GROUP TOPIC
@@ -75,7 +75,7 @@ class Client {
             hold     BOOT GROUP TOPIC --back N [--seconds N]""";
     static final Set<String> FLAGS = Set.of("transactional", "abort", "from-beginning", "until-end", "uncommitted", "relay-transacts");
     static final Set<String> OPTIONS = Set.of("rate", "partition", "batch", "hdr", "count", "symbols", "seed", "ticks", "refs", "expected", "timeout", "values",
-            "seconds", "warmup", "drain", "out", "metadata", "half", "other-keys", "back", "relay");
+            "seconds", "warmup", "drain", "out", "metadata", "gates", "other-keys", "back", "relay");
     static final long SECOND = 1_000_000_000L;
     /** Wall-clock nanoseconds minus System.nanoTime(), taken once: later steps of the wall clock cannot enter a difference of two times. */
     static final long EPOCH = epochNanos(Instant.now()) - System.nanoTime();
@@ -412,9 +412,11 @@ class Client {
                 Sender sender = send ? new Sender(args.at(1), 5, null, args.number("metadata", 300_000)) : null) {
             market.references().forEach(refs::println);
             long step = Market.step(count);
+            String[] gates = args.has("gates") ? args.options.get("gates").split(",") : new String[0];
+            int passed = 0;
             for (long i = 0; i < count; i++) {
                 Tick tick = market.next(Market.OPEN + i * step);
-                if (i == count / 2 && args.has("half")) pacer.pauseUntil(Path.of(args.options.get("half")));
+                if (passed < gates.length && i == count * (passed + 1) / (gates.length + 1)) pacer.pauseUntil(Path.of(gates[passed++]));
                 long due = pacer.await(i);
                 // Another partitioner from the half on: the next partition of as many.
                 Integer partition = send && i >= count / 2 && args.has("other-keys") ? sender.next(args.at(2), tick.symbol) : null;

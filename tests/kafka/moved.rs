@@ -34,17 +34,19 @@ fn moved(world: &World, mode: &'static str, start: &str) {
     services.iter().for_each(Service::await_ready);
     until("offsets of both partitions", LONG, || (known(&load) == (2, 2)).then_some(()));
     // New producers' settings: they learn of partitions within a second, and members within ten.
-    // Half of the ticks follow on the second change, however long the first takes to be followed.
-    let half = world.dir.join(format!("{}-half", load.name));
-    let feed = load.generate_with(RATE * 40, RATE, &["--metadata", "1000", "--half", half.to_str().unwrap()]);
+    // A third of the ticks follows on each change, however long that takes.
+    let [first, second] = ["first", "second"].map(|n| world.dir.join(format!("{}-{n}", load.name)));
+    let gates = format!("{},{}", first.display(), second.display());
+    let feed = load.generate_with(RATE * 45, RATE, &["--metadata", "1000", "--gates", &gates]);
     until("both at work", LONG, || services.iter().all(|s| s.alerts() > 20.0).then_some(()));
     world.client(&["grow", &world.boot, &load.market, "4"]);
+    std::fs::write(&first, "").unwrap();
     until("four partitions are read", LONG, || (known(&load) == (4, 4)).then_some(()));
     let moves = || total(&services, "fragility_symbols_moved_total");
     until("symbols move", LONG, || (moves() > 0.0).then_some(()));
     let after_four = moves();
     world.client(&["grow", &world.boot, &load.market, "5"]);
-    std::fs::write(&half, "").unwrap();
+    std::fs::write(&second, "").unwrap();
     until("five partitions are read", LONG, || (known(&load) == (5, 5)).then_some(()));
     feed.finish(LONG);
     await_all(&load);
@@ -72,7 +74,7 @@ fn changed(world: &World, mode: &'static str) {
     let services = [serve("a"), serve("b")];
     services.iter().for_each(Service::await_ready);
     let half = world.dir.join(format!("{}-half", load.name));
-    let feed = load.generate_with(RATE * 20, RATE, &["--half", half.to_str().unwrap(), "--other-keys", "1"]);
+    let feed = load.generate_with(RATE * 20, RATE, &["--gates", half.to_str().unwrap(), "--other-keys", "1"]);
     until("half of it is committed", LONG, || {
         let at = world.offsets(&load.name, &load.market);
         let sum: i64 = at.iter().map(|(committed, _)| committed.unwrap_or(0)).sum();
