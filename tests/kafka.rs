@@ -62,7 +62,7 @@ fn scenarios() {
         return;
     }
     let only = std::env::var_os("FRAGILITY_KAFKA_ONLY").map(|o| o.into_string().expect("names"));
-    let scenarios: [(&str, Scenario); 37] = [
+    let scenarios: [(&str, Scenario); 38] = [
         ("million", load::million),
         ("million_once", load::million_once),
         ("day", day::day),
@@ -89,6 +89,7 @@ fn scenarios() {
         ("other_keys_once", moved::other_keys_once),
         ("renamed", renamed::renamed),
         ("forgotten_once", faults::forgotten_once),
+        ("set_back_once", faults::set_back_once),
         ("faults", faults::kills),
         ("faults_once", faults::kills_once),
         ("zombie", faults::zombie_member),

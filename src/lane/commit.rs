@@ -40,6 +40,8 @@ pub(super) struct Commits {
     last: Option<Instant>,
     /// When state last went to where other machines find it.
     last_shared: Option<Instant>,
+    /// When offsets of every partition were last committed with the time noted.
+    pub(super) noted: Option<Instant>,
     /// Whether offsets are committed once more where they stand: what is noted with them is news.
     is_restating: bool,
 }
@@ -86,6 +88,7 @@ impl Lane {
         if !is_urgent && since < self.config.commit_interval {
             return Ok(());
         }
+        self.renew_notes();
         let offsets = self.uncommitted();
         if offsets.is_empty() && unsealed.records == 0 {
             return Ok(());
@@ -102,8 +105,7 @@ impl Lane {
     fn seal(&mut self, offsets: Vec<(i32, i64)>) -> Result<(), LaneError> {
         // Without its broker the client may come back from this much later than it was told to.
         self.shared.beat(self.number, format!("committing to {}", self.config.kafka.brokers));
-        let member = self.source.member();
-        let sealed = self.deliverer.seal(&offsets, member.as_ref())?;
+        let sealed = self.seal_with(&offsets)?;
         self.commits.last = Some(self.clock.monotonic());
         self.commits.is_restating = false;
         match sealed {
@@ -123,6 +125,14 @@ impl Lane {
         Ok(())
     }
 
+    fn seal_with(&mut self, offsets: &[(i32, i64)]) -> Result<Sealed, LaneError> {
+        if self.deliverer.sink.is_transactional() {
+            self.write_note();
+        }
+        let member = self.source.member();
+        Ok(self.deliverer.seal(offsets, member.as_ref())?)
+    }
+
     /// Commits everything taken so far, waiting at most `timeout` for acknowledgements, and keeps the state; false
     /// when they did not come.
     pub(super) fn commit_now(&mut self, timeout: Duration) -> Result<bool, LaneError> {
@@ -137,8 +147,7 @@ impl Lane {
         self.commits.pending = None;
         let offsets = self.uncommitted();
         if !offsets.is_empty() || self.deliverer.unsealed.records > 0 {
-            let member = self.source.member();
-            match self.deliverer.seal(&offsets, member.as_ref())? {
+            match self.seal_with(&offsets)? {
                 Sealed::Committed => self.commits.committed.extend(offsets.iter().copied()),
                 Sealed::Open => self.commit_offsets(Pending { offsets, state: None }, Some(COMMIT_TIMEOUT)),
             }

@@ -16,7 +16,7 @@ use tracing::{info, warn};
 const ASK_TIMEOUT: Duration = Duration::from_millis(500);
 /// Time without an answer after which leftovers are looked for: a transaction that is merely not over takes less, or
 /// ends by itself.
-const CLEAR_AFTER: Duration = Duration::from_secs(2);
+pub(super) const CLEAR_AFTER: Duration = Duration::from_secs(2);
 /// Time given to the last acknowledgements when partitions are given up or the service stops.
 pub(super) const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -97,6 +97,9 @@ impl Lane {
         if is_market && !self.compare_counts(&mut standings)? {
             return Ok(());
         }
+        if !self.recall(&standings)? {
+            return Ok(());
+        }
         self.asking.clear();
         self.follow_anew();
         self.has_cleared = false;
@@ -147,17 +150,20 @@ impl Lane {
         if since > STUCK_AFTER {
             return Err(LaneError::NoStanding(self.asking.clone()));
         }
-        if !std::mem::replace(&mut self.has_cleared, true) {
-            warn!(partitions = ?self.asking, "the group holds back where partitions stand; ending what may have been left open");
-            if self.deliverer.unsealed.records > 0 {
-                // What live partitions have said is not to be aborted with it.
-                self.seal_all()?;
-            }
-            let offsets: Vec<(i32, i64)> = self.asking.iter().map(|p| (*p, 0)).collect();
-            let member = self.source.member();
-            self.deliverer.sink.clear(&offsets, member.as_ref())?;
+        if self.has_cleared { Ok(()) } else { self.clear("the group holds back where partitions stand") }
+    }
+
+    /// Ends what an earlier life of this lane's producer may have left open.
+    pub(super) fn clear(&mut self, why: &str) -> Result<(), LaneError> {
+        warn!(partitions = ?self.asking, why, "ending what may have been left open");
+        self.has_cleared = true;
+        if self.deliverer.unsealed.records > 0 {
+            // What live partitions have said is not to be aborted with it.
+            self.seal_all()?;
         }
-        Ok(())
+        let offsets: Vec<(i32, i64)> = self.asking.iter().map(|p| (*p, 0)).collect();
+        let member = self.source.member();
+        Ok(self.deliverer.sink.clear(&offsets, member.as_ref())?)
     }
 
     /// A transaction failed: what it held was not said, so the state that follows from it did not come about either.
@@ -194,7 +200,7 @@ impl Lane {
 
     /// Brings a partition's state back; the offset to read from.
     fn restore(&mut self, standing: &Standing) -> i64 {
-        let Standing { partition, low, high, committed, .. } = *standing;
+        let &Standing { partition, low, high, committed, .. } = standing;
         let mut to = goal(standing);
         let metrics = self.shared.metrics.clone();
         let restored = |from: &str| metrics.restores.with_label_values(&[from]).inc();

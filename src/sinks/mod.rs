@@ -60,6 +60,20 @@ pub enum Sealed {
     Open,
 }
 
+/// What became of a call to [`Sink::recall`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Recalled {
+    /// Everything that was said is known.
+    All,
+    /// Some of it may yet be to come: a transaction is open in front of it, or nobody answers.
+    Open {
+        /// Whether alerts stand behind it whose cause will be taken again.
+        is_undone: bool,
+        /// Where, or why.
+        why: String,
+    },
+}
+
 /// A place to deliver to, that acknowledges.
 ///
 /// Two kinds stand behind this trait. One delivers each record at once and acknowledges it: what was sent is
@@ -116,6 +130,15 @@ pub trait Sink {
     /// When it cannot be done.
     fn clear(&mut self, _offsets: &[(i32, i64)], _member: Option<&Member>) -> Result<(), SinkError> {
         Ok(())
+    }
+
+    /// Learns what readers were told since a time, so that it is not sent again. `is_to_come` says of an alert's deciding
+    /// record, by partition and offset, whether it will be taken again.
+    ///
+    /// # Errors
+    /// When it cannot be learned.
+    fn recall(&mut self, _since: UnixNanos, _is_to_come: &dyn Fn(i32, i64) -> bool) -> Result<Recalled, SinkError> {
+        Ok(Recalled::All)
     }
 
     /// Drops what was sent and not committed, and starts anew; [`Sink::begin`] comes next.

@@ -74,7 +74,7 @@ pub enum Ownership {
 }
 
 /// Where a partition's log and the group stand.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Standing {
     /// Which partition.
     pub partition: i32,
@@ -84,6 +84,8 @@ pub struct Standing {
     pub high: i64,
     /// The group's next offset.
     pub committed: Option<i64>,
+    /// What was noted with it, empty for nothing.
+    pub note: String,
     /// Where a group without one begins.
     pub begins: i64,
 }

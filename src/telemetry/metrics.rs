@@ -332,7 +332,7 @@ impl Metrics {
             dead_letters: r.counters("fragility_dead_letters_total", "Refused records by reason.", &["reason"])?,
             deliveries: r.counters(
                 "fragility_alert_deliveries_total",
-                "Alerts delivered and failed, by sink; said_before: left out, as readers have them from a transaction of which a broker that crashed forgot the offsets.",
+                "Alerts delivered and failed, by sink; said_before: left out, as readers have them: the group stands further back than what was said, since a broker that crashed forgot offsets.",
                 &["sink", "result"],
             )?,
             config_ok: r

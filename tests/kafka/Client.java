@@ -380,6 +380,10 @@ class Client {
             });
             admin.alterConsumerGroupOffsets(group, earlier).all().get();
         }
+        if (args.number("seconds", 10) == 0) {
+            System.out.println("held");
+            return;
+        }
         try (Sender sender = new Sender(args.at(1), 0, "hold-" + group)) {
             sender.producer.beginTransaction();
             sender.producer.sendOffsetsToTransaction(earlier, new ConsumerGroupMetadata(group));

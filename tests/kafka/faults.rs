@@ -104,18 +104,18 @@ fn zombie(world: &World, mode: &'static str) {
     );
 }
 
-/// A broker that was killed as it ended a transaction may keep its alerts and forget its offsets, which it then holds
-/// back: what was said is not said again, though its causes are taken again.
-pub(crate) fn forgotten_once(world: &World) {
+/// The group is behind what was said, and for some seconds does not say where it is: what was said is not said again, though
+/// its causes are taken again.
+fn forgotten(world: &World, name: &str, held_secs: usize) {
     const COUNT: usize = 100_000;
-    let load = Load::new(world, "forgotten", EXACTLY_ONCE);
+    let load = Load::new(world, name, EXACTLY_ONCE);
     let service = load.serve("a");
     service.await_ready();
     load.generate(COUNT, 50_000).finish(LONG);
     service.await_taken(COUNT as f64);
     service.terminate();
     load.check_committed();
-    let holder = load.hold(3_000, 15);
+    let holder = load.hold(3_000, held_secs);
     let service = load.serve("a");
     let said_before = "fragility_alert_deliveries_total{result=\"said_before\",sink=\"kafka\"}";
     let count = || service.metrics().get(said_before).copied().unwrap_or(0.0);
@@ -126,7 +126,18 @@ pub(crate) fn forgotten_once(world: &World) {
     service.terminate();
     load.check_committed();
     let (alerts, _) = load.check_alerts(false);
-    eprintln!("forgotten: {alerts} alerts, {count} not said again");
+    eprintln!("{name}: {alerts} alerts, {count} not said again");
+}
+
+/// A broker that was killed as it ended a transaction may keep its alerts and forget its offsets, which it then holds
+/// back.
+pub(crate) fn forgotten_once(world: &World) {
+    forgotten(world, "forgotten", 15);
+}
+
+/// The same when someone has ended what held them: the group says where it was before.
+pub(crate) fn set_back_once(world: &World) {
+    forgotten(world, "set-back", 0);
 }
 
 pub(crate) fn kills(world: &World) {

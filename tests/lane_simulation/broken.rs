@@ -1,8 +1,8 @@
 //! Worlds that are broken on purpose: each break has to be noticed, or the checks are worth nothing. And breaks that
 //! the lane has to live with.
 
-use super::broker::Sabotage;
 use super::rules::Rules;
+use super::sabotage::Sabotage;
 use super::world::{Choice, run};
 
 /// The first seed whose world shows the break, and what was found wrong.
@@ -34,7 +34,7 @@ fn a_commit_in_nobodys_name_is_noticed() {
 #[test]
 fn two_producers_of_one_name_are_noticed() {
     // Records are only out while their transaction is sealed: few worlds end a producer just then.
-    check_in(Sabotage::NoProducerFence, Some(true), 900..=1_200, "");
+    check_in(Sabotage::NoProducerFence, Some(true), 3_900..=4_100, "");
 }
 
 #[test]
@@ -70,6 +70,19 @@ fn a_snapshot_ahead_of_its_offset_is_noticed() {
 #[test]
 fn a_commit_ahead_of_its_records_is_noticed() {
     check(Sabotage::CommitsAhead, None, 50, "");
+}
+
+#[test]
+fn offsets_that_are_forgotten_while_their_alerts_stay_are_noticed() {
+    check(Sabotage::ForgetsOffsetsUnread, Some(true), 50, "came twice");
+}
+
+/// The same where what was said can be read: dead letters and states come again, alerts do not.
+#[test]
+fn what_was_said_is_not_said_again_where_its_offsets_are_forgotten() {
+    let choice = Choice { is_exact: Some(true), sabotage: Sabotage::ForgetsOffsets, ..Choice::default() };
+    let worlds = super::number("FRAGILITY_SIM_FORGETFUL").unwrap_or(200);
+    assert_eq!(caught(choice, 1..=worlds), None);
 }
 
 /// A record handed out twice under one offset, a snapshot under another's name, groups whose snapshot is gone while

@@ -3,6 +3,7 @@
 use super::dice::Dice;
 use super::group::{Group, Proof};
 use super::market::{Growth, Script};
+use super::sabotage::Sabotage;
 use fragility::clock::ManualClock;
 use fragility::sinks::Stream;
 use std::collections::{BTreeMap, VecDeque};
@@ -33,6 +34,8 @@ pub(crate) struct Transaction {
     began: i64,
     offsets: Vec<(i32, i64)>,
     note: usize,
+    /// Where the group stood before it was committed, and with what note.
+    before: BTreeMap<i32, Option<(i64, usize)>>,
 }
 
 /// A record of an output log.
@@ -40,6 +43,8 @@ pub(crate) struct Entry {
     pub(crate) key: Vec<u8>,
     pub(crate) value: Vec<u8>,
     pub(crate) origin: Option<(i32, i64)>,
+    /// When it came.
+    pub(crate) at: i64,
     transaction: Option<usize>,
 }
 
@@ -108,43 +113,6 @@ pub(crate) struct Broker {
     pub(crate) was_order_kept: bool,
     /// Offsets that moved back, and the like: found where they happen.
     pub(crate) wrong: Option<String>,
-}
-
-/// What a test breaks to see that it is noticed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(crate) enum Sabotage {
-    #[default]
-    None,
-    /// A commit of a member that was given up is taken.
-    NoGroupFence,
-    /// A client that was told that it is out proves membership as nobody, and the coordinator takes that for a
-    /// producer without a group.
-    ProofOfNobody,
-    /// A new producer of a name leaves the old one's transaction open.
-    NoProducerFence,
-    /// Records are acknowledged and not kept.
-    LosesRecords,
-    /// Readers are shown open and aborted transactions.
-    ShowsUncommitted,
-    /// Acknowledges before records arrive.
-    AcknowledgesEarly,
-    /// A commit is confirmed and not kept.
-    ForgetsCommits,
-    /// The log hands a record out twice as if it were two.
-    RepeatsInput,
-    /// The log leaves a record out.
-    SkipsInput,
-    /// Snapshots reflect a later offset than they say.
-    ForgedOffset,
-    /// Snapshots of one partition are given out as another's.
-    WrongName,
-    /// The groups' snapshots are gone whenever they are asked for.
-    LosesGroups,
-    /// Snapshots are those of the build before, or of the one after: their layout has another number.
-    OlderLayout,
-    NewerLayout,
-    /// Offsets of a commit are moved on by one.
-    CommitsAhead,
 }
 
 /// Where a key's records go.
@@ -249,6 +217,11 @@ impl Broker {
         self.notes.len() - 1
     }
 
+    /// What is noted with the committed offset of a partition.
+    pub(crate) fn noted(&self, partition: i32) -> String {
+        self.group.notes.get(&partition).map_or("", |n| self.notes[*n].as_str()).to_owned()
+    }
+
     /// Offset behind the last record written; at the end of the script, with the markers behind it.
     pub(crate) fn high(&self, partition: usize) -> i64 {
         let records = &self.script.partitions[partition];
@@ -322,7 +295,7 @@ impl Broker {
         if self.sabotage != Sabotage::AcknowledgesEarly {
             self.lines[at].unacknowledged.push_back((flight.epoch, acknowledged));
         }
-        let mut entry = flight.entry;
+        let mut entry = Entry { at: self.now, ..flight.entry };
         if let Some((name, epoch)) = self.lines[at].producer.clone() {
             let Some(transaction) = self.transaction(&name, epoch) else {
                 self.lines[at].failure.get_or_insert_with(|| "fenced by a newer producer".to_owned());
@@ -359,6 +332,7 @@ impl Broker {
                     began,
                     offsets: Vec::new(),
                     note: 0,
+                    before: BTreeMap::new(),
                 });
                 Some(self.transactions.len() - 1)
             }
@@ -369,7 +343,31 @@ impl Broker {
         self.transactions[at].fate = fate;
         let offsets = std::mem::take(&mut self.transactions[at].offsets);
         if fate == Fate::Committed {
+            let Group { committed, notes, .. } = &self.group;
+            let before = |p: &i32| Some((committed.get(p).copied()?, notes.get(p).copied()?));
+            self.transactions[at].before = offsets.iter().map(|(p, _)| (*p, before(p))).collect();
             self.keep(&offsets, self.transactions[at].note);
+            self.transactions[at].offsets = offsets;
+        }
+    }
+
+    /// Takes back the offsets of the last transaction of a producer that is gone, where nobody went on from them.
+    fn forget_offsets(&mut self, line: usize) {
+        if !self.sabotage.forgets_offsets() || !self.dice.permille(500) {
+            return;
+        }
+        let Some((name, epoch)) = &self.lines[line].producer else { return };
+        let is_its = |t: &&Transaction| t.name == *name && t.epoch == *epoch && t.fate == Fate::Committed;
+        let Some(last) = self.transactions.iter().rfind(is_its) else { return };
+        for (partition, offset) in &last.offsets {
+            if self.group.committed.get(partition) != Some(offset) {
+                continue;
+            }
+            // Where a group without offsets begins is another matter.
+            if let Some((before, note)) = last.before.get(partition).copied().flatten() {
+                self.group.committed.insert(*partition, before);
+                self.group.notes.insert(*partition, note);
+            }
         }
     }
 
@@ -425,7 +423,7 @@ impl Broker {
         let before = own.queue.back().map_or(now, |f| f.arrives);
         let (stream, partition) = flight;
         let (key, value, origin) = entry;
-        let entry = Entry { key, value, origin, transaction: None };
+        let entry = Entry { key, value, origin, at: now, transaction: None };
         own.queue.push_back(Flight { stream, partition, entry, epoch, arrives: before.max(now + delay) });
         own.outstanding[epoch] += usize::from(self.sabotage != Sabotage::AcknowledgesEarly);
         if self.is_up && !self.lines[line].is_stopped {
@@ -507,6 +505,7 @@ impl Broker {
                 self.arrive(line);
             }
         }
+        self.forget_offsets(line);
         self.lines[line] = Line::default();
     }
 
@@ -519,6 +518,7 @@ impl Broker {
                 self.arrive(line);
             }
         }
+        self.forget_offsets(line);
         let (producer, queue) = (self.lines[line].producer.take(), std::mem::take(&mut self.lines[line].queue));
         self.lines[line] = Line { producer, ..Line::default() };
         if self.delay_max > 0 && self.dice.permille(300) {

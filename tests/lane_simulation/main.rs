@@ -16,6 +16,7 @@ mod market;
 mod member;
 mod plan;
 mod rules;
+mod sabotage;
 mod sink;
 mod source;
 mod sweep;

@@ -18,6 +18,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 
+/// When worlds begin.
+pub(crate) const BEGINNING: UnixNanos = UnixNanos(1_736_175_600_000_000_000);
+
 /// One instance.
 pub(crate) struct Instance {
     pub(crate) name: String,
@@ -65,7 +68,7 @@ fn shared(number: usize) -> Arc<Shared> {
 
 impl Instance {
     pub(crate) fn new(number: usize, store: SimulatedStore, broker: &Rc<RefCell<Broker>>) -> Self {
-        let clock = ManualClock::new(UnixNanos(1_736_175_600_000_000_000));
+        let clock = ManualClock::new(BEGINNING);
         let mut broker = broker.borrow_mut();
         broker.clocks.push(clock.clone());
         Self {

@@ -27,6 +27,7 @@ pub(crate) enum Operation {
     StoreWrite,
     Ask,
     Aside,
+    Recall,
 }
 
 /// What becomes of one.

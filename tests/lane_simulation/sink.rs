@@ -1,15 +1,18 @@
 //! The output topics as a lane writes them, of both kinds, and where snapshots are kept.
 
-use super::broker::Sabotage;
+use super::broker::{Broker, OUTPUT_PARTITIONS, stream_number};
 use super::group::Proof;
+use super::member::BEGINNING;
 use super::plan::{Fate, Fault, Operation, kill};
+use super::sabotage::Sabotage;
 use super::source::Wire;
 use fragility::codec::{SNAPSHOT_VERSION, decode_snapshot, encode_snapshot};
+use fragility::domain::UnixNanos;
 use fragility::engine::PartitionImage;
-use fragility::sinks::{Outgoing, Sealed, Sink, SinkError, Stream};
+use fragility::sinks::{Outgoing, Recalled, Sealed, Sink, SinkError, Stream};
 use fragility::sources::Member;
 use fragility::stores::{Slot, SnapshotStore};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -27,13 +30,15 @@ pub(crate) struct SimulatedSink {
     epoch: usize,
     /// Of the transactional kind: what waits for its transaction.
     held: Vec<Held>,
+    /// Alerts that were said in a transaction whose offsets are forgotten.
+    said: HashSet<Vec<u8>>,
 }
 
 type Held = ((Stream, Option<i32>), (Vec<u8>, Vec<u8>, Option<(i32, i64)>));
 
 impl SimulatedSink {
     pub(crate) fn new(wire: Wire, name: Option<String>) -> Self {
-        Self { wire, name, is_ready: false, epoch: 0, held: Vec::new() }
+        Self { wire, name, is_ready: false, epoch: 0, held: Vec::new(), said: HashSet::new() }
     }
 
     fn failure(&self) -> Result<(), SinkError> {
@@ -73,6 +78,10 @@ impl Sink for SimulatedSink {
         let entry = (record.key.to_vec(), record.value.to_vec(), origin);
         let flight = (record.stream, record.partition);
         if self.is_transactional() {
+            let is_alert = record.stream == Stream::Alerts && !record.key.is_empty();
+            if is_alert && self.said.contains(record.value) {
+                return Ok(());
+            }
             self.held.push((flight, entry));
             return Ok(());
         }
@@ -151,9 +160,46 @@ impl Sink for SimulatedSink {
         self.wire.call(Operation::Renew, |b| b.renew(client)).map_err(SinkError)
     }
 
-    fn alert_partitions(&mut self) -> i32 {
-        super::broker::OUTPUT_PARTITIONS
+    fn recall(&mut self, since: UnixNanos, _is_to_come: &dyn Fn(i32, i64) -> bool) -> Result<Recalled, SinkError> {
+        // In other worlds nothing is forgotten, and their seeds stay what they are.
+        if self.wire.broker.borrow().sabotage != Sabotage::ForgetsOffsets {
+            return Ok(Recalled::All);
+        }
+        let said = self.wire.call(Operation::Recall, |b| b.is_up.then(|| said_since(b, since)));
+        let Some((said, is_open)) = said.map_err(SinkError)? else {
+            self.wire.pass(LOOK);
+            return Ok(Recalled::Open { is_undone: false, why: "no answer".into() });
+        };
+        self.said.extend(said);
+        if is_open {
+            self.wire.pass(LOOK);
+            return Ok(Recalled::Open { is_undone: false, why: "a transaction is open".into() });
+        }
+        Ok(Recalled::All)
     }
+
+    fn alert_partitions(&mut self) -> i32 {
+        OUTPUT_PARTITIONS
+    }
+}
+
+/// What readers of committed alerts were told since a time, and whether they wait for more.
+fn said_since(broker: &Broker, since: UnixNanos) -> (Vec<Vec<u8>>, bool) {
+    let (mut said, mut is_open) = (Vec::new(), false);
+    let alerts = stream_number(Stream::Alerts);
+    for (_, entries) in broker.outputs.iter().filter(|((stream, _), _)| *stream == alerts) {
+        for entry in entries.iter().filter(|e| BEGINNING.0 + e.at >= since.0) {
+            match broker.fate(entry) {
+                super::broker::Fate::Open | super::broker::Fate::Committing(_) => {
+                    is_open = true;
+                    break;
+                }
+                super::broker::Fate::Committed => said.push(entry.value.clone()),
+                super::broker::Fate::Aborted => {}
+            }
+        }
+    }
+    (said, is_open)
 }
 
 /// What may become of one slot of a name.

@@ -1,9 +1,10 @@
 //! The market log as a lane reads it: a member of the simulated group.
 
-use super::broker::{Broker, Sabotage};
+use super::broker::Broker;
 use super::group::Proof;
 use super::market::Written;
 use super::plan::{Fate, Fault, Operation, kill};
+use super::sabotage::Sabotage;
 use fragility::sources::{
     Kept, Member, Ownership, Part, RawRecord, ReferenceLog, Source, SourceError, Standing, Stretch, TakeReference,
 };
@@ -194,7 +195,7 @@ impl Source for SimulatedSource {
             let standing = |p: &i32| {
                 let committed = b.group.committed.get(p).copied();
                 let high = b.high(usize::try_from(*p).unwrap());
-                Standing { partition: *p, low: 0, high, committed, begins: 0 }
+                Standing { partition: *p, low: 0, high, committed, begins: 0, note: b.noted(*p) }
             };
             Some(partitions.iter().map(standing).collect())
         })?;
@@ -213,10 +214,7 @@ impl Source for SimulatedSource {
             if b.script.moves() && partitions.iter().any(|p| b.is_unstable(*p)) {
                 return None;
             }
-            let kept = |p: &i32| {
-                let note = b.group.notes.get(p).map_or("", |n| b.notes[*n].as_str()).to_owned();
-                Some(Kept { partition: *p, next: *b.group.committed.get(p)?, note })
-            };
+            let kept = |p: &i32| Some(Kept { partition: *p, next: *b.group.committed.get(p)?, note: b.noted(*p) });
             Some(partitions.iter().filter_map(kept).collect())
         })
     }

@@ -1,6 +1,7 @@
 //! How many partitions the log has, and under how many the group's offsets were committed.
 
 use super::{ANSWER_TIMEOUT, Adoption, Following};
+use crate::lane::note::field;
 use crate::lane::{Lane, LaneError, Role};
 use crate::sources::{Kept, Standing};
 use std::time::Duration;
@@ -26,8 +27,7 @@ pub(super) struct Note {
 
 impl Note {
     fn read(text: &str) -> Option<Self> {
-        let (settled, since) = text.strip_prefix("partitions=")?.split_once(" since=")?;
-        Some(Self { settled: settled.parse().ok()?, since: since.parse().ok()? })
+        Some(Self { settled: field(text, "partitions")?, since: field(text, "since")? })
     }
 
     fn write(self) -> String {
@@ -60,13 +60,21 @@ impl Note {
     }
 }
 
+impl Adoption {
+    /// What is to be noted with offsets.
+    pub(in crate::lane) fn noted(&self) -> Option<String> {
+        self.note.map(Note::write)
+    }
+}
+
 impl Lane {
     /// Before partitions are restored: how many partitions the log has, and under how many the group's offsets were
     /// committed. One without an offset that came later is read from its beginning, wherever a group without offsets
     /// begins. False while nobody answers.
     pub(in crate::lane) fn compare_counts(&mut self, standings: &mut [Standing]) -> Result<bool, LaneError> {
         let own: Vec<i32> = standings.iter().map(|s| s.partition).collect();
-        let Some(mut kept) = self.source.kept(&own, ANSWER_TIMEOUT)? else { return Ok(false) };
+        let spoken = |s: &Standing| Some(Kept { partition: s.partition, next: s.committed?, note: s.note.clone() });
+        let mut kept: Vec<Kept> = standings.iter().filter_map(spoken).collect();
         let inputs = self.adoption.inputs;
         if !own.iter().all(|p| kept.iter().any(|k| k.partition == *p && Note::read(&k.note).is_some())) {
             let all: Vec<i32> = (0..inputs).collect();
@@ -122,11 +130,6 @@ impl Lane {
             self.engine.tell_members(inputs);
         }
         Ok(true)
-    }
-
-    fn write_note(&mut self) {
-        let Adoption { note, .. } = &self.adoption;
-        self.source.note(&note.map(Note::write).unwrap_or_default());
     }
 
     pub(super) fn begin_following(&mut self, is_ordered: bool) {
@@ -216,7 +219,8 @@ mod tests {
     fn the_group_says_under_how_many_partitions_it_stands() {
         let note = Note { settled: 4, since: 2 };
         assert_eq!(Note::read(&note.write()), Some(note));
-        for text in ["", "4", "partitions=4", "partitions=x since=1", "partitions=4 since="] {
+        assert_eq!(Note::read("partitions=4 since=2 at=1767225600000"), Some(note));
+        for text in ["", "4", "partitions=4", "partitions=x since=1", "partitions=4 since=", "at=1"] {
             assert_eq!(Note::read(text), None, "{text}");
         }
         let (two, four) = ("partitions=2 since=2", "partitions=4 since=2");

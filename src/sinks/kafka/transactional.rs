@@ -11,12 +11,12 @@
 //! `transactional.id` fences it off.
 
 use super::held::Held;
-use super::said::Said;
+use super::said::{Reading, Said, Unread};
 use super::{delivered, is_alert, partitions_of, producer_config, send_to, topic_of};
 use crate::clock;
 use crate::config::Kafka;
 use crate::domain::UnixNanos;
-use crate::sinks::{Outgoing, Sealed, Sink, SinkError, Stream};
+use crate::sinks::{Outgoing, Recalled, Sealed, Sink, SinkError, Stream};
 use crate::sources::{ClientHealth, Member, Reports, offsets_with_note};
 use crate::telemetry::Metrics;
 use rdkafka::config::ClientConfig;
@@ -30,6 +30,8 @@ use tracing::{debug, info, warn};
 /// A transaction of a producer that is gone ends by itself after so long. Readers of committed records, and
 /// whoever takes the partitions over, wait for that.
 const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest wait for what others have begun and not ended, before the lane looks after everything else again.
+const RECALL_PATIENCE: Duration = Duration::from_millis(300);
 /// Longest wait for one step of a commit.
 const STEP_TIMEOUT: Duration = Duration::from_secs(8);
 /// First pause of the client before it asks again, in milliseconds; it doubles up to a second, but for records that a
@@ -131,13 +133,21 @@ impl TransactionalSink {
         sent.map_err(|e| failed("offsets", &e))
     }
 
-    /// Reads what was said last.
-    fn read_said(&mut self) -> Result<(), SinkError> {
+    /// Reads what was said, since a time or at the end; where something is open in front of it, how far it could not.
+    fn read_said(&mut self, since: Option<UnixNanos>, patience: Duration) -> Result<Vec<Unread>, SinkError> {
         let partitions = self.alert_partitions();
         if partitions == 0 {
             return Err(SinkError(format!("partitions of {} are not known", self.kafka.topics.alerts)));
         }
-        self.said = Said::read(&self.kafka, partitions, clock::monotonic() + STEP_TIMEOUT).map_err(SinkError)?;
+        let reading = Reading { kafka: &self.kafka, since, patience, timeout: STEP_TIMEOUT };
+        reading.read(partitions, &mut self.said).map_err(SinkError)
+    }
+
+    /// Reads the last that was said, once leftovers are ended.
+    fn read_last(&mut self) -> Result<(), SinkError> {
+        if let Some(unread) = self.read_said(None, STEP_TIMEOUT)?.first() {
+            return Err(SinkError(unread.to_string()));
+        }
         self.is_said_due = false;
         info!(alerts = self.said.len(), "leftovers are ended; what was said last is not said again");
         Ok(())
@@ -204,7 +214,7 @@ impl Sink for TransactionalSink {
         }
         if self.is_ready
             && self.is_said_due
-            && let Err(error) = self.read_said()
+            && let Err(error) = self.read_last()
         {
             warn!(%error, "nothing is said before it is known what was said; trying on");
         }
@@ -288,7 +298,20 @@ impl Sink for TransactionalSink {
         self.producer.abort_transaction(STEP_TIMEOUT).map_err(|e| failed("abort", &e))?;
         self.is_open = false;
         // Some of it may have been ended before, and is there to be read.
-        self.read_said()
+        self.read_last()
+    }
+
+    fn recall(&mut self, since: UnixNanos, is_to_come: &dyn Fn(i32, i64) -> bool) -> Result<Recalled, SinkError> {
+        let unread = match self.read_said(Some(since), RECALL_PATIENCE) {
+            Ok(unread) => unread,
+            Err(SinkError(why)) => return Ok(Recalled::Open { is_undone: false, why }),
+        };
+        let Some(first) = unread.first() else {
+            debug!(alerts = self.said.len(), "what was said since the last commit is not said again");
+            return Ok(Recalled::All);
+        };
+        let is_undone = unread.iter().any(|u| u.has_cause(&self.kafka, is_to_come).unwrap_or(false));
+        Ok(Recalled::Open { is_undone, why: first.to_string() })
     }
 
     fn renew(&mut self) -> Result<(), SinkError> {

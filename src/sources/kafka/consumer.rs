@@ -284,19 +284,13 @@ impl Source for KafkaSource {
     }
 
     fn standing(&mut self, partitions: &[i32], wait: Duration) -> Result<Option<Vec<Standing>>, SourceError> {
-        let list = self.list(&partitions.iter().map(|p| (*p, Offset::Invalid)).collect::<Vec<_>>())?;
-        let committed: BTreeMap<i32, i64> = match self.consumer.committed_offsets(list, wait) {
-            Ok(list) => list.elements().iter().filter_map(|e| Some((e.partition(), e.offset().to_raw()?))).collect(),
-            Err(error) => {
-                self.trouble(&error)?;
-                return Ok(None);
-            }
-        };
+        let Some(kept) = self.kept(partitions, wait)? else { return Ok(None) };
+        let mut kept: BTreeMap<i32, Kept> = kept.into_iter().map(|k| (k.partition, k)).collect();
         let Some(bounds) = self.bounds(partitions, wait)? else { return Ok(None) };
         let standings = bounds.into_iter().map(|(partition, low, high)| {
-            let committed = committed.get(&partition).copied().filter(|o| *o >= 0);
+            let (committed, note) = kept.remove(&partition).map(|k| (k.next, k.note)).unzip();
             let begins = if self.begins_at_end { high } else { low };
-            Standing { partition, low, high, committed, begins }
+            Standing { partition, low, high, committed, note: note.unwrap_or_default(), begins }
         });
         Ok(Some(standings.collect()))
     }
